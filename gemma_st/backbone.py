@@ -1,0 +1,70 @@
+"""A pretrained decoder as the first module of a sentence-transformers model, with the attention mask of your choice."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gemma_st.errors import ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers.base.modules import Transformer
+
+Attention = Literal["bidirectional", "causal"]
+
+
+def backbone(
+    source: str | Path,
+    *,
+    attention: Attention = "bidirectional",
+    padding_side: Literal["left", "right"] = "right",
+    max_length: int | None = None,
+    dtype: str = "float32",
+    attn_implementation: str | None = None,
+    revision: str | None = None,
+) -> "Transformer":
+    """Load a Gemma text decoder as a stock sentence-transformers ``Transformer``.
+
+    The mask is nothing but ``is_causal`` in the transformers configuration, so that the saved model is a plain Gemma
+    which any later load (stock, resumed, with an adapter) reads with the same mask.
+
+    Args:
+        source: A directory or a hub id.
+        attention: ``"bidirectional"`` lets every token see every other; ``"causal"`` leaves the decoder as it was.
+        padding_side: Where short rows are filled; kept in the saved tokenizer.
+        max_length: Longest input in tokens; the model's own limit if not given.
+        dtype: Weight type, as torch names it.
+        attn_implementation: ``"sdpa"``, ``"eager"``, …; the model's default if not given.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        ModelError: An argument is off, or the source cannot be loaded.
+    """
+    _check("attention", attention, ("bidirectional", "causal"))
+    _check("padding_side", padding_side, ("left", "right"))
+    from sentence_transformers.base.modules import Transformer
+
+    shared: dict[str, Any] = {"revision": revision} if revision else {}
+    model_kwargs = {"dtype": dtype, **shared}
+    if attn_implementation:
+        model_kwargs["attn_implementation"] = attn_implementation
+    processor_kwargs = {"padding_side": padding_side, **shared}
+    if max_length:
+        processor_kwargs["model_max_length"] = max_length
+    try:
+        module = Transformer(
+            str(source),
+            transformer_task="feature-extraction",
+            model_kwargs=model_kwargs,
+            processor_kwargs=processor_kwargs,
+            config_kwargs=dict(shared),
+        )
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{source}: not a model directory, and not to be had from the hub ({reason})") from error
+    # Set after loading: transformers drops the flag silently when config.json lacks the key.
+    module.model.config.is_causal = attention == "causal"
+    return module
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ModelError(f"{name}={value!r} is not known; use one of {', '.join(allowed)}")

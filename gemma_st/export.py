@@ -1,0 +1,30 @@
+"""A model as a directory that the stock sentence-transformers class loads, without this package."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from gemma_st.errors import ModelError
+from gemma_st.models import locate
+
+
+def export(name: str, directory: str | Path) -> Path:
+    """Write a packaged or local model out.
+
+    Args:
+        name: A packaged model or a directory.
+        directory: Where to; it appears whole or not at all.
+
+    Raises:
+        ModelError: There is no such model here, or the directory exists and is not empty.
+    """
+    source, target = Path(locate(name)), Path(directory)
+    if not (source / "modules.json").is_file():
+        raise ModelError(f"model {name!r}: no modules.json in {source}; expected a packaged model or a saved one")
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise ModelError(f"{target}: exists already; expected a new or empty directory")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
+        copy = Path(shutil.copytree(source, Path(temporary) / "model", ignore=shutil.ignore_patterns("checkpoints")))
+        copy.replace(target)
+    return target

@@ -1,0 +1,1 @@
+"""Training: one TOML file → data, losses and sentence-transformers' own trainer."""

@@ -1,0 +1,141 @@
+"""A small Gemma to begin with, made from a trained BERT-like sentence encoder.
+
+Vocabulary, token table and attention projections come from the teacher; norms and feed-forward layers start fresh.
+Nothing scores yet: [gemma_st.losses.interaction][] teaches that. The result is a plain Gemma checkpoint on disk.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gemma_st.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import BertModel, GemmaModel, PreTrainedTokenizerFast
+
+# teacher's special token → ours, in the order of Gemma's ids
+SPECIAL = {"[PAD]": "<pad>", "[SEP]": "<eos>", "[CLS]": "<bos>", "[UNK]": "<unk>"}
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """The student's shape; its width, heads and head size are the teacher's, whose projections it inherits."""
+
+    vocabulary: int = 14_000
+    layers: int = 4
+    intermediate_size: int = 768
+    max_length: int = 512
+    seed: int = 0
+
+
+def student_tokenizer(
+    teacher: "PreTrainedTokenizerFast", texts: Iterable[str], config: StudentConfig
+) -> "PreTrainedTokenizerFast":
+    """Keep the word pieces that the texts need most, and add the pair template ``query: … document: …``.
+
+    A word whose piece is dropped is spelled with shorter pieces, so nothing becomes unknown that was not before.
+
+    Args:
+        teacher: The teacher's fast WordPiece tokenizer.
+        texts: What to count pieces on.
+        config: The student's shape.
+    """
+    import json
+
+    from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = list(SPECIAL.values()) + _frequent(teacher, texts, config.vocabulary - len(SPECIAL))
+    state = json.loads(teacher.backend_tokenizer.to_str())
+    state["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
+    state["model"]["unk_token"] = SPECIAL["[UNK]"]
+    state["added_tokens"], state["post_processor"] = [], None
+    state["truncation"], state["padding"] = None, None
+    tokenizer = Tokenizer.from_str(json.dumps(state))
+    ids = {piece: tokenizer.token_to_id(piece) for piece in pieces}
+
+    def fixed(name: str, *words: str) -> dict[str, Any]:
+        return {"id": name, "ids": [ids[word] for word in words], "tokens": list(words)}
+
+    tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A <eos>",
+        pair="<bos> <query> $A <document> $B <eos>",
+        special_tokens=[
+            fixed("<bos>", "<bos>"),
+            fixed("<eos>", "<eos>"),
+            fixed("<query>", "query", ":"),
+            fixed("<document>", "document", ":"),
+        ],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=config.max_length,
+        padding_side="right",
+        **{f"{role}_token": f"<{role}>" for role in ("pad", "eos", "bos", "unk")},
+    )
+
+
+def _frequent(teacher: "PreTrainedTokenizerFast", texts: Iterable[str], size: int) -> list[str]:
+    vocabulary = teacher.get_vocab()
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(teacher.tokenize(text))
+    # Single characters keep every word spellable; the template's words must be there too.
+    needed = {p for p in vocabulary if len(p.removeprefix("##")) == 1 and p.isascii()} | {"query", "document", ":"}
+    ranked = sorted(vocabulary, key=lambda piece: (piece not in needed, -counts[piece], vocabulary[piece]))
+    kept = [piece for piece in ranked if piece not in teacher.all_special_tokens][:size]
+    if len(kept) < size:
+        raise ModelError(f"vocabulary={size} is more than the teacher's {len(vocabulary)} pieces; ask for fewer")
+    return sorted(kept, key=vocabulary.__getitem__)
+
+
+def teacher_ids(teacher: "PreTrainedTokenizerFast", tokenizer: "PreTrainedTokenizerFast") -> list[int]:
+    """Return the teacher's id of each of the student's pieces, by student id."""
+    to_teacher = {ours: theirs for theirs, ours in SPECIAL.items()}
+    pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    ids: list[int] = teacher.convert_tokens_to_ids([to_teacher.get(piece, piece) for piece in pieces])
+    return ids
+
+
+def student_model(teacher: "BertModel", ids: list[int], config: StudentConfig) -> "GemmaModel":
+    """Return a bidirectional Gemma of the teacher's width that starts from its token table and attention projections.
+
+    Args:
+        teacher: The teacher's BERT model.
+        ids: The teacher's id of each piece of the student's vocabulary.
+        config: The student's shape.
+    """
+    import torch
+    from transformers import GemmaConfig, GemmaModel
+
+    wide = teacher.config
+    torch.manual_seed(config.seed)
+    gemma = GemmaConfig(
+        vocab_size=len(ids),
+        hidden_size=wide.hidden_size,
+        num_hidden_layers=config.layers,
+        num_attention_heads=wide.num_attention_heads,
+        num_key_value_heads=wide.num_attention_heads,
+        head_dim=wide.hidden_size // wide.num_attention_heads,
+        intermediate_size=config.intermediate_size,
+        max_position_embeddings=config.max_length,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    student = GemmaModel(gemma)
+    student.config.is_causal = False
+    with torch.no_grad():
+        table = teacher.embeddings
+        words = table.word_embeddings.weight[ids] + table.token_type_embeddings.weight[0]
+        # Gemma multiplies its table by √width on the way in.
+        student.embed_tokens.weight.copy_(table.LayerNorm(words) / wide.hidden_size**0.5)
+        for index, layer in enumerate(student.layers):
+            source = teacher.encoder.layer[round(index * (len(teacher.encoder.layer) - 1) / max(1, config.layers - 1))]
+            layer.self_attn.q_proj.weight.copy_(source.attention.self.query.weight)
+            layer.self_attn.k_proj.weight.copy_(source.attention.self.key.weight)
+            layer.self_attn.v_proj.weight.copy_(source.attention.self.value.weight)
+            layer.self_attn.o_proj.weight.copy_(source.attention.output.dense.weight)
+    return student

@@ -1,0 +1,38 @@
+"""Test collections by name: a folder on disk, the packaged ``python-docs``, or any ir_datasets id."""
+
+from pathlib import Path
+
+from ir_eval.collections.base import Collection
+from ir_eval.errors import InputError
+
+__all__ = ["Collection", "open_collection"]
+
+
+def open_collection(name: str = "python-docs", *, split: str | None = None) -> Collection:
+    """Open a test collection. Topics and judgements are read at once, documents only when they are asked for.
+
+    Args:
+        name: What to open. A folder wins: with ``corpus.jsonl`` it is read as BEIR, else as TREC's ``passages.tsv``.
+            Then ``python-docs``, the packaged collection, which needs no network. Anything else is an ir_datasets id.
+        split: Which judgements, where there are several: ``qrels/SPLIT.tsv``, or the end of an ir_datasets id.
+
+    Raises:
+        InputError: Nothing has that name, or a file is missing or malformed.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        from ir_eval.collections.beir import open_beir
+        from ir_eval.collections.records import find_file
+        from ir_eval.collections.trec_folder import open_trec_folder
+
+        open_folder = open_beir if find_file(folder, "corpus.jsonl") else open_trec_folder
+        return open_folder(folder, split=split)
+    if name.startswith((".", "~")) or folder.is_absolute() or folder.is_file():
+        raise InputError(f"{name}: not a folder; expected one with corpus.jsonl or passages.tsv; check the path")
+    if name == "python-docs":
+        from ir_eval.collections.python_docs import open_python_docs
+
+        return open_python_docs(split=split)
+    from ir_eval.collections.irds import open_ir_datasets
+
+    return open_ir_datasets(name, split=split)

@@ -1,0 +1,38 @@
+"""A folder laid out like MS MARCO and TREC: ``passages.tsv``, ``queries.tsv``, ``qrels.txt``."""
+
+from pathlib import Path
+
+from ir_eval.collections.base import Collection, judged_topics
+from ir_eval.collections.records import FileDocuments, find_file, read_records, tsv_record
+from ir_eval.errors import InputError
+from ir_eval.qrels import Qrels
+
+
+def open_trec_folder(folder: Path, *, split: str | None = None) -> Collection:
+    r"""Open a folder of ``passages.tsv`` or ``collection.tsv`` (id \t text), ``queries.tsv`` and ``qrels.txt``.
+
+    Every file may be ``.gz``. Without ``qrels.txt`` the collection can be searched but not evaluated.
+
+    Args:
+        folder: The folder.
+        split: Must be None: this layout has one set of judgements.
+
+    Raises:
+        InputError: A file is missing or malformed, or a split was given.
+    """
+    if split is not None:
+        raise InputError(f"{folder}: split '{split}'; this layout has no splits; leave the split out")
+    passages = find_file(folder, "passages.tsv", "collection.tsv")
+    queries = find_file(folder, "queries.tsv")
+    if passages is None or queries is None:
+        missing = "passages.tsv or collection.tsv" if passages is None else "queries.tsv"
+        raise InputError(
+            f"{folder}: no {missing}; expected passages.tsv, queries.tsv and qrels.txt, "
+            "or BEIR's corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv; add it"
+        )
+    topics = dict(read_records(queries, tsv_record))
+    judgements = find_file(folder, "qrels.txt")
+    qrels = Qrels.read(judgements) if judgements else None
+    if qrels is not None:
+        topics = judged_topics(str(queries), topics, qrels)
+    return Collection(folder.resolve().name, None, topics, qrels, FileDocuments(passages, tsv_record))

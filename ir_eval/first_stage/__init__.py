@@ -1,0 +1,1 @@
+"""First stages: from topics to a Run."""

@@ -1,0 +1,170 @@
+"""Rows of (query, document, number) grouped by query in trec_eval's order: what a Run and Qrels have in common."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ir_eval.errors import InputError
+
+Strings = NDArray[Any]  # dtype StringDType, which numpy's own annotations cannot follow yet
+Parts = tuple[Strings, NDArray[np.int64], Strings, NDArray[Any]]  # the fields of a Table
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Documents grouped by query, each with one number, in canonical order; immutable.
+
+    Canonical is trec_eval's order: the number descending, then the document id descending by its bytes.
+
+    Attributes:
+        query_ids: Unique, sorted by code point. (Q,)
+        offsets: Query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
+        doc_ids: (N,)
+        values: One number per document. (N,)
+    """
+
+    query_ids: Strings
+    offsets: NDArray[np.int64]
+    doc_ids: Strings
+    values: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        """Freeze the arrays."""
+        for array in self._arrays:
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        """Count the queries."""
+        return len(self.query_ids)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the query ids, in order."""
+        return iter(self.query_ids.tolist())
+
+    def __contains__(self, query_id: object) -> bool:
+        """Tell whether the query has rows."""
+        return query_id in self._positions
+
+    def __eq__(self, other: object) -> bool:
+        """Compare contents: the same numbers for the same documents of the same queries."""
+        if not isinstance(other, Table) or type(other) is not type(self):
+            return NotImplemented
+        return all(np.array_equal(mine, its) for mine, its in zip(self._arrays, other._arrays, strict=True))
+
+    def rows(self, query_id: str) -> slice:
+        """Return the rows of one query.
+
+        Raises:
+            KeyError: The query has none; the error names it.
+        """
+        position = self._positions[query_id]
+        return slice(int(self.offsets[position]), int(self.offsets[position + 1]))
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return ``{query: {document: number}}`` in canonical order."""
+        return {
+            query_id: dict(zip(self.doc_ids[start:end].tolist(), self.values[start:end].tolist(), strict=True))
+            for query_id, start, end in zip(self, self.offsets[:-1], self.offsets[1:], strict=True)
+        }
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.query_ids, self.offsets, self.doc_ids, self.values
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {query_id: position for position, query_id in enumerate(self)}
+
+
+def flatten(nested: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[str], list[float]]:
+    """Turn ``{query: {document: number}}`` into the columns query, document and number."""
+    return (
+        [query_id for query_id, documents in nested.items() for _ in documents],
+        [doc_id for documents in nested.values() for doc_id in documents],
+        [value for documents in nested.values() for value in documents.values()],
+    )
+
+
+def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> Parts:
+    """Check rows in any order and bring them into canonical order.
+
+    Args:
+        query_ids: Strings. (N,)
+        doc_ids: Strings. (N,)
+        values: Numbers. (N,)
+
+    Raises:
+        InputError: No rows; columns of unequal length; an id that is not a string, is empty or has whitespace;
+            a number that is not finite; a document twice for one query.
+    """
+    queries, docs = _strings(query_ids), _strings(doc_ids)
+    if not len(queries) == len(docs) == len(values):
+        raise InputError(f"{len(queries)} query ids, {len(docs)} document ids, {len(values)} numbers; expected as many")
+    if not len(queries):
+        raise InputError("no rows; expected at least one document for one query")
+    if not np.isfinite(values).all():
+        row = np.argmin(np.isfinite(values))
+        raise InputError(f"query {queries[row]!r}, document {docs[row]!r}: {values[row]}; expected a finite number")
+    starts = np.flatnonzero(np.concatenate(([True], queries[1:] != queries[:-1])))
+    blocks = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(queries)))
+    parts = arrange(queries[starts], blocks, docs, values)
+    _check_tokens(parts[0])
+    _check_tokens(parts[2])
+    return parts
+
+
+def arrange(names: Strings, codes: NDArray[np.integer[Any]], docs: Strings, values: NDArray[Any]) -> Parts:
+    """Bring rows, the query of row ``i`` being ``names[codes[i]]``, into canonical order.
+
+    Raises:
+        InputError: A document twice for one query.
+    """
+    query_ids, position = np.unique(names, return_inverse=True)
+    codes = position[codes]
+    order = _canonical_order(codes, docs, values)
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(codes))))
+    docs = docs[order]
+    for query_id, start, end in zip(query_ids.tolist(), offsets[:-1], offsets[1:], strict=True):
+        ids = docs[start:end].tolist()
+        if len(set(ids)) < len(ids):
+            twice = next(one for one, two in pairwise(sorted(ids)) if one == two)
+            raise InputError(f"document {twice!r} twice for query {query_id!r}; expected once; remove one")
+    return query_ids, offsets, docs, values[order]
+
+
+def _strings(ids: ArrayLike) -> Strings:
+    try:
+        return np.array(ids, dtype=np.dtypes.StringDType(coerce=False)).astype(np.dtypes.StringDType())
+    except ValueError:
+        raise InputError("an id is not a string; expected str; convert the ids with str() first") from None
+
+
+def _check_tokens(ids: Strings) -> None:
+    """Refuse what a TREC file could not hold."""
+    wrong = ids == ""
+    for space in " \t\n\r\v\f":  # C isspace, by which trec_eval splits columns
+        wrong |= np.strings.find(ids, space) >= 0
+    if wrong.any():
+        raise InputError(
+            f"id {ids[np.argmax(wrong)]!r}; expected text without whitespace, as in a TREC file; rename it"
+        )
+
+
+def _canonical_order(codes: NDArray[np.integer[Any]], docs: Strings, values: NDArray[Any]) -> NDArray[np.int64]:
+    """Sort by query and number; compare document ids only where numbers tie."""
+    order = np.argsort(codes, kind="stable")
+    same_query = codes[order][1:] == codes[order][:-1]
+    ranked = values[order]
+    if np.any(same_query & (ranked[1:] > ranked[:-1])):
+        order = np.lexsort((-values, codes))
+        ranked = values[order]
+    tied = np.concatenate(([False], same_query & (ranked[1:] == ranked[:-1])))  # with the row before
+    rows = np.flatnonzero(tied | np.append(tied[1:], False))
+    doc_ranks = np.unique(docs[order[rows]], return_inverse=True)[1]
+    order[rows] = order[rows[np.lexsort((-doc_ranks, np.cumsum(~tied)[rows]))]]
+    return order

@@ -1,0 +1,138 @@
+"""TREC files as columns: a regular file goes through Arrow, an unusual or wrong one through a careful line scan."""
+
+import gzip
+import zlib
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ir_eval.errors import InputError
+from ir_eval.files import read_lines
+from ir_eval.table import Parts, Strings, arrange, group
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK = 2**20  # bytes looked at together: fits the cache
+
+
+class Layout(NamedTuple):
+    """The columns of a file and how the number among them is read.
+
+    Attributes:
+        name: What the file holds, in a word.
+        columns: Names, in order; ``qid``, ``docid`` and ``value`` are among them.
+        value: Name of the column with the number.
+        number: What that column holds, in words.
+        parse: Reads it, or raises ValueError or OverflowError.
+        dtype: What it is kept as, ``float32`` or ``int64``.
+        header: Whether the first line names the columns.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    value: str
+    number: str
+    parse: Callable[[str], SupportsFloat]
+    dtype: type[np.generic]
+    header: bool = False
+
+
+def read_table(path: str | Path, layout: Layout) -> Parts:
+    """Read a file, plain or ``.gz``, with columns separated by any whitespace, into canonical order.
+
+    Raises:
+        InputError: With file and line: the file cannot be read, a line has too few or too many columns or a bad
+            number, a document appears twice for one query. With the file: there are no rows.
+    """
+    try:
+        return _read_regular(Path(path), layout)
+    except (ValueError, OSError, EOFError, zlib.error):
+        # InputError, too, is a ValueError: the scan finds the fault again and knows its line.
+        return group(*_scan(path, layout))
+
+
+def fields_of(line: str) -> list[str]:
+    """Split a line as C does: bytes.split knows only ASCII whitespace, so that an id may hold a no-break space."""
+    return [field.decode() for field in line.encode().split()]
+
+
+def _read_regular(path: Path, layout: Layout) -> Parts:
+    """Read a file with exactly one separator between columns; else raise ValueError."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    # A score is parsed as a double and kept as a float, as trec_eval does with atof.
+    number = pa.float64() if layout.dtype is np.float32 else pa.int64()
+    table = csv.read_csv(
+        pa.BufferReader(data),
+        read_options=csv.ReadOptions(column_names=layout.columns, skip_rows=int(layout.header)),
+        parse_options=csv.ParseOptions(delimiter=_separator(data), quote_char=False),
+        convert_options=csv.ConvertOptions(
+            include_columns=["qid", "docid", layout.value],
+            column_types={"qid": pa.dictionary(pa.int32(), pa.string()), "docid": pa.string(), layout.value: number},
+            null_values=[],
+        ),
+    )
+    with np.errstate(over="ignore"):
+        values = table[layout.value].to_numpy().astype(layout.dtype)
+    if not np.isfinite(values).all():
+        raise ValueError("a number is not finite")
+    queries = table["qid"].combine_chunks()
+    docs = np.concatenate([_strings(chunk) for chunk in table["docid"].chunks])
+    return arrange(_strings(queries.dictionary), queries.indices.to_numpy(), docs, values)
+
+
+def _separator(data: bytes) -> str:
+    """Return the one character that, never doubled, separates all columns; else raise ValueError."""
+    separator = b"\t" if b"\t" in data else b" "
+    if data[:1].isspace() or data.endswith(separator):
+        raise ValueError("an empty column at either end")
+    for start in range(0, len(data), _BLOCK):
+        block = np.frombuffer(data[max(start - 1, 0) : start + _BLOCK], dtype=np.uint8)
+        blank = block <= ord(" ")
+        known = (block == ord(separator)) | (block == ord("\n"))
+        if (blank != known).any() or (blank[1:] & blank[:-1]).any():
+            raise ValueError("mixed or repeated separators")
+    return separator.decode()
+
+
+def _strings(texts: "pa.Array") -> Strings:
+    """Turn an Arrow array into numpy strings without making Python objects: pad to one width, cast from bytes."""
+    import pyarrow.compute as pc
+
+    width = max(1, pc.max(pc.binary_length(texts)).as_py())
+    padded = pc.ascii_rpad(texts, width, padding="\0").buffers()[2]
+    return np.frombuffer(padded, dtype=f"S{width}", count=len(texts)).astype(np.dtypes.StringDType())
+
+
+def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArray[Any]]:
+    """Read line by line: slower, but it knows where it is."""
+    first_seen: dict[tuple[str, str], int] = {}
+    values = []
+    for line_number, line in islice(read_lines(path), int(layout.header), None):
+        where, fields = f"{path}:{line_number}", fields_of(line)
+        if len(fields) != len(layout.columns):
+            expected = f"{len(layout.columns)} ({' '.join(layout.columns)})"
+            raise InputError(f"{where}: {len(fields)} columns; expected {expected}; correct or remove the line")
+        row = dict(zip(layout.columns, fields, strict=True))
+        try:
+            values.append(layout.parse(row[layout.value]))
+        except (ValueError, OverflowError):
+            seen = f"{layout.value} {row[layout.value]!r}"
+            raise InputError(f"{where}: {seen}; expected {layout.number}; correct or remove the line") from None
+        first = first_seen.setdefault((row["qid"], row["docid"]), line_number)
+        if first != line_number:
+            raise InputError(
+                f"{where}: document {row['docid']!r} again for query {row['qid']!r}; "
+                f"expected once; remove this line or line {first}"
+            )
+    if not values:
+        raise InputError(f"{path}: empty {layout.name}; expected lines of {' '.join(layout.columns)}")
+    queries, docs = [query for query, _ in first_seen], [doc for _, doc in first_seen]
+    return queries, docs, np.array(values, dtype=layout.dtype)

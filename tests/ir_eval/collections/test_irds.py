@@ -1,0 +1,98 @@
+"""ir_datasets ids, through the library's own loading code and a mirror of real files; no network is used."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ir_eval.collections import open_collection
+from ir_eval.errors import InputError
+
+SHOW = """
+import sys
+from ir_eval.collections import open_collection
+from ir_eval.errors import InputError
+try:
+    collection = open_collection(sys.argv[1])
+    documents = dict(collection.documents())
+    ids = list(documents)[:50]
+    assert collection.texts(ids) == {doc_id: documents[doc_id] for doc_id in ids}
+    assert len(collection.fingerprint) == 64
+    assert list(collection.qrels) == sorted(collection.topics)
+    sizes = len(documents), len(collection.topics), len(collection.qrels.doc_ids)
+    print(collection.name, *sizes, documents["1000485"][:18])
+except InputError as error:
+    print("InputError", error)
+"""
+
+
+def show(home: Path, name: str) -> str:
+    """Open a collection in a process of its own, since ir_datasets reads its home once, behind a dead proxy."""
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    environment = os.environ | proxies | {"IR_DATASETS_HOME": str(home), "IR_DATASETS_DL_TRIES": "1"}
+    command = [sys.executable, "-c", SHOW, name]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def mirror(data: Path, tmp_path: Path) -> Path:
+    """TREC-DL 2019 as ir_datasets lays it out."""
+    source, home = data / "msmarco" / "trec-dl19", tmp_path / "msmarco-passage"
+    (home / "trec-dl-2019").mkdir(parents=True)
+    (home / "irds_version.txt").write_text("v2")  # without it ir_datasets deletes planted passages
+    (home / "collection.tsv").write_bytes((source / "passages.tsv").read_bytes())
+    queries = (source / "queries.tsv").read_text(encoding="utf-8")
+    (home / "trec-dl-2019" / "queries.tsv").write_text(queries + "9999999\tnobody judged this\n", encoding="utf-8")
+    (home / "trec-dl-2019" / "qrels").write_bytes((source / "qrels.txt").read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["msmarco-passage/trec-dl-2019/judged", "msmarco-passage/trec-dl-2019"])
+def test_a_mirror_is_opened_offline(mirror: Path, name: str) -> None:
+    """Documents, judged topics and judgements come from the planted files."""
+    assert show(mirror, name) == f"{name} 14581 43 9260 Pseudobulbar palsy\n"
+
+
+@pytest.mark.parametrize(
+    ("removed", "part"),
+    [("collection.tsv", "documents"), ("trec-dl-2019/queries.tsv", "queries"), ("trec-dl-2019/qrels", "judgements")],
+)
+def test_what_cannot_be_downloaded_is_named(mirror: Path, removed: str, part: str) -> None:
+    """The message has the id, the part that is missing and the remedy."""
+    (mirror / "msmarco-passage" / removed).unlink()
+    shown = show(mirror, "msmarco-passage/trec-dl-2019/judged")
+    assert shown.startswith(f"InputError msmarco-passage/trec-dl-2019/judged: ir_datasets has no {part} (")
+    assert f"expected them under {mirror} or by download" in shown
+    assert shown.count("\n") == 1
+
+
+def test_a_malformed_mirror_is_named(mirror: Path) -> None:
+    """What ir_datasets finds wrong with a planted file is one line as well."""
+    with (mirror / "msmarco-passage" / "collection.tsv").open("a", encoding="utf-8") as file:
+        file.write("no tab\n")
+    assert "has no documents (RuntimeError: expected 2 fields, got 1)" in show(
+        mirror, "msmarco-passage/trec-dl-2019/judged"
+    )
+
+
+def test_a_download_cut_short_is_named(tmp_path: Path) -> None:
+    """A planted archive that is no archive."""
+    (tmp_path / "beir" / "scifact").mkdir(parents=True)
+    (tmp_path / "beir" / "scifact" / "source.zip").write_bytes(b"PK\x03\x04 and no more")
+    assert show(tmp_path, "beir/scifact/test").startswith(
+        "InputError beir/scifact/test: ir_datasets has no judgements (BadZipFile"
+    )
+
+
+def test_an_id_without_queries_offers_its_parts() -> None:
+    """``msmarco-passage`` is only passages."""
+    with pytest.raises(InputError, match="expected both; give one of its parts: .*msmarco-passage/dev/small"):
+        open_collection("msmarco-passage")
+
+
+def test_a_split_is_the_end_of_the_id() -> None:
+    """So that one option selects judgements everywhere."""
+    with pytest.raises(InputError, match="beir/scifact/nosuch: no such collection; .*beir/scifact/test"):
+        open_collection("beir/scifact", split="nosuch")

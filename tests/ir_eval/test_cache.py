@@ -1,0 +1,65 @@
+"""cache: where built things go, and keys that differ whenever the content does."""
+
+from pathlib import Path
+
+import pytest
+
+from ir_eval.cache import cache_dir, cached, content_key, file_key
+from ir_eval.errors import InputError
+
+
+def test_cache_dir_obeys_its_variable_then_xdg_then_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each variable in turn is removed and the next one decides."""
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_dir() == tmp_path / "own"
+    monkeypatch.delenv("IR_EVAL_CACHE")
+    assert cache_dir() == tmp_path / "xdg" / "ir_eval"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_dir() == tmp_path / "home" / ".cache" / "ir_eval"
+
+
+def test_content_key_tells_apart_what_a_plain_concatenation_would_not() -> None:
+    """Borders between values, their types and their number all count."""
+    keys = {
+        content_key(*parts)
+        for parts in [(), ("",), ("", ""), ("ab", "c"), ("a", "bc"), ("abc",), (b"abc",)]
+        + [("1",), (1,), (1.0,), (True,), ("True",), (None,), ("None",), ("str:3:abc",), ("\ud800",), ("?",)]
+    }
+    assert len(keys) == 17
+    assert content_key("ab", 1, b"c") == content_key("ab", 1, b"c")
+    assert all(len(key) == 64 for key in keys)
+
+
+def test_file_key_is_of_the_content(tmp_path: Path) -> None:
+    """A copy under another name has the same key; one changed byte gives another."""
+    first, copy, other = (tmp_path / name for name in "abc")
+    first.write_bytes(b"content\n" * 100_000)
+    copy.write_bytes(first.read_bytes())
+    other.write_bytes(first.read_bytes()[:-1] + b"!")
+    assert file_key(first) == file_key(copy) != file_key(other)
+
+
+def test_cached_builds_once_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A failure leaves nothing, the next attempt builds, the one after that does not."""
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path))
+
+    def fail(folder: Path) -> None:
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached("kind/key", fail)
+    assert not list((tmp_path / "kind").iterdir())
+    folder = cached("kind/key", lambda temporary: (temporary / "whole").touch())
+    assert [path.name for path in folder.iterdir()] == ["whole"]
+    assert cached("kind/key", fail) == folder
+
+
+def test_a_cache_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The message says which variable to set."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="file/key: cannot be written .* set IR_EVAL_CACHE to another folder"):
+        cached("key", Path.touch)

