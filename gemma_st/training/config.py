@@ -21,6 +21,7 @@ class TrainingConfig:
             [gemma_st.build.cross_encoder][]; a ``base`` that is a cross-encoder is trained further as it is.
         student: Shape of a fresh student of the teacher, in place of ``model.base``.
         loss: ``name`` and the loss's own arguments.
+        storage: Weight type of the backbone on disk, ``float32`` or ``bfloat16``; see [gemma_st.saving.save][].
         trainer: sentence-transformers' ``CrossEncoderTrainingArguments``, verbatim.
     """
 
@@ -31,6 +32,7 @@ class TrainingConfig:
     model: dict[str, Any] = field(default_factory=dict)
     teacher: str | None = None
     student: StudentConfig | None = None
+    storage: str = "float32"
 
 
 def read_config(path: str | Path) -> TrainingConfig:

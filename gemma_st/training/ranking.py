@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
+from gemma_st.saving import save
 from gemma_st.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def train(config: TrainingConfig) -> Path:
     last = get_last_checkpoint(str(checkpoints))
     keeper.restore(last)
     trainer.train(resume_from_checkpoint=last)
-    model.save_pretrained(str(config.output))
-    return config.output
+    return save(model, config.output, storage=config.storage)
 
 
 def read_lists(paths: list[Path]) -> "Dataset":

@@ -34,7 +34,7 @@ def test_size_and_identity(collection: Collection) -> None:
     documents = dict(collection.documents())
     assert (collection.name, collection.split) == ("python-docs", "test")
     assert len(documents) > 4000
-    assert len(collection.topics) == 500
+    assert len(collection.topics) == 300
     assert collection.qrels is not None
     assert all(list(collection.qrels[query_id].values()) == [1] for query_id in collection.topics)
     assert set(collection.qrels.doc_ids.tolist()) <= set(documents)
