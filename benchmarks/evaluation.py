@@ -1,0 +1,90 @@
+"""Evaluate a run file of 6,980 queries × 1,000 documents: ir_eval against ranx and ir_measures, in one process.
+
+    python benchmarks/evaluation.py [DATA]
+
+DATA (default: $GEMMA_ST_DATA or ../shared/data) holds ``msmarco/dev-small``. Each contender reads the same files and
+computes the same five measures; the values must be equal. Printed are seconds, and how many times longer than ir_eval.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import numpy as np
+
+from ir_eval.evaluate import evaluate
+from ir_eval.qrels import Qrels
+from ir_eval.run import Run
+
+MEASURES = ["ndcg@10", "map", "mrr@10", "recall@1000", "precision@10"]
+DEPTH = 1000
+
+
+def write_run(qrels: Qrels, path: Path) -> None:
+    """Write a run without ties that finds each relevant document with probability .8."""
+    random = np.random.default_rng(0)
+    queries, docs, scores = [], [], []
+    for query_id in qrels:
+        relevant = [doc_id for doc_id in qrels[query_id] if random.random() < 0.8]
+        others = random.choice(8_841_823, DEPTH - len(relevant), replace=False).astype(str).tolist()
+        found = list(dict.fromkeys(relevant + others))
+        queries += [query_id] * len(found)
+        docs += found
+        scores += random.permutation(len(found)).tolist()
+    Run.from_columns(queries, docs, np.array(scores, dtype=np.float32)).write(path)
+
+
+def with_ir_eval(qrels: Path, run: Path) -> list[float]:
+    """Return the five means."""
+    return list(evaluate(Qrels.read(qrels), Run.read(run), MEASURES).means.values())
+
+
+def with_ranx(qrels: Path, run: Path) -> list[float]:
+    """Return the five means."""
+    import ranx
+
+    judgements, ranking = ranx.Qrels.from_file(str(qrels), kind="trec"), ranx.Run.from_file(str(run), kind="trec")
+    return list(ranx.evaluate(judgements, ranking, MEASURES, make_comparable=True).values())
+
+
+def with_ir_measures(qrels: Path, run: Path) -> list[float]:
+    """Return the five means."""
+    import ir_measures
+    from ir_measures import AP, RR, P, R, nDCG
+
+    names = [nDCG @ 10, AP, RR @ 10, R @ 1000, P @ 10]
+    judgements, ranking = ir_measures.read_trec_qrels(str(qrels)), ir_measures.read_trec_run(str(run))
+    means = ir_measures.calc_aggregate(names, judgements, ranking)
+    return [means[name] for name in names]
+
+
+def timed(contender: Callable[[Path, Path], list[float]], qrels: Path, run: Path) -> tuple[float, list[float]]:
+    """Return seconds and means."""
+    start = perf_counter()
+    means = contender(qrels, run)
+    return perf_counter() - start, means
+
+
+def main() -> None:
+    """Write the run, warm up what compiles, time each contender, compare."""
+    data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("GEMMA_ST_DATA", "../shared/data"))
+    qrels = data / "msmarco/dev-small/qrels.txt"
+    with TemporaryDirectory() as folder:
+        run, small = Path(folder, "run.trec"), Path(folder, "small.trec")
+        write_run(Qrels.read(qrels), run)
+        Run.read(run).top(1).write(small)
+        with_ir_eval(qrels, small)
+        with_ranx(qrels, small)
+        results = {c.__name__: timed(c, qrels, run) for c in (with_ir_eval, with_ranx, with_ir_measures)}
+    own, expected = results["with_ir_eval"]
+    for name, (seconds, means) in results.items():
+        np.testing.assert_allclose(means, expected, atol=1e-9)
+        print(f"{name.removeprefix('with_'):12} {seconds:7.1f} s   {seconds / own:5.1f} ×")
+    print("values equal to 1e-9:", ", ".join(f"{m} {v:.4f}" for m, v in zip(MEASURES, expected, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
