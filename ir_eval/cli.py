@@ -1,9 +1,11 @@
 """``ir-eval``: the command line. Every command is a thin layer over one function of the package."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
+from gemma_st.errors import ModelError
 from ir_eval.errors import InputError
 
 DEMO_RERANKER = "gemma-encoder-msmarco"
@@ -17,14 +19,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int | None] = arguments.command
+    _quiet_libraries()
     try:
         return command(arguments) or 0
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where it was", 130)
-    except Exception as error:
-        if isinstance(error, InputError) or type(error).__name__ == "ModelError":
-            return _fail(f"error: {error}", 2)
-        raise
+        return _fail("interrupted; the same command goes on with what is done already", 130)
+    except (InputError, ModelError) as error:
+        return _fail(f"error: {error}", 2)
+
+
+def _quiet_libraries() -> None:
+    """Leave the terminal to our own bar, table and one-line errors; libraries read these when they are imported."""
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # else each retry of a hub that cannot be reached is logged
+    os.environ.setdefault("TQDM_LEAVE", "")  # a bar goes when it is full
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 def _fail(message: str, code: int) -> int:
@@ -75,25 +84,24 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
+    from ir_eval.experiment import MEASURES, Experiment, run_experiment
+    from ir_eval.files import check_folder
+    from ir_eval.report.terminal import results_table, show
 
-    from ir_eval.experiment import Experiment, run_experiment
-    from ir_eval.report.terminal import results_table
-
-    chosen = {"measures": tuple(arguments.measures)} if arguments.measures else {}
-    results = run_experiment(
-        Experiment(
-            collection=arguments.collection or "python-docs",
-            split=arguments.split,
-            first_stage=arguments.first_stage,
-            rerankers=tuple(arguments.rerank or ([] if arguments.collection else [DEMO_RERANKER])),
-            depth=arguments.depth,
-            **chosen,
-        )
+    experiment = Experiment(
+        collection=arguments.collection or "python-docs",
+        split=arguments.split,
+        first_stage=arguments.first_stage,
+        rerankers=tuple(arguments.rerank or ([] if arguments.collection else [DEMO_RERANKER])),
+        depth=arguments.depth,
+        measures=tuple(arguments.measures or MEASURES),
     )
     if arguments.out:
+        check_folder(arguments.out)
+    results = run_experiment(experiment)
+    if arguments.out:
         results.write(arguments.out)
-    Console().print(results_table(results))
+    show(results_table(results), *([f"runs and results.json in {arguments.out}"] if arguments.out else []))
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -104,19 +112,22 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
     from ir_eval.evaluate import evaluate
     from ir_eval.experiment import MEASURES
     from ir_eval.measures import parse_measure
     from ir_eval.qrels import Qrels
-    from ir_eval.report.terminal import measures_table
+    from ir_eval.report.terminal import file_labels, measures_table, rank_note, show
     from ir_eval.run import Run
 
     measures = [parse_measure(text) for text in arguments.measures or MEASURES]
     qrels = Qrels.read(arguments.qrels)
-    evaluations = {path: evaluate(qrels, Run.read(path), measures) for path in arguments.runs}
-    Console().print(measures_table(evaluations))
+    evaluations, notes = {}, []
+    for path, label in file_labels(arguments.runs).items():
+        run = Run.read(path, name=path)
+        evaluations[label] = evaluate(qrels, run, measures)
+        if by_rank := run.by_rank():
+            notes.append(rank_note(label, evaluations[label], evaluate(qrels, by_rank, measures)))
+    show(measures_table(evaluations), *filter(None, notes))
 
 
 def _add_mine(parser: argparse.ArgumentParser) -> None:
@@ -137,9 +148,14 @@ def _mine(arguments: argparse.Namespace) -> None:
     from ir_eval.collections import open_collection
     from ir_eval.negatives import Mining, mine
 
-    collection = open_collection(arguments.collection, split=arguments.split)
-    fields = ("first_stage", "depth", "negatives", "queries", "seed")
-    lists = mine(collection, Mining(**{name: getattr(arguments, name) for name in fields}), arguments.out)
+    mining = Mining(
+        first_stage=arguments.first_stage,
+        depth=arguments.depth,
+        negatives=arguments.negatives,
+        queries=arguments.queries,
+        seed=arguments.seed,
+    )
+    lists = mine(open_collection(arguments.collection, split=arguments.split), mining, arguments.out)
     sys.stdout.write(f"{lists} lists written to {arguments.out}\n")
 
 

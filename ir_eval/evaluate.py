@@ -49,7 +49,7 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
     parsed = [parse_measure(measure) if isinstance(measure, str) else measure for measure in measures]
     if not any(query_id in run for query_id in qrels):
         raise InputError(
-            f"no judged query is in the run, which has queries like {next(iter(run))!r}; "
+            f"{run.name}: no judged query is in the run, which has queries like {next(iter(run))!r}; "
             f"expected queries like {next(iter(qrels))!r}, as judged; use the run and the judgements of one collection"
         )
     judged_run = _join(qrels, run)

@@ -9,12 +9,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from gemma_st.models import locate
 from ir_eval.collections import Collection, open_collection
 from ir_eval.errors import InputError
 from ir_eval.evaluate import Evaluation, evaluate
 from ir_eval.files import atomic_write
 from ir_eval.measures import parse_measure
-from ir_eval.rerank import load_reranker, rerank, short_name
+from ir_eval.rerank import load_reranker, rerank
 from ir_eval.run import Run
 
 MEASURES = ("ndcg@10", "mrr@10", "recall@100")
@@ -36,6 +37,7 @@ class Experiment:
 
     Raises:
         InputError: A measure does not exist, or ``depth`` is below 1.
+        gemma_st.errors.ModelError: A name can be no model's.
     """
 
     collection: str = "python-docs"
@@ -46,11 +48,13 @@ class Experiment:
     measures: tuple[str, ...] = MEASURES
 
     def __post_init__(self) -> None:
-        """Check what would otherwise fail only after the work is done."""
-        for measure in self.measures:
-            parse_measure(measure)
+        """Check what would otherwise fail only after long work."""
         if self.depth < 1:
             raise InputError(f"depth {self.depth}; expected at least 1 document to rerank")
+        for measure in self.measures:
+            parse_measure(measure)
+        for model in self.rerankers:
+            locate(model)
 
 
 @dataclass(frozen=True)
@@ -82,16 +86,22 @@ class Results:
     systems: list[System]
 
     def write(self, folder: str | Path) -> None:
-        """Write ``NAME.trec`` of every system, then ``results.json``.
+        """Write ``NAME.trec`` of every system, then ``results.json``; a given run that lies there already stays.
 
         Args:
             folder: Made if it is not there.
+
+        Raises:
+            InputError: It cannot be written.
         """
         folder = Path(folder)
+        given = Path(self.experiment.first_stage).resolve()
         for system in self.systems:
-            system.run.write(folder / f"{system.run.name}.trec")
+            path = folder / f"{system.run.name}.trec"
+            if path.resolve() != given:
+                system.run.write(path)
         with atomic_write(folder / "results.json") as file:
-            json.dump(self.to_dict(), file, indent=2)
+            json.dump(self.to_dict(), file, indent=2, ensure_ascii=False)
             file.write("\n")
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,7 +119,6 @@ class Results:
                     "name": system.run.name,
                     "run": f"{system.run.name}.trec",
                     "measures": system.evaluation.means,
-                    "seconds": system.seconds,
                     "queries_per_second": system.queries_per_second,
                 }
                 for system in self.systems
@@ -131,21 +140,18 @@ def run_experiment(experiment: Experiment) -> Results:
     collection = open_collection(experiment.collection, split=experiment.split)
     if collection.qrels is None:
         raise InputError(f"{collection.name}: no judgements to evaluate with; expected qrels beside the queries")
-    # Models first: a wrong name should not cost an index.
-    rerankers = {name: load_reranker(model) for name, model in _names(experiment).items()}
     first, seconds = _first_stage(experiment, collection)
     systems = [System(first, evaluate(collection.qrels, first, experiment.measures), seconds)]
-    for name, reranker in rerankers.items():
-        start = perf_counter()
-        run = rerank(first, collection, reranker, depth=experiment.depth, name=name)
-        total = perf_counter() - start + (seconds or 0.0)
-        systems.append(System(run, evaluate(collection.qrels, run, experiment.measures), total))
+    for name, model in _names(experiment).items():
+        run, more = rerank(first, collection, load_reranker(model), depth=experiment.depth, name=name)
+        evaluation = evaluate(collection.qrels, run, experiment.measures)
+        systems.append(System(run, evaluation, (seconds or 0.0) + more))
     return Results(experiment, collection, systems)
 
 
 def _first_stage(experiment: Experiment, collection: Collection) -> tuple[Run, float | None]:
     if experiment.first_stage != "bm25":
-        return Run.read(experiment.first_stage, name=short_name(experiment.first_stage)), None
+        return Run.read(experiment.first_stage, name=_short_name(experiment.first_stage)), None
     from ir_eval.first_stage.bm25 import BM25
 
     bm25 = BM25(collection)
@@ -157,11 +163,16 @@ def _first_stage(experiment: Experiment, collection: Collection) -> tuple[Run, f
 
 def _names(experiment: Experiment) -> dict[str, str]:
     """Give every model a short name of its own, which its run and its file are called by."""
-    taken = {short_name(experiment.first_stage)}
+    taken = {_short_name(experiment.first_stage)}
     names: dict[str, str] = {}
     for model in experiment.rerankers:
-        short = short_name(model)
+        short = _short_name(model)
         name = next(name for n in count(1) if (name := short if n == 1 else f"{short}-{n}") not in taken)
         taken.add(name)
         names[name] = model
     return names
+
+
+def _short_name(name: str) -> str:
+    """Return the last part of a path or a hub id, without ``.trec``."""
+    return Path(name).resolve().name.removesuffix(".gz").removesuffix(".trec")

@@ -12,6 +12,8 @@ from typing import IO, cast
 
 from ir_eval.errors import InputError
 
+_WRITABLE = "expected a folder with room that you may write to; choose another"
+
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield ``(line number, text)`` of a UTF-8 file, plain or ``.gz``, without line ends and blank lines.
@@ -36,27 +38,40 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
                 if text.strip():
                     yield number, text
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); expected a whole file; check the path") from error
+
+
+def check_folder(path: str | Path) -> None:
+    """Refuse, before long work, a folder that could not be written after it; makes nothing.
+
+    Raises:
+        InputError: The path is not a folder, or may not be written or made.
+    """
+    path = Path(path)
+    nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise InputError(f"{path}: cannot be written ({nearest} is no folder, or is protected); {_WRITABLE}")
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary file name that takes the name ``path`` only if the block ends without an error.
+    """Yield the path of a temporary file that takes the name ``path`` only if the block ends without an error.
 
     Args:
-        path: The file to write; its folder is made, and its suffix kept.
+        path: The file to write; its folder is made. The temporary file is for the block to make, under the same name.
+
+    Raises:
+        InputError: It cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            yield Path(folder, path.name)
+            Path(folder, path.name).replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); {_WRITABLE}") from error
 
 
 @contextmanager
@@ -65,6 +80,9 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
 
     Args:
         path: The file to write; its folder is made.
+
+    Raises:
+        InputError: It cannot be written.
     """
     with atomic_path(path) as temporary, _open_text(temporary) as file:
         yield file

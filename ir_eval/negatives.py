@@ -8,7 +8,7 @@ import numpy as np
 
 from ir_eval.collections import Collection
 from ir_eval.errors import InputError
-from ir_eval.files import atomic_write
+from ir_eval.files import atomic_write, check_folder
 from ir_eval.run import Run
 
 
@@ -24,7 +24,7 @@ class Mining:
         seed: Of both draws.
 
     Raises:
-        InputError: A number is below 1.
+        InputError: A number is below 1, or the seed below 0.
     """
 
     first_stage: str = "bm25"
@@ -35,10 +35,10 @@ class Mining:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("depth", "negatives", "queries"):
+        for name, least in (("depth", 1), ("negatives", 1), ("queries", 1), ("seed", 0)):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} {value}; expected at least 1")
+            if value is not None and value < least:
+                raise InputError(f"{name} {value}; expected at least {least}")
 
 
 def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
@@ -55,41 +55,43 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
         How many lists were written.
 
     Raises:
-        InputError: The collection has no judgements, or no query has enough candidates.
+        InputError: The collection has no judgements or lacks a document that is judged relevant or in the run, no
+            query has enough candidates, or the file cannot be written.
     """
-    if collection.qrels is None:
-        raise InputError(f"{collection.name}: no judgements to mine against; expected qrels beside the queries")
+    check_folder(Path(path).parent)
     random = np.random.default_rng(mining.seed)
-    relevant = {
-        query_id: [doc for doc, level in collection.qrels[query_id].items() if level > 0]
-        for query_id in collection.qrels
-    }
-    queries = sorted(query_id for query_id, documents in relevant.items() if documents)
-    random.shuffle(queries)
-    topics = {query_id: collection.topics[query_id] for query_id in queries[: mining.queries]}
-    run = _first_stage(collection, mining, topics)
-    needed = {
-        doc for query_id in topics if query_id in run for doc in [*run[query_id][0].tolist(), *relevant[query_id]]
-    }
-    texts = collection.texts(needed)
+    relevant = _relevant(collection)
+    drawn = [list(relevant)[i] for i in random.permutation(len(relevant))[: mining.queries]]
+    run = _first_stage(collection, mining, {query_id: collection.topics[query_id] for query_id in drawn})
+    ranked = {query_id: run[query_id][0].tolist() for query_id in drawn if query_id in run}
+    texts = collection.texts(doc_id for query_id in ranked for doc_id in [*relevant[query_id], *ranked[query_id]])
     written = 0
     with atomic_write(path) as file:
-        for query_id, query in topics.items():
-            if query_id not in run:
+        for query_id, doc_ids in ranked.items():
+            same = {_normal(texts[doc_id]) for doc_id in relevant[query_id]}
+            candidates = [texts[doc_id] for doc_id in doc_ids if _normal(texts[doc_id]) not in same]
+            if len(candidates) < mining.negatives:
                 continue
-            same = {_normal(texts[doc]) for doc in relevant[query_id]}
-            candidates = [text for doc in run[query_id][0].tolist() if _normal(text := texts[doc]) not in same]
-            if len(candidates) >= mining.negatives:
-                documents = [
-                    texts[relevant[query_id][0]],
-                    *random.choice(candidates, mining.negatives, replace=False).tolist(),
-                ]
-                labels = [1] + [0] * mining.negatives
-                file.write(json.dumps({"query": query, "documents": documents, "labels": labels}) + "\n")
-                written += 1
+            negatives = [candidates[i] for i in random.choice(len(candidates), mining.negatives, replace=False)]
+            documents, labels = [texts[relevant[query_id][0]], *negatives], [1] + [0] * mining.negatives
+            row = {"query": collection.topics[query_id], "documents": documents, "labels": labels}
+            file.write(json.dumps(row) + "\n")
+            written += 1
         if not written:
-            raise InputError(f"{collection.name}: no query has {mining.negatives} candidates; mine deeper or fewer")
+            raise InputError(
+                f"{collection.name}: none of {len(drawn)} queries has {mining.negatives} candidates; "
+                "expected at least one; mine deeper, or fewer negatives"
+            )
     return written
+
+
+def _relevant(collection: Collection) -> dict[str, list[str]]:
+    """Return the relevant documents of each query that has any, the most relevant first."""
+    if collection.qrels is None:
+        raise InputError(f"{collection.name}: no judgements to mine with; expected qrels beside the queries; add them")
+    judged = ((query_id, collection.qrels[query_id]) for query_id in collection.qrels)
+    relevant = {query_id: [doc_id for doc_id, level in levels.items() if level > 0] for query_id, levels in judged}
+    return {query_id: doc_ids for query_id, doc_ids in relevant.items() if doc_ids}
 
 
 def _first_stage(collection: Collection, mining: Mining, topics: dict[str, str]) -> Run:

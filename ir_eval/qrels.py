@@ -41,7 +41,8 @@ class Qrels(Table):
         values = np.asarray(relevance)
         if values.size and values.dtype.kind not in "iu":
             raise InputError(f"relevance of type {values.dtype}; expected integers")
-        return cls(*group(query_ids, doc_ids, values.astype(np.int64)))
+        parts, _ = group(query_ids, doc_ids, values.astype(np.int64))
+        return cls(*parts)
 
     @classmethod
     def from_dict(cls, relevance: Mapping[str, Mapping[str, int]]) -> Self:
@@ -61,7 +62,8 @@ class Qrels(Table):
                 twice for one query. With the file: it cannot be read or is empty.
         """
         _, first_line = next(read_lines(path), (0, ""))
-        return cls(*read_table(path, _BEIR if first_line == _BEIR_HEADER else _TREC))
+        parts, _ = read_table(path, _BEIR if first_line == _BEIR_HEADER else _TREC)
+        return cls(*parts)
 
     def __getitem__(self, query_id: str) -> dict[str, int]:
         """Return ``{document: relevance}`` of a query, most relevant first.

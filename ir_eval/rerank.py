@@ -1,7 +1,10 @@
 """Rerank the top of a run with a model that scores (query, document) pairs."""
 
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from time import perf_counter
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,22 +16,42 @@ from ir_eval.files import atomic_path
 from ir_eval.progress import progress_bar
 from ir_eval.run import Run
 
-QUERIES_AT_ONCE = 4  # between two of these the bar moves and Ctrl-C is heard
+Pairs = list[tuple[str, str]]
+
+PAIRS_AT_ONCE = 256  # scored and kept together: after these the bar moves, and this much an interruption can cost
+DIGEST = 32  # bytes of a SHA-256
 
 
 class Reranker(Protocol):
     """What reranks: a sentence-transformers ``CrossEncoder``, or anything with its ``predict``."""
 
-    def predict(self, pairs: list[tuple[str, str]], /) -> ArrayLike:
+    def predict(self, pairs: Pairs, /) -> ArrayLike:
         """Return one score per (query, document) pair."""
 
 
 @runtime_checkable
 class Fingerprinted(Protocol):
-    """A reranker whose scores can be kept: it names its own content."""
+    """A reranker whose scores can be kept, since it names its own content."""
 
     def fingerprint(self) -> str:
         """Return a key of all that decides a score."""
+
+
+class Reranked(NamedTuple):
+    """What `rerank` gives.
+
+    Attributes:
+        run: The documents that were scored, and no others.
+        seconds: The model's time for them; of scores from the cache, the time they took when they were made.
+    """
+
+    run: Run
+    seconds: float
+
+
+class _Scores(NamedTuple):
+    values: NDArray[np.float32]  # (pairs,)
+    seconds: float
 
 
 def load_reranker(name: str) -> Reranker:
@@ -43,8 +66,13 @@ def load_reranker(name: str) -> Reranker:
     return model
 
 
-def rerank(run: Run, collection: Collection, reranker: Reranker, *, depth: int = 100, name: str = "reranker") -> Run:
+def rerank(
+    run: Run, collection: Collection, reranker: Reranker, *, depth: int = 100, name: str = "reranker"
+) -> Reranked:
     """Score the first documents of every query anew and order them by that score.
+
+    A reranker with a ``fingerprint`` is asked for no score twice: scores are kept under the content of the model and
+    of the texts, so interrupted work goes on where it was, and a changed model or text is scored anew.
 
     Args:
         run: The first stage; queries that are not topics of the collection are left out.
@@ -55,54 +83,78 @@ def rerank(run: Run, collection: Collection, reranker: Reranker, *, depth: int =
 
     Raises:
         InputError: ``depth`` is below 1, the run has none of the topics or a document that the collection lacks, or
-            the model gives a score that is not finite.
+            the model does not give one finite score a pair.
     """
     top = run.top(depth)
-    queries = [query_id for query_id in top if query_id in collection.topics]
-    if not queries:
+    candidates = {query_id: top[query_id][0].tolist() for query_id in top if query_id in collection.topics}
+    if not candidates:
         raise InputError(
-            f"run {run.name!r} has queries like {next(iter(run))!r}, {collection.name} topics like "
-            f"{next(iter(collection.topics))!r}, and none in common; use a run and a collection that belong together"
+            f"run '{run.name}' has queries like {next(iter(run))!r}, {collection.name} topics like "
+            f"{next(iter(collection.topics), None)!r}, and none in common; use a run and its own collection"
         )
-    candidates = {query_id: top[query_id][0].tolist() for query_id in queries}
-    texts = collection.texts(doc_id for doc_ids in candidates.values() for doc_id in doc_ids)
-    rows = [(query_id, doc_id) for query_id in queries for doc_id in candidates[query_id]]
+    texts = collection.texts(chain.from_iterable(candidates.values()))
     fingerprint = reranker.fingerprint() if isinstance(reranker, Fingerprinted) else None
-    scores = []
+    queries, at_once, lots = list(candidates), max(1, PAIRS_AT_ONCE // depth), []
     with progress_bar() as bar:
         task = bar.add_task(f"reranking with {name}", total=len(queries))
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            batch = queries[start : start + QUERIES_AT_ONCE]
-            pairs = [(collection.topics[query_id], texts[doc]) for query_id in batch for doc in candidates[query_id]]
-            scores.append(_score(reranker, pairs, fingerprint))
-            bar.advance(task, len(batch))
-    values = np.concatenate(scores)
-    if not np.isfinite(values).all():
-        query_id, doc_id = rows[int(np.argmin(np.isfinite(values)))]
-        raise InputError(
-            f"{name} scored query {query_id!r}, document {doc_id!r} with a number that is not finite; "
-            "load the model in float32 (Gemma overflows in float16)"
-        )
-    return Run.from_columns([row[0] for row in rows], [row[1] for row in rows], values, name=name)
+        for start in range(0, len(queries), at_once):
+            lot = queries[start : start + at_once]
+            pairs = [
+                (collection.topics[query_id], texts[doc_id]) for query_id in lot for doc_id in candidates[query_id]
+            ]
+            lots.append(_score(reranker, pairs, fingerprint))
+            bar.advance(task, len(lot))
+    rows = [(query_id, doc_id) for query_id, doc_ids in candidates.items() for doc_id in doc_ids]
+    scores = np.concatenate([lot.values for lot in lots])
+    reranked = Run.from_columns([row[0] for row in rows], [row[1] for row in rows], scores, name=name)
+    return Reranked(reranked, sum(lot.seconds for lot in lots))
 
 
-def _score(reranker: Reranker, pairs: list[tuple[str, str]], fingerprint: str | None) -> NDArray[np.float32]:
-    """Score pairs, or read what the same model gave them before: interrupted work goes on where it was."""
+def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None) -> _Scores:
+    """Score pairs, or read what the same model gave for the same texts."""
     if fingerprint is None:
         return _predict(reranker, pairs)
-    key = content_key("scores", fingerprint, *(text for pair in pairs for text in pair))
-    path = cache_dir() / "scores" / key[:2] / f"{key[2:34]}.npy"
-    if not path.exists():
-        with atomic_path(path) as temporary:
-            np.save(temporary, _predict(reranker, pairs), allow_pickle=False)
-    scores: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    key = content_key("scores", fingerprint, *chain.from_iterable(pairs))
+    path = cache_dir() / "scores" / key[:2] / key[2:34]
+    scores = _load(path)
+    if scores is None:
+        scores = _predict(reranker, pairs)
+        _save(path, scores)
     return scores
 
 
-def _predict(reranker: Reranker, pairs: list[tuple[str, str]]) -> NDArray[np.float32]:
-    return np.asarray(reranker.predict(pairs), dtype=np.float32).reshape(len(pairs))
+def _predict(reranker: Reranker, pairs: Pairs) -> _Scores:
+    start = perf_counter()
+    values = np.asarray(reranker.predict(pairs), dtype=np.float32)
+    seconds = perf_counter() - start
+    if values.size != len(pairs):
+        raise InputError(
+            f"a model with {values.shape} scores for {len(pairs)} pairs; expected one each; "
+            "rerank with a model of one label"
+        )
+    if not np.isfinite(values).all():
+        query, document = pairs[int(np.argmin(np.isfinite(values)))]
+        raise InputError(
+            f"a score that is not finite, for query {query[:50]!r} and document {document[:50]!r}; expected a number; "
+            "load the model in float32 (Gemma overflows in float16)"
+        )
+    return _Scores(values.reshape(-1), seconds)
 
 
-def short_name(name: str) -> str:
-    """Return what a model's or a run file's result is called: the last part of its path, without ``.trec``."""
-    return Path(name).resolve().name.removesuffix(".gz").removesuffix(".trec")
+def _save(path: Path, scores: _Scores) -> None:
+    """Write a digest, then the seconds and the scores as doubles."""
+    body = np.array([scores.seconds, *scores.values], dtype="<f8").tobytes()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(sha256(body).digest() + body)
+
+
+def _load(path: Path) -> _Scores | None:
+    """Read scores; None where there are none, or where the file is not as it was written."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if sha256(data[DIGEST:]).digest() != data[:DIGEST]:
+        return None
+    seconds, *values = np.frombuffer(data, dtype="<f8", offset=DIGEST).tolist()
+    return _Scores(np.array(values, dtype=np.float32), seconds)

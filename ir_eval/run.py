@@ -1,7 +1,7 @@
 """A ranking of documents for each query: what every stage takes and gives."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ir_eval.errors import InputError
 from ir_eval.files import atomic_write, read_lines
 from ir_eval.table import Strings, Table, flatten, group
-from ir_eval.trec import Layout, fields_of, read_table
+from ir_eval.trec import Layout, Ranks, fields_of, read_table
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -29,9 +29,17 @@ class Run(Table):
         doc_ids: (N,)
         values: The scores. (N,)
         name: Of the system; the tag in a TREC file. Not part of equality.
+        ranks: What the rank column of the file says of each row, if it holds integers; only `by_rank` looks. (N,)
     """
 
     name: str = "run"
+    ranks: Ranks | None = None
+
+    def __post_init__(self) -> None:
+        """Freeze the arrays."""
+        super().__post_init__()
+        if self.ranks is not None:
+            self.ranks.flags.writeable = False
 
     @classmethod
     def from_columns(cls, query_ids: ArrayLike, doc_ids: ArrayLike, scores: ArrayLike, *, name: str = "run") -> Self:
@@ -49,7 +57,8 @@ class Run(Table):
         """
         with np.errstate(over="ignore"):
             values = np.asarray(scores).astype(np.float32)
-        return cls(*group(query_ids, doc_ids, values), name=name)
+        parts, _ = group(query_ids, doc_ids, values)
+        return cls(*parts, name=name)
 
     @classmethod
     def from_dict(cls, scores: Mapping[str, Mapping[str, float]], *, name: str = "run") -> Self:
@@ -62,7 +71,7 @@ class Run(Table):
 
     @classmethod
     def read(cls, path: str | Path, name: str | None = None) -> Self:
-        """Read a TREC run: ``qid Q0 docid rank score tag``, plain or ``.gz``; the rank is ignored, as in trec_eval.
+        """Read a TREC run: ``qid Q0 docid rank score tag``, plain or ``.gz``; the score orders it, as in trec_eval.
 
         Args:
             path: The file.
@@ -72,8 +81,8 @@ class Run(Table):
             InputError: With file and line: a wrong column count, a score that is not a finite number, a document
                 twice for one query. With the file: it cannot be read or is empty.
         """
-        parts = read_table(path, _LAYOUT)
-        return cls(*parts, name=name or fields_of(next(read_lines(path))[1])[-1])
+        parts, ranks = read_table(path, _LAYOUT)
+        return cls(*parts, name=name or fields_of(next(read_lines(path))[1])[-1], ranks=ranks)
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -97,10 +106,32 @@ class Run(Table):
         """
         if k < 1:
             raise InputError(f"top {k} documents; expected at least 1")
-        lengths = np.diff(self.offsets)
-        kept = np.arange(len(self.doc_ids)) - np.repeat(self.offsets[:-1], lengths) < k
-        offsets = np.concatenate(([0], np.cumsum(np.minimum(lengths, k))))
+        kept = self._places < k
+        offsets = np.concatenate(([0], np.cumsum(np.minimum(np.diff(self.offsets), k))))
         return type(self)(self.query_ids, offsets, self.doc_ids[kept], self.scores[kept], self.name)
+
+    def by_rank(self) -> Self | None:
+        """Return the run in the order of its file's rank column, or None if that is this order or says nothing.
+
+        trec_eval ignores that column, other tools and so some published figures go by it. Where ranks are equal this
+        order stays; the new scores only express the order.
+        """
+        if self.ranks is None:
+            return None
+        queries = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        against = (self.ranks[1:] < self.ranks[:-1]) & (queries[1:] == queries[:-1])
+        if not against.any():
+            return None
+        docs = self.doc_ids.copy()
+        for query in np.unique(queries[1:][against]):
+            rows = slice(self.offsets[query], self.offsets[query + 1])
+            docs[rows] = docs[rows][np.argsort(self.ranks[rows], kind="stable")]
+        return replace(self, doc_ids=docs, values=-self._places.astype(np.float32), ranks=None)
+
+    @property
+    def _places(self) -> NDArray[np.int64]:
+        """Where each row stands in its query, from 0. (N,)."""
+        return np.arange(len(self.doc_ids)) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
 
     def write(self, path: str | Path) -> None:
         """Write a TREC run, gzipped if ``path`` ends in ``.gz``; reading it gives an equal run.

@@ -90,13 +90,16 @@ def flatten(nested: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[
     )
 
 
-def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> Parts:
+def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tuple[Parts, NDArray[np.int64]]:
     """Check rows in any order and bring them into canonical order.
 
     Args:
         query_ids: Strings. (N,)
         doc_ids: Strings. (N,)
         values: Numbers. (N,)
+
+    Returns:
+        The rows in order, and the position that each had before. (N,)
 
     Raises:
         InputError: No rows; columns of unequal length; an id that is not a string, is empty or has whitespace;
@@ -112,14 +115,19 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> Par
         raise InputError(f"query {queries[row]!r}, document {docs[row]!r}: {values[row]}; expected a finite number")
     starts = np.flatnonzero(np.concatenate(([True], queries[1:] != queries[:-1])))
     blocks = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(queries)))
-    parts = arrange(queries[starts], blocks, docs, values)
+    parts, order = arrange(queries[starts], blocks, docs, values)
     _check_tokens(parts[0])
     _check_tokens(parts[2])
-    return parts
+    return parts, order
 
 
-def arrange(names: Strings, codes: NDArray[np.integer[Any]], docs: Strings, values: NDArray[Any]) -> Parts:
+def arrange(
+    names: Strings, codes: NDArray[np.integer[Any]], docs: Strings, values: NDArray[Any]
+) -> tuple[Parts, NDArray[np.int64]]:
     """Bring rows, the query of row ``i`` being ``names[codes[i]]``, into canonical order.
+
+    Returns:
+        The rows in order, and the position that each had before. (N,)
 
     Raises:
         InputError: A document twice for one query.
@@ -134,7 +142,7 @@ def arrange(names: Strings, codes: NDArray[np.integer[Any]], docs: Strings, valu
         if len(set(ids)) < len(ids):
             twice = next(one for one, two in pairwise(sorted(ids)) if one == two)
             raise InputError(f"document {twice!r} twice for query {query_id!r}; expected once; remove one")
-    return query_ids, offsets, docs, values[order]
+    return (query_ids, offsets, docs, values[order]), order
 
 
 def _strings(ids: ArrayLike) -> Strings:

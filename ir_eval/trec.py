@@ -17,6 +17,8 @@ from ir_eval.table import Parts, Strings, arrange, group
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Ranks = NDArray[np.int64]
+
 _BLOCK = 2**20  # bytes looked at together: fits the cache
 
 
@@ -42,8 +44,11 @@ class Layout(NamedTuple):
     header: bool = False
 
 
-def read_table(path: str | Path, layout: Layout) -> Parts:
+def read_table(path: str | Path, layout: Layout) -> tuple[Parts, Ranks | None]:
     """Read a file, plain or ``.gz``, with columns separated by any whitespace, into canonical order.
+
+    Returns:
+        The rows in order, and beside them what the column ``rank`` says, if there is one and it holds integers. (N,)
 
     Raises:
         InputError: With file and line: the file cannot be read, a line has too few or too many columns or a bad
@@ -53,7 +58,9 @@ def read_table(path: str | Path, layout: Layout) -> Parts:
         return _read_regular(Path(path), layout)
     except (ValueError, OSError, EOFError, zlib.error):
         # InputError, too, is a ValueError: the scan finds the fault again and knows its line.
-        return group(*_scan(path, layout))
+        queries, docs, values, ranks = _scan(path, layout)
+        parts, order = group(queries, docs, values)
+        return parts, _integers(ranks, order)
 
 
 def fields_of(line: str) -> list[str]:
@@ -61,31 +68,38 @@ def fields_of(line: str) -> list[str]:
     return [field.decode() for field in line.encode().split()]
 
 
-def _read_regular(path: Path, layout: Layout) -> Parts:
+def _read_regular(path: Path, layout: Layout) -> tuple[Parts, Ranks | None]:
     """Read a file with exactly one separator between columns; else raise ValueError."""
+    columns = _columns(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes(), layout)
+    with np.errstate(over="ignore"):
+        values = columns[layout.value].to_numpy().astype(layout.dtype)
+    if not np.isfinite(values).all():
+        raise ValueError("a number is not finite")
+    queries = columns["qid"].combine_chunks()
+    docs = np.concatenate([_strings(chunk) for chunk in columns["docid"].chunks])
+    parts, order = arrange(_strings(queries.dictionary), queries.indices.to_numpy(), docs, values)
+    if "rank" not in layout.columns:
+        return parts, None
+    ranks = columns["rank"].combine_chunks()
+    return parts, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
+
+
+def _columns(data: bytes, layout: Layout) -> "pa.Table":
+    """Read the columns that are needed: as texts with few different ones, as texts, as numbers."""
     import pyarrow as pa
     from pyarrow import csv
 
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    few = pa.dictionary(pa.int32(), pa.string())
     # A score is parsed as a double and kept as a float, as trec_eval does with atof.
     number = pa.float64() if layout.dtype is np.float32 else pa.int64()
-    table = csv.read_csv(
+    types = {"qid": few, "docid": pa.string(), layout.value: number, "rank": few}
+    types = {name: kind for name, kind in types.items() if name in layout.columns}
+    return csv.read_csv(
         pa.BufferReader(data),
         read_options=csv.ReadOptions(column_names=layout.columns, skip_rows=int(layout.header)),
         parse_options=csv.ParseOptions(delimiter=_separator(data), quote_char=False),
-        convert_options=csv.ConvertOptions(
-            include_columns=["qid", "docid", layout.value],
-            column_types={"qid": pa.dictionary(pa.int32(), pa.string()), "docid": pa.string(), layout.value: number},
-            null_values=[],
-        ),
+        convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types, null_values=[]),
     )
-    with np.errstate(over="ignore"):
-        values = table[layout.value].to_numpy().astype(layout.dtype)
-    if not np.isfinite(values).all():
-        raise ValueError("a number is not finite")
-    queries = table["qid"].combine_chunks()
-    docs = np.concatenate([_strings(chunk) for chunk in table["docid"].chunks])
-    return arrange(_strings(queries.dictionary), queries.indices.to_numpy(), docs, values)
 
 
 def _separator(data: bytes) -> str:
@@ -111,10 +125,18 @@ def _strings(texts: "pa.Array") -> Strings:
     return np.frombuffer(padded, dtype=f"S{width}", count=len(texts)).astype(np.dtypes.StringDType())
 
 
-def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArray[Any]]:
+def _integers(texts: list[str], rows: NDArray[np.int64]) -> Ranks | None:
+    """Return the integers that the texts at ``rows`` spell, if all texts do. (N,)."""
+    try:
+        return np.array([int(text) for text in texts], dtype=np.int64)[rows]
+    except (ValueError, OverflowError):
+        return None
+
+
+def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArray[Any], list[str]]:
     """Read line by line: slower, but it knows where it is."""
     first_seen: dict[tuple[str, str], int] = {}
-    values = []
+    values, ranks = [], []
     for line_number, line in islice(read_lines(path), int(layout.header), None):
         where, fields = f"{path}:{line_number}", fields_of(line)
         if len(fields) != len(layout.columns):
@@ -126,6 +148,7 @@ def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArr
         except (ValueError, OverflowError):
             seen = f"{layout.value} {row[layout.value]!r}"
             raise InputError(f"{where}: {seen}; expected {layout.number}; correct or remove the line") from None
+        ranks.append(row.get("rank", ""))
         first = first_seen.setdefault((row["qid"], row["docid"]), line_number)
         if first != line_number:
             raise InputError(
@@ -133,6 +156,7 @@ def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArr
                 f"expected once; remove this line or line {first}"
             )
     if not values:
-        raise InputError(f"{path}: empty {layout.name}; expected lines of {' '.join(layout.columns)}")
+        expected = f"lines of {' '.join(layout.columns)}"
+        raise InputError(f"{path}: empty {layout.name}; expected {expected}; check what wrote it")
     queries, docs = [query for query, _ in first_seen], [doc for _, doc in first_seen]
-    return queries, docs, np.array(values, dtype=layout.dtype)
+    return queries, docs, np.array(values, dtype=layout.dtype), ranks

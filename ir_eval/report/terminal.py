@@ -1,6 +1,8 @@
 """The table on the terminal."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ir_eval.evaluate import Evaluation
@@ -10,19 +12,25 @@ if TYPE_CHECKING:
 
     from ir_eval.experiment import Results
 
+ANY_WIDTH = 10_000
+
 
 def results_table(results: "Results") -> "Table":
     """Lay out an experiment: a row per system, a column per measure, the best of each in bold, and queries/s."""
     collection = results.collection
     title = f"{collection.name}{f' ({collection.split})' if collection.split else ''}: {len(collection.topics)} topics"
-    labels = _labels(results)
-    rates = [f"{rate:.1f}" if (rate := system.queries_per_second) else "–" for system in results.systems]
-    evaluations = dict(zip(labels, (system.evaluation for system in results.systems), strict=True))
-    return measures_table(evaluations, title=title, more={"queries/s": dict(zip(labels, rates, strict=True))})
+    first, *rest = (system.run.name for system in results.systems)
+    labels = [first, *(f"{first} → {name}" for name in rest)]
+    evaluations = {label: system.evaluation for label, system in zip(labels, results.systems, strict=True)}
+    rates = {label: _rate(system.queries_per_second) for label, system in zip(labels, results.systems, strict=True)}
+    return measures_table(evaluations, title=title, more={"queries/s": rates})
 
 
 def measures_table(
-    evaluations: dict[str, Evaluation], *, title: str | None = None, more: Mapping[str, dict[str, str]] | None = None
+    evaluations: Mapping[str, Evaluation],
+    *,
+    title: str | None = None,
+    more: Mapping[str, Mapping[str, str]] | None = None,
 ) -> "Table":
     """Lay out measures to four decimals: a row per system, a column per measure, the best of each in bold.
 
@@ -33,20 +41,60 @@ def measures_table(
     """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("system", no_wrap=True)
-    measures = list(next(iter(evaluations.values())).per_query)
-    for heading in [*measures, *(more := more or {})]:
-        table.add_column(heading, justify="right")
-    best = {measure: max(e.means[measure] for e in evaluations.values()) for measure in measures}
-    for name, evaluation in evaluations.items():
-        cells = [(f"{mean:.4f}", len(evaluations) > 1 and mean == best[m]) for m, mean in evaluation.means.items()]
-        marked = (f"[bold]{text}[/bold]" if bold else text for text, bold in cells)
-        table.add_row(name, *marked, *(column[name] for column in more.values()))
+    more = more or {}
+    table = Table(title=title and Text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table.add_column("system")
+    means = {system: evaluation.means for system, evaluation in evaluations.items()}
+    best = {measure: max(row[measure] for row in means.values()) for measure in next(iter(means.values()))}
+    for heading in [*best, *more]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for system, row in means.items():
+        bold = {measure: len(means) > 1 and mean == best[measure] for measure, mean in row.items()}
+        cells = [Text(f"{mean:.4f}", style="bold" if bold[measure] else "") for measure, mean in row.items()]
+        table.add_row(Text(system), *cells, *(column[system] for column in more.values()))
     return table
 
 
-def _labels(results: "Results") -> list[str]:
-    first, *rest = (system.run.name for system in results.systems)
-    return [first, *(f"{first} → {name}" for name in rest)]
+def rank_note(system: str, evaluation: Evaluation, by_rank: Evaluation) -> str | None:
+    """Say what the rank column of a run file would give, or nothing where that shows in no figure.
+
+    Args:
+        system: The run's name in the table.
+        evaluation: By the scores.
+        by_rank: Of the same measures, by the rank column.
+    """
+    figures, others = _figures(evaluation), _figures(by_rank)
+    if figures == others:
+        return None
+    return f"{system}: by its rank column, which trec_eval ignores: {'  '.join(others)}"
+
+
+def file_labels(paths: Sequence[str]) -> dict[str, str]:
+    """Return path to label: the file's name, or the path where two files have that name."""
+    names = Counter(Path(path).name for path in set(paths))
+    return {path: name if names[name := Path(path).name] == 1 else path for path in paths}
+
+
+def show(table: "Table", *notes: str) -> None:
+    """Print a table and lines below it. A terminal too narrow for the figures breaks lines; it never cuts a figure."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console(highlight=False)
+    bounds = Measurement.get(console, console.options.update(width=ANY_WIDTH), table)
+    console.width = max(console.width, bounds.minimum if console.is_terminal else bounds.maximum)
+    console.print(table)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
+
+
+def _figures(evaluation: Evaluation) -> list[str]:
+    return [f"{measure} {mean:.4f}" for measure, mean in evaluation.means.items()]
+
+
+def _rate(rate: float | None) -> str:
+    if rate is None:
+        return "–"
+    return f"{rate:,.1f}" if rate >= 1 else f"{rate:.2g}"

@@ -141,6 +141,38 @@ def test_any_whitespace_separates_and_the_rank_is_ignored(tmp_path: Path, text: 
     assert run.name == "tag"
 
 
+@pytest.mark.parametrize("separator", [" ", " \t "])
+def test_the_order_of_the_rank_column(tmp_path: Path, separator: str) -> None:
+    """By either route, from lines in any order: query by query, and where ranks are equal as the scores say."""
+    path = tmp_path / "run.trec"
+    rng = np.random.default_rng(5)
+    table = [(f"q{rng.integers(9)}", f"d{number}", int(rng.integers(-5, 20)), number % 7) for number in range(300)]
+    lines = (separator.join((query, "Q0", doc, str(rank), str(score), "tag")) for query, doc, rank, score in table)
+    path.write_text("\n".join(lines))
+    run = Run.read(path)
+    ranked = run.by_rank()
+    assert ranked is not None
+    ranks = {(query, doc): rank for query, doc, rank, _ in table}
+    for query in run:
+        docs = run[query][0].tolist()
+        assert ranked[query][0].tolist() == sorted(docs, key=lambda doc: ranks[query, doc])
+        assert np.all(np.diff(ranked[query][1]) < 0)
+    assert ranked.by_rank() is None
+    assert run == Run.read(path) == Run.from_columns(*zip(*((q, d, s) for q, d, _, s in table), strict=True))
+    with pytest.raises(ValueError, match="read-only"):
+        run.ranks[0] = 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize("ranks", ["1 2 1", "0 0 0", "7 7 1", "2 1.5 1", "2 - 1", f"2 1 {10**30}"])
+def test_ranks_that_order_nothing_otherwise(tmp_path: Path, ranks: str) -> None:
+    """The same order in each query, no order, or not all of them integers."""
+    first, second, third = ranks.split()
+    path = tmp_path / "run.trec"
+    path.write_text(f"q1 Q0 d1 {first} 2.5 tag\nq1 Q0 d2 {second} 1.5 tag\nq2 Q0 d1 {third} 9.5 tag\n")
+    assert Run.read(path).by_rank() is None
+    assert Run.from_dict(Run.read(path).to_dict()).by_rank() is None
+
+
 def test_score_is_parsed_as_a_double_then_rounded(tmp_path: Path) -> None:
     """As atof and trec_eval's float do: straight to 32 bits this decimal would round up."""
     (tmp_path / "run.trec").write_text("q Q0 d 1 1.00000005960464477539062501 tag\n")

@@ -1,0 +1,86 @@
+"""terminal: every figure is there, whatever the width."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ir_eval.collections import open_collection
+from ir_eval.evaluate import Evaluation
+from ir_eval.experiment import Experiment, Results, System
+from ir_eval.report.terminal import file_labels, measures_table, rank_note, results_table, show
+from ir_eval.run import Run
+
+QUERIES = np.array(["1", "2"], dtype=np.dtypes.StringDType())
+
+
+def evaluation(**means: float) -> Evaluation:
+    """Make an evaluation of two queries with these means."""
+    return Evaluation(QUERIES, {name: np.array([mean - 0.1, mean + 0.1]) for name, mean in means.items()})
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    """Return the words of each line that has any."""
+    return [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("width", ["10", "80", "200"])
+def test_no_figure_is_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    """However narrow the terminal and long the name; what looks like markup is a name all the same."""
+    monkeypatch.setenv("COLUMNS", width)
+    name = "[bold]" + "long" * 20
+    show(measures_table({name: evaluation(map=0.25, mrr=0.5), "b": evaluation(map=0.33333, mrr=0.1)}), "[a] note" * 40)
+    header, _, first, second, *notes = printed(capsys)
+    assert header == ["system", "map", "mrr"]
+    assert first == [name, "0.2500", "0.5000"]
+    assert second == ["b", "0.3333", "0.1000"]
+    assert notes == [("[a] note" * 40).split()]
+
+
+def test_the_best_is_bold(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several; alone, nothing is best."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    show(measures_table({"a": evaluation(map=0.2, mrr=0.5), "b": evaluation(map=0.3, mrr=0.5)}))
+    _, _, first, second = (line for line in capsys.readouterr().out.splitlines() if line.strip())
+    assert ("\x1b[1m" in first, first.count("\x1b[1m")) == (True, 1)
+    assert second.count("\x1b[1m") == 2
+    show(measures_table({"a": evaluation(map=0.2)}))
+    assert "\x1b[1m" not in capsys.readouterr().out.splitlines()[-2]
+
+
+def test_an_experiment_names_its_stages_and_speed(capsys: pytest.CaptureFixture[str], data: Path) -> None:
+    """The reranker stands behind its first stage; a time that is not known is a dash."""
+    collection = open_collection(str(data / "beir" / "cranfield"))
+    run = Run.from_dict({str(query): {"1": 1.0} for query in range(60)}, name="given")
+    systems = [
+        System(run, evaluation(map=0.25), None),
+        System(Run.from_dict(run.to_dict(), name="fast"), evaluation(map=0.5), 0.01),
+        System(Run.from_dict(run.to_dict(), name="slow"), evaluation(map=0.5), 2000.0),
+    ]
+    show(results_table(Results(Experiment(), collection, systems)))
+    title, header, _, *rows = printed(capsys)
+    assert title == ["cranfield", "(test):", "225", "topics"]
+    assert header == ["system", "map", "queries/s"]
+    assert rows == [
+        ["given", "0.2500", "–"],
+        ["given", "→", "fast", "0.5000", "6,000.0"],
+        ["given", "→", "slow", "0.5000", "0.03"],
+    ]
+
+
+def test_rank_note_only_where_it_shows() -> None:
+    """A difference below the fourth decimal is none to a reader."""
+    ours = evaluation(map=0.25, mrr=0.5)
+    assert rank_note("x.trec", ours, evaluation(map=0.2500001, mrr=0.5)) is None
+    assert rank_note("x.trec", ours, evaluation(map=0.26, mrr=0.5)) == (
+        "x.trec: by its rank column, which trec_eval ignores: map 0.2600  mrr 0.5000"
+    )
+
+
+def test_labels_are_short_and_tell_files_apart() -> None:
+    """The name alone where it is enough."""
+    assert file_labels(["a/x.trec", "b/y.trec", "b/x.trec", "b/y.trec"]) == {
+        "a/x.trec": "a/x.trec",
+        "b/y.trec": "y.trec",
+        "b/x.trec": "b/x.trec",
+    }
