@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gemma_st.errors import ModelError
+from gemma_st.models import loading
 
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Transformer
@@ -40,6 +41,9 @@ def backbone(
     """
     _check("attention", attention, ("bidirectional", "causal"))
     _check("padding_side", padding_side, ("left", "right"))
+    _check("dtype", dtype, ("float32", "bfloat16", "float16"))
+    if max_length is not None and max_length < 1:
+        raise ModelError(f"max_length={max_length} leaves no room for a token; give at least 1")
     from sentence_transformers.base.modules import Transformer
 
     shared: dict[str, Any] = {"revision": revision} if revision else {}
@@ -49,7 +53,7 @@ def backbone(
     processor_kwargs = {"padding_side": padding_side, **shared}
     if max_length:
         processor_kwargs["model_max_length"] = max_length
-    try:
+    with loading(source):
         module = Transformer(
             str(source),
             transformer_task="feature-extraction",
@@ -57,11 +61,17 @@ def backbone(
             processor_kwargs=processor_kwargs,
             config_kwargs=dict(shared),
         )
-    except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{source}: not a model directory, and not to be had from the hub ({reason})") from error
-    # Set after loading: transformers drops the flag silently when config.json lacks the key.
-    module.model.config.is_causal = attention == "causal"
+    tokenizer, config = module.tokenizer, module.model.config
+    if set(tokenizer("token").input_ids) <= set(tokenizer.all_special_ids):
+        raise ModelError(
+            f"model {str(source)!r} has no tokenizer of its own: every word is unknown to it; add its files"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    # Set after loading: transformers drops the flag silently when config.json lacks the key. EmbeddingGemma, trained
+    # under Gemma 3's own flag, keeps that one: its window is another.
+    if not (config.model_type == "gemma3_text" and config.use_bidirectional_attention):
+        config.is_causal = attention == "causal"
     return module
 
 

@@ -33,6 +33,8 @@ def cross_encoder(
     """
     if pooler not in POOLERS:
         raise ModelError(f"pooler={pooler!r} is not known; use one of {', '.join(POOLERS)}")
+    if labels < 1 or not 0 <= dropout < 1:
+        raise ModelError(f"labels={labels}, dropout={dropout}; expected at least 1 label and 0 ≤ dropout < 1")
     from sentence_transformers.sentence_transformer.modules import Pooling
     from torch import nn
 

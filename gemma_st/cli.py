@@ -18,8 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments) or 0
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on from the last checkpoint", 130)
-    except ModelError as error:
+        return _fail("interrupted; run the same command again to go on", 130)
+    except (ModelError, OSError) as error:
         return _fail(f"error: {error}", 2)
 
 
@@ -47,7 +47,11 @@ def _train(arguments: argparse.Namespace) -> None:
     from gemma_st.training.config import read_config
     from gemma_st.training.ranking import train
 
-    sys.stdout.write(f"model written to {train(read_config(arguments.config))}\n")
+    config = read_config(arguments.config)
+    try:
+        sys.stdout.write(f"model written to {train(config)}\n")
+    except ModelError as error:
+        raise ModelError(f"{arguments.config}: {error}") from error
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -5,8 +5,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gemma_st.errors import ModelError
+
 if TYPE_CHECKING:
     from gemma_st.cross_encoder import CrossEncoder
+
+STORAGE = ("float32", "bfloat16")
 
 
 def save(model: "CrossEncoder", directory: str | Path, *, storage: str = "float32") -> Path:
@@ -17,20 +21,55 @@ def save(model: "CrossEncoder", directory: str | Path, *, storage: str = "float3
         directory: Where to; what a former model left there is replaced, other files stay.
         storage: Weight type of the backbone on disk. It is computed in float32 all the same: the configuration says
             so, and loading widens the weights. The head is always stored in float32.
+
+    Raises:
+        ModelError: The storage type is not known.
     """
+    if storage not in STORAGE:
+        raise ModelError(f"storage={storage!r} is not known; use one of {', '.join(STORAGE)}")
+    target = Path(directory).resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
+        fresh = Path(temporary) / "model"
+        model.save_pretrained(str(fresh), create_model_card=False)
+        if storage != "float32":
+            _narrow(fresh / "model.safetensors", storage)
+        for weights in fresh.rglob("*.safetensors"):
+            weights.chmod(0o644)  # safetensors writes for its owner alone
+        _replace(target, fresh)
+    return target
+
+
+def _narrow(weights: Path, storage: str) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    target = Path(directory)
-    target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
-        model.save_pretrained(temporary, create_model_card=False)
-        weights = Path(temporary) / "model.safetensors"
-        if storage != "float32":
-            narrow = {name: tensor.to(getattr(torch, storage)) for name, tensor in load_file(weights).items()}
-            save_file(narrow, weights, metadata={"format": "pt"})
-        for part in Path(temporary).iterdir():
-            if part.is_dir():
-                shutil.rmtree(target / part.name, ignore_errors=True)
-            part.replace(target / part.name)
-    return target
+    narrow = {name: tensor.to(getattr(torch, storage)) for name, tensor in load_file(weights).items()}
+    save_file(narrow, weights, metadata={"format": "pt"})
+
+
+def _replace(target: Path, fresh: Path) -> None:
+    """Give ``fresh`` the name of ``target``, with the files of ``target`` that ``fresh`` has none of.
+
+    A killed process leaves the former model under its name, or for the moment between two renames under ``former``
+    beside it, where the next call finds it; never half of each.
+    """
+    former = target.with_name(f".{target.name}.former")
+    if target.exists():
+        _hand_over(former, target)
+        target.rename(former)
+    try:
+        fresh.rename(target)
+    except BaseException:
+        if former.exists():
+            former.rename(target)
+        raise
+    _hand_over(former, target)
+
+
+def _hand_over(former: Path, target: Path) -> None:
+    if former.exists():
+        for part in former.iterdir():
+            if not (target / part.name).exists():
+                part.rename(target / part.name)
+        shutil.rmtree(former)

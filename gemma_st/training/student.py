@@ -86,8 +86,11 @@ def _frequent(teacher: "PreTrainedTokenizerFast", texts: Iterable[str], size: in
     needed = {p for p in vocabulary if len(p.removeprefix("##")) == 1 and p.isascii()} | {"query", "document", ":"}
     ranked = sorted(vocabulary, key=lambda piece: (piece not in needed, -counts[piece], vocabulary[piece]))
     kept = [piece for piece in ranked if piece not in teacher.all_special_tokens][:size]
-    if len(kept) < size:
-        raise ModelError(f"vocabulary={size} is more than the teacher's {len(vocabulary)} pieces; ask for fewer")
+    if not len(needed) <= size == len(kept):
+        raise ModelError(
+            f"vocabulary={size + len(SPECIAL)} cannot be had of the teacher's {len(vocabulary)} pieces; "
+            f"ask for fewer, and for at least the {len(needed) + len(SPECIAL)} that spelling needs"
+        )
     return sorted(kept, key=vocabulary.__getitem__)
 
 

@@ -1,0 +1,153 @@
+"""Parts that the tests of models share: small decoders of each family, a stock process, a small teacher."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+Pairs = list[tuple[str, str]]
+PAIRS: Pairs = [
+    ("what is a derivative work", "Any work based on the Work and for which the editorial revisions are original."),
+    ("patent", "Each Contributor hereby grants to You a perpetual patent license."),
+    ("who may distribute copies of the work", "Redistribution."),
+]
+LICENSE = Path(__file__).parents[2] / "LICENSE"
+
+# Another process, which never hears of gemma_st: a line of [model directory, pairs] in, a line of scores out.
+STOCK = """
+import json, sys
+from sentence_transformers import CrossEncoder
+for line in sys.stdin:
+    path, pairs = json.loads(line)
+    model = CrossEncoder(path, device="cpu")
+    scores = model.predict([tuple(pair) for pair in pairs]).tolist()
+    stock = all(type(part).__module__.startswith("sentence_transformers.") for part in model)
+    assert stock and "gemma_st" not in sys.modules
+    dtype = str(next(model.parameters()).dtype)
+    print(json.dumps([scores, model.num_labels, str(model.activation_fn), dtype]), flush=True)
+"""
+
+
+def make_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make transformers' Gemma ignore ``is_causal``, as a version that does not know it would."""
+    from transformers.models.gemma import modeling_gemma
+
+    mask = modeling_gemma.create_causal_mask
+
+    def causal(config: "PreTrainedConfig", **given: object) -> object:
+        asked, config.is_causal = config.is_causal, True
+        made = mask(config=config, **given)
+        config.is_causal = asked
+        return made
+
+    monkeypatch.setattr(modeling_gemma, "create_causal_mask", causal)
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test asks the hub for anything."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path, Pairs], list[object]]]:
+    """Ask stock sentence-transformers, in its own process, for [scores, num_labels, activation, weight type]."""
+    command = [sys.executable, "-c", STOCK]
+    errors = tmp_path_factory.mktemp("stock") / "errors"
+    with (
+        errors.open("w") as log,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=errors.parent
+        ) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+        question, answer = process.stdin, process.stdout
+
+        def ask(path: Path, pairs: Pairs) -> list[object]:
+            question.write(json.dumps([str(path), pairs]) + "\n")
+            question.flush()
+            line = answer.readline()
+            assert line, errors.read_text()[-2000:]
+            return json.loads(line)
+
+        yield ask
+        question.close()
+
+
+@pytest.fixture
+def decoder(tiny_gemma: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Save a small random decoder of any family beside the tokenizer of ``tiny_gemma``."""
+    import torch
+    import transformers
+
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 128}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
+    ids = {"vocab_size": 1000, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
+
+    def make(family: str, **options: object) -> Path:
+        folder = tmp_path / f"{family}-{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(tiny_gemma, folder, ignore=shutil.ignore_patterns("config.json", "*.safetensors"))
+        config = getattr(transformers, family.replace("Model", "Config").replace("ForCausalLM", "Config"))
+        torch.manual_seed(0)
+        getattr(transformers, family)(config(**shape, **heads, **ids, **options)).save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a mean-pooled bi-encoder: a BERT of two layers with random weights and a WordPiece tokenizer."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("teacher")
+    # Made by hand, since the trainer of word pieces breaks ties differently from run to run.
+    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()] + ["α", "中"]
+    words = Counter(re.findall("[a-z]{2,}", LICENSE.read_text().lower())).most_common(200)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    suffixes = [f"##{piece}" for piece in [*letters, "s", "ed", "ing", "tion"]]
+    known = [*special, *letters, *suffixes, "query", "document", *(word for word, _ in words)]
+    vocabulary = {piece: place for place, piece in enumerate(dict.fromkeys(known))}
+    pieces = BertWordPieceTokenizer(vocabulary)
+    BertTokenizerFast(tokenizer_object=pieces._tokenizer, model_max_length=64).save_pretrained(folder / "bert")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 3}
+    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=64, **shape)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder / "bert")
+    bert = Transformer(str(folder / "bert"))
+    SentenceTransformer(modules=[bert, Pooling(24, "mean")], device="cpu").save(str(folder / "sbert"))
+    return folder / "sbert"
+
+
+@pytest.fixture(scope="session")
+def student(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a student of ``teacher`` with three layers: a Gemma and its tokenizer."""
+    from sentence_transformers import SentenceTransformer
+
+    from gemma_st.training.student import StudentConfig, student_model, student_tokenizer, teacher_ids
+
+    folder = tmp_path_factory.mktemp("student")
+    bert = SentenceTransformer(str(teacher), device="cpu")
+    config = StudentConfig(vocabulary=300, layers=3, intermediate_size=32, max_length=64)
+    tokenizer = student_tokenizer(bert.tokenizer, [LICENSE.read_text()], config)
+    tokenizer.save_pretrained(folder)
+    student_model(bert[0].model, teacher_ids(bert.tokenizer, tokenizer), config).save_pretrained(folder)
+    return folder

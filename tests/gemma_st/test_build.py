@@ -1,0 +1,106 @@
+"""Tests of gemma_st.build: backbone, pooler and head together."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gemma_st import ModelError
+from gemma_st.build import cross_encoder
+from gemma_st.saving import save
+from tests.gemma_st.conftest import LICENSE, PAIRS, make_deaf
+
+
+@pytest.mark.parametrize(("pooler", "labels"), [("mean", 1), ("first", 3), ("last", 1)])
+def test_the_stock_class_loads_each_pooler_without_trust(
+    tiny_gemma: Path, stock: Callable[..., Any], tmp_path: Path, pooler: str, labels: int
+) -> None:
+    """With its number of labels, its activation and its scores."""
+    torch.manual_seed(1)
+    model = cross_encoder(tiny_gemma, pooler=pooler, labels=labels)
+    assert model.num_labels == labels
+    scores, num_labels, activation, _ = stock(save(model, tmp_path / "saved"), PAIRS)
+    expected = model.predict(PAIRS)
+    assert np.allclose(scores, expected, atol=1e-5)
+    assert expected.shape == ((3,) if labels == 1 else (3, labels))
+    assert (num_labels, activation) == (labels, "Identity()")  # a single label would get a sigmoid
+    modules = json.loads((tmp_path / "saved" / "modules.json").read_text())
+    assert all(module["type"].startswith("sentence_transformers.") for module in modules)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("pooler", ["mean", "first", "last"])
+def test_poolers_go_by_the_mask_and_not_by_the_padding_token(tiny_gemma: Path, pooler: str, side: str) -> None:
+    """Field notes: elsewhere the last token is found by ``input_ids != pad``, wrong for a text that ends in one."""
+    torch.manual_seed(1)
+    model = cross_encoder(tiny_gemma, pooler=pooler, padding_side=side).eval()
+    query, document = "what is <pad>", "it fills <pad> <pad>"
+    batch = dict(model.tokenizer([query, "longer " * 9], [document, "longer"], padding=True, return_tensors="pt"))
+    assert (batch["input_ids"][0, batch["attention_mask"][0].bool()] == 0).sum() == 3
+    with torch.inference_mode():
+        states = model[0](batch)["token_embeddings"][0][batch["attention_mask"][0].bool()]
+        pooled = {"mean": states.mean(0), "first": states[0], "last": states[-1]}[pooler]
+        assert torch.allclose(model[1](batch)["sentence_embedding"][0], pooled, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_logit_is_fp32_in_a_bf16_model_so_that_scores_differ(tiny_gemma: Path, dtype: str) -> None:
+    """Field notes: a bf16 head gives 380 distinct scores for 600 pairs; under autocast or in pure bf16."""
+    model = cross_encoder(tiny_gemma, dtype=dtype)
+    assert str(model[0].model.dtype) == f"torch.{dtype}"
+    words = sorted(set(LICENSE.read_text().split()))[:300]
+    pairs = [(word, f"the {word} of {other}") for word in words for other in ("work", "license")]
+    assert len(pairs) == 600
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "float32"):
+        scores = model.predict(pairs)
+        model.set_keep_in_fp32_modules([])
+        rounded = model.predict(pairs)
+    assert scores.dtype == np.float32
+    assert len(set(scores.tolist())) > 590 > len(set(rounded.tolist()))
+
+
+def test_the_fp32_logit_is_saved(tiny_reranker: Path) -> None:
+    """The stock class reads it."""
+    from sentence_transformers import CrossEncoder
+
+    assert CrossEncoder(str(tiny_reranker), device="cpu").keep_in_fp32_modules == ["4.linear"]
+
+
+def test_a_text_too_long_loses_neither_template_nor_query(tiny_gemma: Path) -> None:
+    """Field notes: truncation elsewhere cuts the query or the suffix."""
+    model = cross_encoder(tiny_gemma, max_length=32)
+    tokens = model.tokenizer.convert_ids_to_tokens(
+        model.preprocess([("what is a patent", "license " * 100)])["input_ids"][0].tolist()
+    )
+    assert len(tokens) == 32
+    query = model.tokenizer.tokenize("what is a patent")
+    assert tokens[: 3 + len(query)] == ["<bos>", "<query>", *query, "<document>"]
+    assert tokens[-1] == "<eos>"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooler": "max"}, "pooler='max' is not known; use one of mean, first, last"),
+        ({"labels": 0}, "labels=0, dropout=0.0; expected at least 1 label"),
+        ({"dropout": 1.0}, "labels=1, dropout=1.0; expected at least 1 label and 0 ≤ dropout < 1"),
+        ({"attention": "none"}, "attention='none' is not known"),
+    ],
+)
+def test_a_wrong_argument_is_one_line(tiny_gemma: Path, options: dict[str, Any], message: str) -> None:
+    """And says what is allowed."""
+    with pytest.raises(ModelError) as error:
+        cross_encoder(tiny_gemma, **options)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_silent_causal_fallback_stops_the_build(tiny_gemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a transformers that does not know ``is_causal`` would do."""
+    make_deaf(monkeypatch)
+    with pytest.raises(ModelError, match="is causal in layer 0"):
+        cross_encoder(tiny_gemma, attn_implementation="eager")

@@ -1,0 +1,100 @@
+"""Tests of gemma_st.cli: thin, quick to start, and one line for whatever goes wrong."""
+
+import subprocess
+import sys
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+
+from gemma_st.cli import main
+
+LIGHT = """
+import sys
+import gemma_st, gemma_st.cli
+dir(gemma_st), gemma_st.ModelError
+try:
+    gemma_st.cli.main(sys.argv[1:])
+except SystemExit:
+    pass
+print(sorted({"torch", "transformers", "sentence_transformers", "numpy"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], []])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """Neither does the package, so that the command answers at once."""
+    command = [sys.executable, "-c", LIGHT, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+    assert "usage: gemma-st" in ran.stdout + ran.stderr
+
+
+def test_the_public_names_are_there_and_others_are_not() -> None:
+    """Although they are imported only when asked for."""
+    import gemma_st
+
+    assert dir(gemma_st) == ["CrossEncoder", "ModelError", "verify_bidirectional"]
+    assert all(callable(getattr(gemma_st, name)) for name in dir(gemma_st))
+    with pytest.raises(AttributeError, match="'gemma_st' has no attribute 'Nothing'; it has CrossEncoder, "):
+        attrgetter("Nothing")(gemma_st)
+
+
+def test_export_writes_a_model(tiny_reranker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And says where."""
+    assert main(["export", str(tiny_reranker), str(tmp_path / "exported")]) == 0
+    assert capsys.readouterr().out == f"model written to {tmp_path / 'exported'}\n"
+    assert (tmp_path / "exported/modules.json").is_file()
+
+
+def test_doctor_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """And exits with 0, since the tests need all of it."""
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ok      python: ")
+    assert any(line.startswith("ok      gemma-encoder-msmarco: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["export", "nothing", "new"], "gemma-st: error: model 'nothing': no such directory or packaged model"),
+        (["export", "owner/model", "new"], "gemma-st: error: model 'owner/model': no modules.json"),
+        (["export", "gemma-encoder-msmarco", "."], "exists already; expected a new or empty directory"),
+        (["export", "gemma-encoder-msmarco", "file/below"], "gemma-st: error: [Errno 17]"),
+        (["train", "absent.toml"], "gemma-st: error: absent.toml: not a readable TOML file"),
+        (["train", "file"], "gemma-st: error: file: not a readable TOML file"),
+        (["train", "empty.toml"], "gemma-st: error: empty.toml: missing lists, loss, output, trainer; add them"),
+        (["train", "stage.toml"], "gemma-st: error: stage.toml: absent.jsonl: cannot be read"),
+        (["train", "trainer.toml"], "gemma-st: error: trainer.toml: [trainer] "),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No traceback."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("not = = toml")
+    Path("empty.toml").touch()
+    stage = 'output = "out"\nlists = ["absent.jsonl"]\nmodel = {base = "b"}\nloss = {name = "interaction"}\n'
+    Path("stage.toml").write_text(stage + "[trainer]\nuse_cpu = true")
+    Path("trainer.toml").write_text(stage + "[trainer]\nno_such_option = 1")
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+    assert not Path("new").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["export", "one"], ["train"]])
+def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With the usage."""
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: gemma-st" in capsys.readouterr().err

@@ -1,0 +1,211 @@
+"""Tests of gemma_st.cross_encoder: names, exact scores, fingerprints."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers.processors import TemplateProcessing
+
+from gemma_st import CrossEncoder, ModelError
+from gemma_st.build import cross_encoder
+from gemma_st.models import packaged
+from gemma_st.saving import save
+from tests.gemma_st.conftest import LICENSE, PAIRS, make_deaf
+
+
+@pytest.fixture(scope="module")
+def model(tiny_reranker: Path) -> CrossEncoder:
+    """The small reranker, loaded once."""
+    return CrossEncoder(str(tiny_reranker), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[tuple[str, str]]:
+    """Pairs of all lengths, one of them twice."""
+    paragraphs = [" ".join(text.split()) for text in LICENSE.read_text().split("\n\n") if text.strip()][:40]
+    assert len(paragraphs) > 30
+    return [("what is a license", text) for text in [*paragraphs, paragraphs[0]]]
+
+
+def test_predict_returns_one_float32_score_a_pair(model: CrossEncoder, pairs: list[tuple[str, str]]) -> None:
+    """In numpy."""
+    scores = model.predict(pairs)
+    assert (type(scores), scores.dtype, scores.shape) == (np.ndarray, np.float32, (len(pairs),))
+
+
+def test_no_pairs_are_an_empty_float32_array(model: CrossEncoder) -> None:
+    """Stock returns float64."""
+    scores = model.predict([])
+    assert (scores.dtype, scores.shape) == (np.float32, (0,))
+    assert isinstance(model.predict([], convert_to_tensor=True), torch.Tensor)
+
+
+def test_a_single_pair_is_one_score(model: CrossEncoder) -> None:
+    """A number; a list of two texts is a pair, too."""
+    score = model.predict(PAIRS[0])
+    assert np.ndim(score) == 0
+    assert score == pytest.approx(model.predict(PAIRS)[0], abs=1e-5)
+    assert model.predict(list(PAIRS[0])) == score
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_the_batch_size_changes_no_score(model: CrossEncoder, pairs: list[tuple[str, str]], size: int) -> None:
+    """To 1e-5."""
+    assert np.allclose(model.predict(pairs, batch_size=size), model.predict(pairs), atol=1e-5)
+
+
+def test_the_order_and_place_change_no_score(model: CrossEncoder, pairs: list[tuple[str, str]]) -> None:
+    """And the same pair gets the same score twice."""
+    scores, order = model.predict(pairs), np.random.default_rng(0).permutation(len(pairs))
+    assert np.allclose(model.predict([pairs[i] for i in order]), scores[order], atol=1e-5)
+    assert scores[0] == pytest.approx(scores[-1], abs=1e-5)
+
+
+def test_the_padding_side_changes_no_score(
+    model: CrossEncoder, tiny_reranker: Path, pairs: list[tuple[str, str]]
+) -> None:
+    """Nor do positions, which shift with it."""
+    left = CrossEncoder(str(tiny_reranker), device="cpu", processor_kwargs={"padding_side": "left"})
+    assert left.tokenizer.padding_side == "left"
+    assert np.allclose(left.predict(pairs), model.predict(pairs), atol=1e-5)
+
+
+def test_options_of_the_stock_class_are_passed_on(tiny_reranker: Path) -> None:
+    """And its methods work."""
+    model = CrossEncoder(str(tiny_reranker), device="cpu", max_length=16, activation_fn=torch.nn.Sigmoid())
+    assert model.max_seq_length == 16
+    assert ((scores := model.predict(PAIRS)) > 0).all()
+    assert (scores < 1).all()
+    assert [hit["corpus_id"] for hit in model.rank("a", ["b", "c"], top_k=1)] in ([0], [1])
+
+
+def test_each_packaged_model_is_known_by_its_name() -> None:
+    """And is the one in its directory."""
+    for name, directory in packaged().items():
+        model = CrossEncoder(name, device="cpu")
+        assert model.fingerprint() == CrossEncoder(str(directory), device="cpu").fingerprint()
+        assert np.isfinite(model.predict(PAIRS)).all()
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "a/b/c", "./absent", "../absent/model", "~/model"])
+def test_a_name_of_nothing_is_one_line(name: str) -> None:
+    """And the hub is not asked."""
+    with pytest.raises(ModelError, match="no such directory or packaged model; expected a directory") as error:
+        CrossEncoder(name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_hub_id_that_is_not_to_be_had_is_one_line() -> None:
+    """With the reason."""
+    with pytest.raises(ModelError, match="^model 'nobody/nothing' cannot be loaded: We couldn't connect") as error:
+        CrossEncoder("nobody/nothing")
+    assert "\n" not in str(error.value)
+
+
+def test_neither_name_nor_modules_is_one_line() -> None:
+    """There is nothing to load."""
+    with pytest.raises(ModelError, match="either a name or modules"):
+        CrossEncoder()
+
+
+@pytest.mark.parametrize("family", ["GemmaModel", "GemmaForCausalLM"])
+def test_a_bare_decoder_is_refused(decoder: Callable[..., Path], family: str) -> None:
+    """Field notes: stock gives it a random head, or asks it for yes or no."""
+    with pytest.raises(ModelError, match=f"a {family} without a head for scores; build one with gemma_st.build"):
+        CrossEncoder(str(decoder(family)))
+
+
+def test_a_damaged_model_is_one_line(tiny_reranker: Path, tmp_path: Path) -> None:
+    """And so is an empty directory."""
+    broken = Path(shutil.copytree(tiny_reranker, tmp_path / "broken"))
+    (broken / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(ModelError, match="cannot be loaded: Error while deserializing") as error:
+        CrossEncoder(str(broken))
+    assert "\n" not in str(error.value)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ModelError, match="cannot be loaded: Unrecognized model"):
+        CrossEncoder(str(empty))
+
+
+def test_a_saved_model_that_runs_causally_here_is_refused(tiny_reranker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a transformers that does not know ``is_causal`` would do, silently, with a model saved as bidirectional."""
+    make_deaf(monkeypatch)
+    with pytest.raises(ModelError, match="is causal in layer 0"):
+        CrossEncoder(str(tiny_reranker), device="cpu", model_kwargs={"attn_implementation": "eager"})
+
+
+class TestFingerprint:
+    """Content, all of it, and nothing else."""
+
+    def test_is_equal_for_the_same_content_elsewhere(self, tiny_reranker: Path, tmp_path: Path) -> None:
+        """A path is not content."""
+        copy = shutil.copytree(tiny_reranker, tmp_path / "another name")
+        one, other = (CrossEncoder(str(path), device="cpu") for path in (tiny_reranker, copy))
+        assert one.fingerprint() == other.fingerprint()
+        assert len(one.fingerprint()) == 64
+
+    @pytest.mark.parametrize("pooler", ["mean", "last"])
+    def test_is_that_of_the_saved_copy(self, tiny_gemma: Path, tmp_path: Path, pooler: str) -> None:
+        """Nor is what a model has just been used for."""
+        built = cross_encoder(tiny_gemma, pooler=pooler)
+        before = built.fingerprint()
+        built.predict(PAIRS)
+        assert built.fingerprint() == before  # the tokenizer remembers how it padded the last batch
+        built[0].model.set_attn_implementation("eager")  # as training does
+        assert CrossEncoder(str(save(built, tmp_path / "saved"))).fingerprint() == before
+
+    def test_does_not_depend_on_the_versions_that_wrote_it(self, tiny_reranker: Path, tmp_path: Path) -> None:
+        """They are noted on disk, and decide nothing."""
+        copy = Path(shutil.copytree(tiny_reranker, tmp_path / "copy"))
+        for name, keys in (
+            ("config.json", "transformers_version"),
+            ("config_sentence_transformers.json", "__version__"),
+        ):
+            content = json.loads((copy / name).read_text())
+            assert content.pop(keys)
+            (copy / name).write_text(json.dumps(content))
+        assert CrossEncoder(str(copy)).fingerprint() == CrossEncoder(str(tiny_reranker)).fingerprint()
+
+    def test_changes_with_every_tensor(self, tiny_reranker: Path) -> None:
+        """By its last element."""
+        model = CrossEncoder(str(tiny_reranker), device="cpu")
+        seen = {model.fingerprint()}
+        for tensor in model.state_dict().values():
+            tensor.view(-1)[-1] += 1
+            seen.add(model.fingerprint())
+        assert len(seen) == len(model.state_dict()) + 1
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda model: setattr(model, "max_seq_length", 64),
+            lambda model: setattr(model, "activation_fn", torch.nn.Sigmoid()),
+            lambda model: setattr(model, "prompts", {"query": "find: "}),
+            lambda model: setattr(model, "default_prompt_name", "query"),
+            lambda model: setattr(model.tokenizer, "padding_side", "left"),
+            lambda model: model.tokenizer.add_tokens(["<new>"]),
+            lambda model: setattr(model.tokenizer.backend_tokenizer, "post_processor", template("<bos> $A $B <eos>")),
+            lambda model: setattr(model.config, "is_causal", True),
+            lambda model: setattr(model.config, "rms_norm_eps", 1e-3),
+            lambda model: setattr(model[1], "pooling_mode", "cls"),
+            lambda model: model.half(),
+        ],
+    )
+    def test_changes_with_all_that_decides_a_score(
+        self, tiny_reranker: Path, change: Callable[[CrossEncoder], object]
+    ) -> None:
+        """Settings and tokenizer, not weights alone."""
+        model = CrossEncoder(str(tiny_reranker), device="cpu")
+        before = model.fingerprint()
+        change(model)
+        assert model.fingerprint() != before
+
+
+def template(pair: str) -> TemplateProcessing:
+    """Return another template for pairs."""
+    return TemplateProcessing(single="$A", pair=pair, special_tokens=[("<bos>", 2), ("<eos>", 1)])

@@ -1,0 +1,66 @@
+"""Tests of gemma_st.doctor."""
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gemma_st import doctor, models
+from gemma_st.doctor import Check, checks, package, write_report
+
+
+def test_finds_what_the_tests_run_on() -> None:
+    """With the versions."""
+    found = {check.name: check for check in checks()}
+    assert {"python", "torch", "transformers", "sentence_transformers", "datasets"} <= set(found)
+    assert all(check.ok for check in found.values())
+    import torch
+    import transformers
+
+    assert found["transformers"].detail == transformers.__version__
+    assert found["torch"].detail.startswith(torch.__version__.partition("+")[0])
+    assert "parameters, bidirectional" in found["gemma-encoder-msmarco"].detail
+
+
+def test_a_missing_package_is_named_with_what_mends_it() -> None:
+    """An optional one is no failure."""
+    needed = package("no_such_module", "the decoders")
+    assert needed == Check("no_such_module", False, "missing (required: the decoders)", "pip install 'gemma-encoder'")
+    wanted = package("no_such_module", "LoRA", extra="train")
+    assert wanted == Check("no_such_module", True, "missing (optional: LoRA)", "pip install 'gemma-encoder[train]'")
+
+
+def test_the_report_has_a_line_a_check_and_an_exit_code() -> None:
+    """And a line for each remedy."""
+    fine = Check("python", True, "3.11")
+    optional, missing = package("no_such_module", "LoRA", extra="train"), package("no_such_module", "the decoders")
+    stream = io.StringIO()
+    assert write_report([fine, optional], stream) == 0
+    assert stream.getvalue() == (
+        "ok      python: 3.11\n"
+        "ok      no_such_module: missing (optional: LoRA)\n"
+        "        add it: pip install 'gemma-encoder[train]'\n"
+    )
+    stream = io.StringIO()
+    assert write_report([fine, missing], stream) == 1
+    assert stream.getvalue().splitlines()[1:] == [
+        "MISSING no_such_module: missing (required: the decoders)",
+        "        mend it: pip install 'gemma-encoder'",
+    ]
+
+
+def test_a_damaged_packaged_model_and_an_absent_one_are_missing(
+    tiny_reranker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reinstalling mends them."""
+    broken = Path(shutil.copytree(tiny_reranker, tmp_path / "broken"))
+    (broken / "model.safetensors").write_bytes(b"cut")
+    monkeypatch.setattr(models, "packaged", lambda: {str(broken): broken})
+    [check] = doctor._packaged_models()
+    assert not check.ok
+    assert "cannot be loaded" in check.detail
+    assert "--force-reinstall" in check.remedy
+    monkeypatch.setattr(models, "packaged", dict)
+    [check] = doctor._packaged_models()
+    assert not check.ok

