@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MOVED = 1e-6  # relative change of an attention's output that counts as "it saw the other token"
-LONGEST = 1024  # tokens; texts beyond a larger window than this cost more than the proof is worth
+LONGEST = 512  # tokens; a text beyond a larger window than this costs more than the proof is worth
 
 Span = tuple[int, int]  # where a row's text begins and ends; the rest of the row is padding
 
@@ -102,6 +102,8 @@ def _first_sees_farthest(network: "PreTrainedModel", spans: list[Span]) -> list[
     finally:
         for hook in hooks:
             hook.remove()
+    if not found:
+        raise ModelError(f"{type(network).__name__} ran none of its attention layers; pass its text model")
     return found
 
 

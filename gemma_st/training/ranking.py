@@ -39,7 +39,7 @@ def train(config: TrainingConfig) -> Path:
     with _section("trainer"):
         arguments = CrossEncoderTrainingArguments(output_dir=str(checkpoints), report_to="none", **config.trainer)
     data = read_lists(config.lists)
-    teacher = load_teacher(config.teacher) if config.teacher else None
+    teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the fresh head; the trainer sets it only once it has the model
     with _section("model"):
         model = _start(config, teacher, data)

@@ -184,3 +184,11 @@ def test_what_holds_no_decoder_is_refused(other: Callable[[], torch.nn.Module]) 
     """Nothing was tested, so nothing is said."""
     with pytest.raises(ModelError, match="holds no transformers decoder"):
         verify_bidirectional(other())
+
+
+def test_what_runs_none_of_its_layers_is_refused() -> None:
+    """A proof of nothing would pass."""
+    model = network("Gemma", "sdpa")
+    model.config.num_hidden_layers = 0
+    with pytest.raises(ModelError, match="GemmaModel ran none of its attention layers"):
+        verify_bidirectional(model)

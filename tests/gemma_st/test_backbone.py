@@ -86,6 +86,24 @@ def test_embeddinggemma_keeps_its_own_mask(decoder: Callable[..., Path], tmp_pat
         cross_encoder(folder, attention="causal")
 
 
+def test_t5gemma_runs_its_encoder(decoder: Callable[..., Path], stock: Callable[..., Any], tmp_path: Path) -> None:
+    """Field notes: in the stock class such a checkpoint runs its decoder. Its encoder has a mask of its own."""
+    shape = transformers.AutoConfig.from_pretrained(decoder("GemmaModel")).to_dict()
+    kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "head_dim")
+    half = transformers.T5GemmaModuleConfig(**{name: shape[name] for name in kept}, **WINDOW, num_key_value_heads=1)
+    folder = decoder("T5GemmaModel", encoder=half.to_dict(), decoder=half.to_dict())
+    model = cross_encoder(folder)
+    batch = model.tokenizer(*PAIRS[0], return_tensors="pt")
+    encoder = transformers.T5GemmaModel.from_pretrained(folder).eval().encoder
+    with torch.inference_mode():
+        states = model[0].eval()(dict(batch))["token_embeddings"]
+        assert torch.allclose(states, encoder(**batch).last_hidden_state, atol=1e-6)
+    scores, *_ = stock(save(model, tmp_path / "saved"), PAIRS)
+    assert scores == pytest.approx(model.predict(PAIRS).tolist(), abs=1e-5)
+    with pytest.raises(ModelError, match="is bidirectional.*causal was asked for"):
+        cross_encoder(folder, attention="causal")
+
+
 def test_the_broken_flag_of_gemma_does_no_harm(decoder: Callable[..., Path]) -> None:
     """Field notes: on Gemma ``use_bidirectional_attention=True`` makes padded batches causal."""
     verify_bidirectional(backbone(decoder("GemmaModel", use_bidirectional_attention=True)).model)
