@@ -75,6 +75,7 @@ def main(stage: Path, model: Path, folders: list[Path]) -> None:
             megabytes=sum(p.stat().st_size for p in [*weights, *model.glob("*.json"), *model.glob("[0-9]_*/*.json")])
             / 1e6,
             results=results_table(folders),
+            first_steps=tomllib.loads(stage.with_name("1-states.toml").read_text())["trainer"]["max_steps"],
             steps=state["global_step"],
             batch=recipe["trainer"]["per_device_train_batch_size"],
             sets=", ".join(Path(path).stem for path in recipe["lists"]),

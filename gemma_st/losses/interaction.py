@@ -181,6 +181,6 @@ class InteractionDistillationLoss(nn.Module):
         return divergence
 
 
-def _lists(flat: Tensor, sizes: list[int], fill: float = float("-inf")) -> Tensor:
-    """Cut a flat tensor into rows of the given sizes, filled up to the longest."""
+def _lists(flat: Tensor, sizes: list[int], fill: float = -1e9) -> Tensor:
+    """Cut a flat tensor into rows of the given sizes, filled up to the longest: with -inf, 0 · log softmax is NaN."""
     return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)

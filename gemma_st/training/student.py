@@ -34,7 +34,8 @@ def student_tokenizer(
 ) -> "PreTrainedTokenizerFast":
     """Keep the word pieces that the texts need most, and add the pair template ``query: … document: …``.
 
-    A word whose piece is dropped is spelled with shorter pieces, so nothing becomes unknown that was not before.
+    A word in ASCII whose piece is dropped is spelled with shorter pieces; a character of another script that is too
+    rare in the texts becomes unknown.
 
     Args:
         teacher: The teacher's fast WordPiece tokenizer.
