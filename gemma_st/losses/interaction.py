@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, mse_loss, normalize, pad
 from torch.nn.utils.rnn import pad_sequence
 
+from gemma_st.errors import ModelError
 from gemma_st.training.student import teacher_ids
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ class InteractionDistillationLoss(nn.Module):
         attention: The student layer, counted from 0, whose heads learn to look at the other text.
         matches: The teacher layers whose token matches are targets.
         temperature: τ of the teacher's list distribution.
-        weights: Weight of each of the four parts.
+        weights: Weight of each of the five parts.
+
+    Raises:
+        ModelError: The model's longest input is no multiple of the length that batches are padded to.
 
     Inputs:
         | Texts                              | Labels            |
@@ -70,6 +74,10 @@ class InteractionDistillationLoss(nn.Module):
     ) -> None:
         """Prepare the maps from student to teacher, and make the student give its attention weights away."""
         super().__init__()
+        if model.max_seq_length % SHAPES:
+            raise ModelError(
+                f"max_length={model.max_seq_length} is no multiple of {SHAPES}, to which batches are padded"
+            )
         self.model = model
         self.layers, self.attention, self.matches, self.temperature = layers, attention, matches, temperature
         self.weights = {"states": 1.0, "attention": 0.5, "matches": 4.0, "scores": 1.0, "labels": 0.2} | (weights or {})

@@ -139,6 +139,16 @@ def test_a_saved_model_that_runs_causally_here_is_refused(tiny_reranker: Path, m
         CrossEncoder(str(tiny_reranker), device="cpu", model_kwargs={"attn_implementation": "eager"})
 
 
+def test_a_model_saved_with_the_broken_flag_is_refused(tiny_reranker: Path, tmp_path: Path) -> None:
+    """Field notes: with ``use_bidirectional_attention`` on Gemma, a padded batch is causal."""
+    copy = Path(shutil.copytree(tiny_reranker, tmp_path / "copy"))
+    config = json.loads((copy / "config.json").read_text())
+    del config["is_causal"]
+    (copy / "config.json").write_text(json.dumps(config | {"use_bidirectional_attention": True}))
+    with pytest.raises(ModelError, match="is causal in layer 0 for a padded batch"):
+        CrossEncoder(str(copy), device="cpu")
+
+
 class TestFingerprint:
     """Content, all of it, and nothing else."""
 
@@ -159,8 +169,10 @@ class TestFingerprint:
         built[0].model.set_attn_implementation("eager")  # as training does
         assert CrossEncoder(str(save(built, tmp_path / "saved"))).fingerprint() == before
 
-    def test_does_not_depend_on_the_versions_that_wrote_it(self, tiny_reranker: Path, tmp_path: Path) -> None:
-        """They are noted on disk, and decide nothing."""
+    def test_does_not_depend_on_the_versions_that_wrote_it(
+        self, tiny_reranker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are noted on disk, and decide nothing; nor does the version that reads it."""
         copy = Path(shutil.copytree(tiny_reranker, tmp_path / "copy"))
         for name, keys in (
             ("config.json", "transformers_version"),
@@ -169,7 +181,9 @@ class TestFingerprint:
             content = json.loads((copy / name).read_text())
             assert content.pop(keys)
             (copy / name).write_text(json.dumps(content))
-        assert CrossEncoder(str(copy)).fingerprint() == CrossEncoder(str(tiny_reranker)).fingerprint()
+        before = CrossEncoder(str(tiny_reranker)).fingerprint()
+        monkeypatch.setattr("transformers.configuration_utils.__version__", "99.0")
+        assert CrossEncoder(str(copy)).fingerprint() == before
 
     def test_changes_with_every_tensor(self, tiny_reranker: Path) -> None:
         """By its last element."""

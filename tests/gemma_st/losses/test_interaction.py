@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
+from gemma_st import ModelError
 from gemma_st.build import cross_encoder
 from gemma_st.losses.interaction import InteractionDistillationLoss
 
@@ -28,6 +29,8 @@ def loss(teacher: Path, student: Path) -> InteractionDistillationLoss:
     """The loss of the tiny student and teacher, its own parameters random, so that none of them is without effect."""
     torch.manual_seed(0)
     model = cross_encoder(student)
+    for layer in model[0].model.layers:  # attention that tells tokens apart
+        layer.self_attn.q_proj.weight.data *= 50
     made = InteractionDistillationLoss(
         model,
         SentenceTransformer(str(teacher), device="cpu"),
@@ -118,6 +121,12 @@ def test_parts_are_finite_fp32_under_bf16_autocast(
     assert {value.dtype for value in parts.values()} == {torch.float32}
     assert values(parts) == pytest.approx(values(exact), rel=0.05)
     assert all(torch.isfinite(p.grad).all() for p in loss.parameters() if p.grad is not None)
+
+
+def test_a_length_that_batches_cannot_be_padded_to_is_one_line(teacher: Path, student: Path) -> None:
+    """Before the first step, not in the middle of one."""
+    with pytest.raises(ModelError, match="^max_length=40 is no multiple of 16, to which batches are padded$"):
+        InteractionDistillationLoss(cross_encoder(student, max_length=40), SentenceTransformer(str(teacher)))
 
 
 def test_an_empty_document_and_a_truncated_one_stay_finite(loss: InteractionDistillationLoss) -> None:

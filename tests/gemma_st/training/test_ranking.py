@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,10 @@ def test_a_run_killed_while_saving_goes_on_to_the_weights_of_one_that_was_not(
 
 
 def test_ctrl_c_is_exit_130_with_one_line_and_the_next_call_goes_on(
-    stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stage: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     """No traceback, and no step of the first call is lost."""
     write, stops = LossCheckpoint.on_save, [4]
@@ -81,6 +85,8 @@ def test_ctrl_c_is_exit_130_with_one_line_and_the_next_call_goes_on(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(LossCheckpoint, "on_save", interrupted)
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
     file = stage(trainer="logging_strategy = 'no'\n")
     file.write_text(file.read_text().replace("logging_steps = 1\n", ""))
     capsys.readouterr()
@@ -109,6 +115,14 @@ def test_a_student_is_made_trained_and_read_by_its_directory(stage: Callable[...
     assert model.max_seq_length == 48
     assert np.isfinite(model.predict(PAIRS)).all()
     assert len(model.tokenizer) == 300
+
+
+def test_a_fresh_head_is_the_same_from_run_to_run(stage: Callable[..., Path], student: Path) -> None:
+    """It is made before the trainer sets its seed."""
+    torch.manual_seed(1)
+    one = train(read_config(stage("one", model=f'base = "{student}"')))
+    torch.manual_seed(2)
+    assert same(weights(one), weights(train(read_config(stage("other", model=f'base = "{student}"')))))
 
 
 def test_a_finished_stage_run_again_is_the_same_model(stage: Callable[..., Path]) -> None:

@@ -48,6 +48,7 @@ def test_pieces_are_dropped_and_no_word_becomes_unknown(bert: SentenceTransforme
     text = " ".join([*plain, LICENSE.read_text(), "zyxwvut 0123456789 ~!@#$%^&*()_+{}|:<>?"])
     assert "[UNK]" not in bert.tokenizer.tokenize(text)
     assert "<unk>" not in tokenizer.tokenize(text)
+    assert tokenizer.tokenize("☃") == ["<unk>"]  # what neither knows
     assert all("".join(p.removeprefix("##") for p in tokenizer.tokenize(word)) == word for word in dropped)
 
 
