@@ -8,6 +8,7 @@ from gemma_st.models import loading
 
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Transformer
+    from transformers import PreTrainedTokenizerFast
 
 Attention = Literal["bidirectional", "causal"]
 
@@ -61,18 +62,21 @@ def backbone(
             processor_kwargs=processor_kwargs,
             config_kwargs=dict(shared),
         )
-    tokenizer, config = module.tokenizer, module.model.config
-    if set(tokenizer("token").input_ids) <= set(tokenizer.all_special_ids):
-        raise ModelError(
-            f"model {str(source)!r} has no tokenizer of its own: every word is unknown to it; add its files"
-        )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    _complete_tokenizer(module.tokenizer, str(source))
+    config = module.model.config
     # Set after loading: transformers drops the flag silently when config.json lacks the key. EmbeddingGemma, trained
     # under Gemma 3's own flag, keeps that one: its window is another.
     if not (config.model_type == "gemma3_text" and config.use_bidirectional_attention):
         config.is_causal = attention == "causal"
     return module
+
+
+def _complete_tokenizer(tokenizer: "PreTrainedTokenizerFast", source: str) -> None:
+    """Refuse the empty tokenizer that is made up where its files are missing; let one without a pad token pad."""
+    if set(tokenizer("token").input_ids) <= set(tokenizer.all_special_ids):
+        raise ModelError(f"model {source!r} has no tokenizer of its own: every word is unknown to it; add its files")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
 
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
