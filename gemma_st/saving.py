@@ -10,7 +10,7 @@ from gemma_st.errors import ModelError
 if TYPE_CHECKING:
     from gemma_st.cross_encoder import CrossEncoder
 
-STORAGE = ("float32", "bfloat16")
+STORAGE = ("float32", "bfloat16", "float8_e4m3fn")
 
 
 def save(model: "CrossEncoder", directory: str | Path, *, storage: str = "float32") -> Path:

@@ -7,11 +7,19 @@ from typing import Any
 
 from gemma_st.errors import ModelError
 from gemma_st.saving import STORAGE
-from gemma_st.training.student import StudentConfig
+from gemma_st.training.shapes import StudentConfig, TransplantConfig
 
-REQUIRED = {"output": str, "lists": list, "loss": dict, "trainer": dict}
-OPTIONAL = {"model": dict, "teacher": str, "student": dict, "storage": str}
-TYPES = {str: "a string", list: "a list of strings", dict: "a table"}
+REQUIRED: dict[str, type] = {"output": str, "lists": list, "loss": dict, "trainer": dict}
+OPTIONAL: dict[str, type] = {
+    "model": dict,
+    "teacher": str,
+    "student": dict,
+    "transplant": dict,
+    "storage": str,
+    "relative_rates": bool,
+}
+SHAPES: dict[str, type] = {"student": StudentConfig, "transplant": TransplantConfig}
+TYPES: dict[type, str] = {str: "a string", list: "a list of strings", dict: "a table", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -25,8 +33,10 @@ class TrainingConfig:
         model: ``base`` (a directory, packaged model or hub id) and the arguments of
             [gemma_st.build.cross_encoder][]; a ``base`` that is a cross-encoder is trained further as it is.
         student: Shape of a fresh student of the teacher, in place of ``model.base``.
+        transplant: Shape of a student that holds the teacher's own weights, in place of ``model.base``.
         loss: ``name`` and the loss's own arguments.
-        storage: Weight type of the backbone on disk, ``float32`` or ``bfloat16``; see [gemma_st.saving.save][].
+        storage: Weight type of the backbone on disk; see [gemma_st.saving.save][].
+        relative_rates: Whether the learning rate is a share of each weight's own root mean square.
         trainer: sentence-transformers' ``CrossEncoderTrainingArguments``, verbatim.
     """
 
@@ -37,7 +47,9 @@ class TrainingConfig:
     model: dict[str, Any] = field(default_factory=dict)
     teacher: str | None = None
     student: StudentConfig | None = None
+    transplant: TransplantConfig | None = None
     storage: str = "float32"
+    relative_rates: bool = False
 
 
 def read_config(path: str | Path) -> TrainingConfig:
@@ -58,24 +70,24 @@ def read_config(path: str | Path) -> TrainingConfig:
         raise ModelError(f"{path}: missing {', '.join(sorted(missing))}; add them")
     for name, value in table.items():
         wanted = (REQUIRED | OPTIONAL)[name]
-        if not isinstance(value, wanted) or wanted is list and not all(isinstance(item, str) for item in value):
+        if not isinstance(value, wanted) or isinstance(value, list) and not all(isinstance(i, str) for i in value):
             raise ModelError(f"{path}: {name} = {value!r}; expected {TYPES[wanted]}")
     if table.get("storage", STORAGE[0]) not in STORAGE:
         raise ModelError(f"{path}: storage = {table['storage']!r}; expected {' or '.join(STORAGE)}")
-    if ("student" in table) == ("base" in table.get("model", {})):
-        raise ModelError(f"{path}: give either [model] base or [student], and not both")
-    student = _student(path, table.pop("student")) if "student" in table else None
-    return TrainingConfig(
-        output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], student=student, **table
-    )
+    if ("student" in table) + ("transplant" in table) + ("base" in table.get("model", {})) != 1:
+        raise ModelError(f"{path}: give one of [model] base, [student] and [transplant], and not two")
+    for name, shape in SHAPES.items():
+        if name in table:
+            table[name] = _shape(f"{path}: [{name}]", table[name], shape)
+    return TrainingConfig(output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], **table)
 
 
-def _student(path: str | Path, table: dict[str, Any]) -> StudentConfig:
-    _check_names(f"{path}: [student]", table, {f.name for f in fields(StudentConfig)})
+def _shape(where: str, table: dict[str, Any], shape: type) -> Any:  # noqa: ANN401 - an instance of the shape
+    _check_names(where, table, {f.name for f in fields(shape)})
     for name, value in table.items():
         if type(value) is not int or value < (name != "seed"):
-            raise ModelError(f"{path}: [student] {name} = {value!r}; expected a whole number above 0")
-    return StudentConfig(**table)
+            raise ModelError(f"{where} {name} = {value!r}; expected a whole number above 0")
+    return shape(**table)
 
 
 def _check_names(where: str, table: dict[str, Any], known: set[str]) -> None:

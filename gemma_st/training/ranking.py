@@ -1,9 +1,11 @@
 """Training a reranker on lists, through sentence-transformers' own trainer; a stage that was cut off resumes."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from gemma_st.cross_encoder import CrossEncoder
+
+SMALLEST = 1e-2  # a weight smaller than this, such as a bias of zeros, learns as if it had this size
 
 
 def train(config: TrainingConfig) -> Path:
@@ -44,7 +48,9 @@ def train(config: TrainingConfig) -> Path:
     with _section("model"):
         model = _start(config, teacher, data)
     with _section("loss"):
-        loss = _loss(config.loss, model, teacher)
+        loss = _loss(config, model, teacher)
+    if config.relative_rates:
+        arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
     keeper = LossCheckpoint(loss)
     trainer = CrossEncoderTrainer(model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper])
     last = last_checkpoint(checkpoints)
@@ -125,6 +131,8 @@ def _start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: 
     from gemma_st.models import locate
 
     options = dict(config.model)
+    if config.transplant:
+        return _transplanted(config, teacher, data)
     if config.student is None:
         base = Path(locate(options.pop("base")))
         if (base / "modules.json").exists():
@@ -144,13 +152,49 @@ def _start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: 
     return cross_encoder(base, **options)
 
 
-def _loss(options: dict[str, Any], model: "CrossEncoder", teacher: "SentenceTransformer | None") -> "nn.Module":
+def _transplanted(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "Dataset") -> "CrossEncoder":
+    """Return the teacher's transplant, made unless an earlier call has."""
+    from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.training.transplant import READINGS, transplant_model
+
+    if teacher is None or config.transplant is None:
+        raise ModelError("[transplant] needs a teacher to take everything from; set teacher")
+    base = config.output / "student"
+    if not (base / READINGS).exists():  # written last
+        pairs = [(row["query"], document) for row in data for document in row["documents"]]
+        Random(0).shuffle(pairs)  # noqa: S311 - no secret
+        transplant_model(teacher, pairs, base, config=config.transplant)
+    return CrossEncoder(str(base), **config.model)
+
+
+def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
+    """Return the learning rate of each trained parameter, by a pattern of its name: a share of its root mean square.
+
+    A transplant's weights differ a hundredfold in size, and AdamW moves each by about its learning rate.
+
+    Args:
+        loss: The loss with its model.
+        rate: The share that a step moves.
+    """
+    sizes = {name: float(p.detach().pow(2).mean().sqrt()) for name, p in loss.named_parameters() if p.requires_grad}
+    return {f"^{re.escape(name)}$": rate * max(size, SMALLEST) for name, size in sizes.items()}
+
+
+def _loss(config: TrainingConfig, model: "CrossEncoder", teacher: "SentenceTransformer | None") -> "nn.Module":
     from gemma_st.losses.interaction import InteractionDistillationLoss
 
-    options = dict(options)
+    options = dict(config.loss)
     name = options.pop("name", None)
     if name == "interaction":
         if teacher is None:
             raise ModelError('[loss] name = "interaction" learns from a bi-encoder; set teacher')
         return InteractionDistillationLoss(model, teacher, **options)
-    raise ModelError(f"[loss] name={name!r} is not known; use interaction")
+    if name == "states":
+        from gemma_st.losses.states import StateDistillationLoss
+        from gemma_st.training.transplant import READINGS
+
+        if teacher is None:
+            raise ModelError('[loss] name = "states" learns from a bi-encoder; set teacher')
+        options.setdefault("readings", config.output / "student" / READINGS)
+        return StateDistillationLoss(model, teacher, **options)
+    raise ModelError(f"[loss] name={name!r} is not known; use interaction or states")

@@ -6,27 +6,17 @@ Nothing scores yet: [gemma_st.losses.interaction][] teaches that. The result is 
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
+from gemma_st.training.shapes import StudentConfig
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import BertModel, GemmaModel, PreTrainedTokenizerFast
 
 # teacher's special token → ours, in the order of Gemma's ids
 SPECIAL = {"[PAD]": "<pad>", "[SEP]": "<eos>", "[CLS]": "<bos>", "[UNK]": "<unk>"}
-
-
-@dataclass(frozen=True)
-class StudentConfig:
-    """The student's shape; its width, heads and head size are the teacher's, whose projections it inherits."""
-
-    vocabulary: int = 14_000
-    layers: int = 4
-    intermediate_size: int = 768
-    max_length: int = 512
-    seed: int = 0
 
 
 def student_tokenizer(
@@ -42,20 +32,11 @@ def student_tokenizer(
         texts: What to count pieces on.
         config: The student's shape.
     """
-    import json
-
-    from tokenizers import Tokenizer
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
-    pieces = list(SPECIAL.values()) + _frequent(teacher, texts, config.vocabulary - len(SPECIAL))
-    state = json.loads(teacher.backend_tokenizer.to_str())
-    state["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
-    state["model"]["unk_token"] = SPECIAL["[UNK]"]
-    state["added_tokens"], state["post_processor"] = [], None
-    state["truncation"], state["padding"] = None, None
-    tokenizer = Tokenizer.from_str(json.dumps(state))
-    ids = {piece: tokenizer.token_to_id(piece) for piece in pieces}
+    tokenizer = fewer_pieces(teacher, texts, special=tuple(SPECIAL.values()), size=config.vocabulary)
+    ids = tokenizer.get_vocab()
 
     def fixed(name: str, *words: str) -> dict[str, Any]:
         return {"id": name, "ids": [ids[word] for word in words], "tokens": list(words)}
@@ -76,6 +57,30 @@ def student_tokenizer(
         padding_side="right",
         **{f"{role}_token": f"<{role}>" for role in ("pad", "eos", "bos", "unk")},
     )
+
+
+def fewer_pieces(
+    teacher: "PreTrainedTokenizerFast", texts: Iterable[str], *, special: tuple[str, ...], size: int
+) -> "Tokenizer":
+    """Return a teacher's tokenizer with the special tokens and the word pieces that texts need most, and no template.
+
+    Args:
+        teacher: The teacher's fast WordPiece tokenizer.
+        texts: What to count pieces on.
+        special: Special tokens, by id; ``<unk>`` among them.
+        size: How many pieces, the special tokens included.
+    """
+    import json
+
+    from tokenizers import Tokenizer
+
+    pieces = [*special, *_frequent(teacher, texts, size - len(special))]
+    state = json.loads(teacher.backend_tokenizer.to_str())
+    state["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
+    state["model"]["unk_token"] = SPECIAL["[UNK]"]
+    state["added_tokens"], state["post_processor"] = [], None
+    state["truncation"], state["padding"] = None, None
+    return Tokenizer.from_str(json.dumps(state))
 
 
 def _frequent(teacher: "PreTrainedTokenizerFast", texts: Iterable[str], size: int) -> list[str]:
