@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 STORAGE = ("float32", "bfloat16", "float8_e4m3fn")
 
 
-def save(model: "CrossEncoder", directory: str | Path, *, storage: str = "float32") -> Path:
+def save(
+    model: "CrossEncoder", directory: str | Path, *, storage: str = "float32", exact: tuple[str, ...] = ()
+) -> Path:
     """Save a model in the form that stock sentence-transformers loads.
 
     Args:
         model: The model.
         directory: Where to; what a former model left there is replaced, other files stay.
         storage: Weight type of the backbone on disk. It is computed in float32 all the same: the configuration says
-            so, and loading widens the weights. The head is always stored in float32.
+            so, and loading widens the weights. The head is always stored in float32, and so are vectors in float8.
+        exact: Beginnings of the names of weights that are stored in float32 all the same.
 
     Raises:
         ModelError: The storage type is not known.
@@ -33,18 +36,24 @@ def save(model: "CrossEncoder", directory: str | Path, *, storage: str = "float3
         fresh = Path(temporary) / "model"
         model.save_pretrained(str(fresh), create_model_card=False)
         if storage != "float32":
-            _narrow(fresh / "model.safetensors", storage)
+            _narrow(fresh / "model.safetensors", storage, exact)
         for weights in fresh.rglob("*.safetensors"):
             weights.chmod(0o644)  # safetensors writes for its owner alone
         _replace(target, fresh)
     return target
 
 
-def _narrow(weights: Path, storage: str) -> None:
+def _narrow(weights: Path, storage: str, exact: tuple[str, ...]) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    narrow = {name: tensor.to(getattr(torch, storage)) for name, tensor in load_file(weights).items()}
+    kind = getattr(torch, storage)
+    narrow = {}
+    for name, tensor in load_file(weights).items():
+        kept = name.startswith(exact) or (kind.itemsize == 1 and tensor.dim() < 2)
+        narrow[name] = tensor if kept else tensor.to(kind)
+        if not narrow[name].float().isfinite().all():
+            raise ModelError(f"{name}: {float(tensor.abs().max()):g} is beyond {storage}; store it in bfloat16")
     save_file(narrow, weights, metadata={"format": "pt"})
 
 

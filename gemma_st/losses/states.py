@@ -11,11 +11,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from gemma_st.errors import ModelError
 from gemma_st.training.grafting import TEMPERATURE
+from gemma_st.training.positions import EXTRA
 from gemma_st.training.rows import Row, layout, pooled, teacher_states
 from gemma_st.training.transplant import transplanted_ids
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
+    from transformers import PreTrainedModel
 
 SHAPES = 32  # lengths are padded to a multiple: CPU kernels are compiled anew for every shape
 OUTLIER = 10.0  # an error beyond this many variances counts as that many
@@ -26,11 +28,13 @@ class StateDistillationLoss(nn.Module):
 
     With the teacher's states t of each text alone, and the student's stream n as its next layer normalises it:
 
-    - states: ``(mean of |W_l n_l + b_l - t_l|² / var t_l over layers l before the last, and that of the last) / 2``
+    - states: ``(mean of |W_l n_l + b_l - t_l|² / var t_l over layers l before the last, and that of the last) / 2``;
+      W and b of the last are the values that the gathering layer takes the mean of, which thus keep up with the stream
     - scores: ``KL(softmax(20 cos(t_q, t_d)) ‖ softmax(score)) + 20 · mean (score / 20 - cos(t_q, t_d))²``
     - labels: ``-log softmax(score)`` of the document judged relevant
 
-    Token table and first layer, which find out text and position, stay as they are, and run in full precision.
+    Token table and first layer, which find out text and position, stay as they are, and run in full precision. The
+    gradient of the scores is some hundred times that of the states: weighted alike, it undoes them.
 
     Args:
         model: A cross-encoder that [gemma_st.training.transplant.transplant_model][] made, or that was trained on.
@@ -63,7 +67,7 @@ class StateDistillationLoss(nn.Module):
         """Load the readings, and freeze what is exact already."""
         super().__init__()
         self.model = model
-        self.weights = {"states": 1.0, "scores": 0.5, "labels": 0.0} | (weights or {})
+        self.weights = {"states": 1.0, "scores": 0.02, "labels": 0.0} | (weights or {})
         self._teacher = [teacher.requires_grad_(False).eval()]  # in a list: neither trained nor saved with the loss
         self.readings = load_readings(readings)
         self.register_buffer("ids", transplanted_ids(teacher.tokenizer, model.tokenizer), persistent=False)
@@ -72,6 +76,7 @@ class StateDistillationLoss(nn.Module):
         for part in (network.embed_tokens, self.first):
             part.requires_grad_(False)
         _in_full_precision(self.first)
+        _keep_marks(network)
 
     def forward(
         self, inputs: list[Any], labels: list[Tensor], prompt: str | None = None, task: str | None = None
@@ -114,10 +119,13 @@ class StateDistillationLoss(nn.Module):
     def _states(self, hidden: tuple[Tensor, ...], targets: list[Tensor], row: Row) -> Tensor:
         """Return the relative error of the teacher's states; the first, of its embeddings, is exact."""
         errors: list[Tensor] = []
+        layers = self.model[0].model.layers
         for depth, reading in enumerate(self.readings[1:], 1):
-            normed = self.model[0].model.layers[depth + 1].input_layernorm(hidden[depth + 1])[row.filled]
+            normed = layers[depth + 1].input_layernorm(hidden[depth + 1])[row.filled]
             target = targets[depth][row.filled]
-            error = (reading(normed[:, : reading.in_features]).float() - target).pow(2).sum(1)
+            last = depth == len(targets) - 1
+            read = layers[-1].self_attn.v_proj(normed) if last else reading(normed[:, : reading.in_features])
+            error = (read.float() - target).pow(2).sum(1)
             variance = (target - target.mean(0)).pow(2).sum(1).mean()
             errors.append((error / variance).clamp(max=OUTLIER).mean())
         before: Tensor = torch.stack(errors[:-1]).mean()
@@ -150,6 +158,17 @@ def _in_full_precision(layer: nn.Module) -> None:
 
     layer.register_forward_pre_hook(enter)
     layer.register_forward_hook(lambda *_: stack.close(), always_call=True)
+
+
+def _keep_marks(network: "PreTrainedModel") -> None:
+    """Keep all layers from writing to the channels that say where a token is: what they write elsewhere is larger."""
+
+    def masked(gradient: Tensor) -> Tensor:
+        return torch.cat([gradient[:-EXTRA], torch.zeros_like(gradient[-EXTRA:])])
+
+    for layer in network.layers[1:]:
+        for parameter in (layer.self_attn.o_proj.weight, layer.self_attn.o_proj.bias, layer.mlp.down_proj.weight):
+            parameter.register_hook(masked)
 
 
 def _divergence(scores: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:

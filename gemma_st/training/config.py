@@ -16,6 +16,7 @@ OPTIONAL: dict[str, type] = {
     "student": dict,
     "transplant": dict,
     "storage": str,
+    "exact": list,
     "relative_rates": bool,
 }
 SHAPES: dict[str, type] = {"student": StudentConfig, "transplant": TransplantConfig}
@@ -36,7 +37,8 @@ class TrainingConfig:
         transplant: Shape of a student that holds the teacher's own weights, in place of ``model.base``.
         loss: ``name`` and the loss's own arguments.
         storage: Weight type of the backbone on disk; see [gemma_st.saving.save][].
-        relative_rates: Whether the learning rate is a share of each weight's own root mean square.
+        exact: Beginnings of the names of weights that are stored in float32 all the same.
+        relative_rates: Whether the learning rate is a share of each weight's own typical size.
         trainer: sentence-transformers' ``CrossEncoderTrainingArguments``, verbatim.
     """
 
@@ -49,6 +51,7 @@ class TrainingConfig:
     student: StudentConfig | None = None
     transplant: TransplantConfig | None = None
     storage: str = "float32"
+    exact: list[str] = field(default_factory=list)
     relative_rates: bool = False
 
 

@@ -80,14 +80,18 @@ def low_rank(query: nn.Linear, key: nn.Linear, states: Tensor, *, rank: int) -> 
 
 
 def separate(query: nn.Linear, key: nn.Linear, normed: Tensor, *, head_dim: int, logit: float) -> None:
-    """Let tokens of the same text attend to each other, and to those of the other by twice ``logit`` nats less."""
+    """Let tokens see those of the other text by twice ``logit`` nats less, and all of their own text alike.
+
+    With f = ±c for the side of a token whose constant is c, a logit of ``f_i f_j - c_i c_j`` is 0 within a text.
+    """
     start = normed.shape[1] - EXTRA
-    ratio = float((normed[:, start + SIDE] / normed[:, start + CONSTANT]).max())
-    sign = 2 * normed[:, start + SIDE] / ratio - normed[:, start + CONSTANT]
-    weight = (logit * head_dim**0.5) ** 0.5 / float(sign.abs().mean())
-    for linear in (query, key):
+    ratio = float((normed[:, start + SIDE] / normed[:, start + CONSTANT]).quantile(0.99))
+    constant = float(normed[:, start + CONSTANT].abs().mean())
+    weight = (logit * head_dim**0.5) ** 0.5 / constant
+    for linear, sign in ((query, -1), (key, 1)):
         linear.weight[STILL::head_dim, start + SIDE] = 2 * weight / ratio
         linear.weight[STILL::head_dim, start + CONSTANT] = -weight
+        linear.weight[STILL + head_dim // 2 :: head_dim, start + CONSTANT] = sign * weight
 
 
 def prune(active: Tensor, down: Tensor, *, kept: int) -> tuple[Tensor, Tensor, Tensor]:

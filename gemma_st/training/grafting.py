@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TURNING = 3  # pairs of a head's dimensions that are not for content
 WALL, LAST_WALL = 5.0, 8.0  # nats for the own text and against the other
-GATHERED = 60.0  # times a token's own state, what the last layer gathers
+GATHERED = 200.0  # times a token's own state, what the last layer gathers
 PRODUCT, TEMPERATURE = 0.15, 20.0  # size of what the head squares; score of a cosine of 1
 
 
@@ -65,7 +65,7 @@ class Stream:
 @torch.no_grad()
 def transplant(
     student: "GemmaModel", bert: "BertModel", batches: list[Tensor], *, ids: Tensor
-) -> tuple[list[Reading], Tensor]:
+) -> tuple[list[Reading], Tensor, Tensor]:
     """Write the teacher's layers into the student, each fitted to what the ones before it really give.
 
     Args:
@@ -75,7 +75,8 @@ def transplant(
         ids: The teacher's id of each of the student's pieces.
 
     Returns:
-        A reading of the teacher's states after its embeddings and each layer, and the principal axes of its means.
+        A reading of the teacher's states after its embeddings and each layer, the principal axes of its means, and
+        the cosines of the pairs.
     """
     stream, readings = Stream(student, bert, batches, ids=ids), []
     stream.attend(student.layers[0])
@@ -90,8 +91,10 @@ def transplant(
     reading, normed = stream.read(student.layers[-1].input_layernorm, len(readings))
     _write_gathering(student.layers[-1].self_attn, reading, normed)
     last = [(states[-1], row) for (states, _), row in zip(stream.teacher, stream.rows, strict=True)]
-    means = torch.cat([pooled(states, row, side) for states, row in last for side in (0, 1)])
-    return [*readings, reading], torch.linalg.eigh(means.T @ means).eigenvectors.flip(1)
+    sides = [torch.cat([pooled(states, row, side) for states, row in last]) for side in (0, 1)]
+    means = torch.cat(sides)
+    axes = torch.linalg.eigh(means.T @ means).eigenvectors.flip(1)
+    return [*readings, reading], axes, (sides[0] * sides[1]).sum(1)
 
 
 def _write_attention(target: "GemmaAttention", source: "BertLayer", reading: Reading, normed: Tensor) -> None:

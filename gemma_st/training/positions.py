@@ -111,7 +111,7 @@ def write_positions(student: "GemmaModel", table: Tensor, unit: float) -> float:
         kept = (side == 1) | (place < longest)
         scale = student.embed_tokens.weight[PROBE, start + SCALE] * student.config.hidden_size**0.5 / unit
         target = table[place] * scale
-        found = ridge(active[kept], target[kept], strength=1e-7)
+        found = ridge(active[kept], target[kept], strength=1e-9)
         mlp.down_proj.weight[:start, :used] = found.T
         error = (active[kept] @ found - target[kept]).norm(dim=1) / target[kept].norm(dim=1)
     return float(error.mean())

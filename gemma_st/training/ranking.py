@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gemma_st.cross_encoder import CrossEncoder
 
-SMALLEST = 1e-2  # a weight smaller than this, such as a bias of zeros, learns as if it had this size
+SMALLEST = 2e-3  # a weight smaller than this, such as a bias of zeros, learns as if it had this size
 
 
 def train(config: TrainingConfig) -> Path:
@@ -56,7 +56,11 @@ def train(config: TrainingConfig) -> Path:
     last = last_checkpoint(checkpoints)
     keeper.restore(last)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return save(model, config.output, storage=config.storage)
+    if config.storage == "float8_e4m3fn":
+        from gemma_st.training.float8 import spread
+
+        spread(model[0].model)
+    return save(model, config.output, storage=config.storage, exact=tuple(config.exact))
 
 
 @contextmanager
@@ -168,16 +172,17 @@ def _transplanted(config: TrainingConfig, teacher: "SentenceTransformer | None",
 
 
 def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
-    """Return the learning rate of each trained parameter, by a pattern of its name: a share of its root mean square.
+    """Return the learning rate of each trained parameter, by a pattern of its name: a share of its typical size.
 
-    A transplant's weights differ a hundredfold in size, and AdamW moves each by about its learning rate.
+    A transplant's weights differ a hundredfold in size, and AdamW moves each by about its learning rate. The typical
+    size is the median's: a few columns, such as those of the constant, are far larger.
 
     Args:
         loss: The loss with its model.
         rate: The share that a step moves.
     """
-    sizes = {name: float(p.detach().pow(2).mean().sqrt()) for name, p in loss.named_parameters() if p.requires_grad}
-    return {f"^{re.escape(name)}$": rate * max(size, SMALLEST) for name, size in sizes.items()}
+    trained = {name: p.detach() for name, p in loss.named_parameters() if p.requires_grad}
+    return {f"^{re.escape(name)}$": rate * max(float(p.abs().median()) * 1.5, SMALLEST) for name, p in trained.items()}
 
 
 def _loss(config: TrainingConfig, model: "CrossEncoder", teacher: "SentenceTransformer | None") -> "nn.Module":

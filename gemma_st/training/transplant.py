@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from gemma_st.training.grafting import product_head, transplant
+from gemma_st.training.grafting import TEMPERATURE, product_head, transplant
 from gemma_st.training.positions import EXTRA, rope_theta, token_rows, write_marks, write_positions
 from gemma_st.training.shapes import TransplantConfig
 
@@ -120,6 +120,15 @@ def _assemble(base: Path, head: tuple[nn.Linear, nn.Linear]) -> "CrossEncoder":
     return model
 
 
+@torch.no_grad()
+def _calibrate(model: "CrossEncoder", scores: Tensor, wanted: Tensor) -> None:
+    """Scale and shift the scores to be closest to the wanted ones."""
+    last = model[-1].linear
+    slope = ((scores - scores.mean()) * (wanted - wanted.mean())).sum() / (scores - scores.mean()).pow(2).sum()
+    last.weight.mul_(slope)
+    last.bias.copy_(last.bias * slope + wanted.mean() - slope * scores.mean())
+
+
 def transplant_model(
     teacher: "SentenceTransformer", pairs: Sequence[tuple[str, str]], directory: Path, *, config: TransplantConfig
 ) -> None:
@@ -152,11 +161,13 @@ def transplant_model(
         )["input_ids"]
         for i in range(0, len(some), BATCH)
     ]
-    readings, axes = transplant(student, bert, batches, ids=ids)
+    readings, axes, cosines = transplant(student, bert, batches, ids=ids)
     base = directory / "backbone"
     tokenizer.save_pretrained(base)
     student.save_pretrained(base)
-    save(_assemble(base, product_head(axes, rank=config.head)), directory)
+    model = _assemble(base, product_head(axes, rank=config.head))
+    _calibrate(model, torch.from_numpy(model.predict(some)), TEMPERATURE * cosines)
+    save(model, directory)
     tensors = {f"{depth}.weight": reading.map.contiguous() for depth, reading in enumerate(readings)}
     tensors |= {f"{depth}.bias": reading.shift for depth, reading in enumerate(readings)}
     save_file(tensors, directory / READINGS)

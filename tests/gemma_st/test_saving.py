@@ -49,7 +49,7 @@ def test_others_on_the_machine_may_read_it(tiny_reranker: Path) -> None:
 
 def test_an_unknown_storage_is_one_line_and_writes_nothing(tiny_gemma: Path, tmp_path: Path) -> None:
     """Not even the directory."""
-    with pytest.raises(ModelError, match="storage='int3' is not known; use one of float32, bfloat16"):
+    with pytest.raises(ModelError, match="storage='int3' is not known; use one of float32, bfloat16, float8_e4m3fn"):
         save(cross_encoder(tiny_gemma), tmp_path / "saved", storage="int3")
     assert not list(tmp_path.iterdir())
 

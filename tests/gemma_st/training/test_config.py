@@ -6,7 +6,7 @@ import pytest
 
 from gemma_st import ModelError
 from gemma_st.training.config import TrainingConfig, read_config
-from gemma_st.training.student import StudentConfig
+from gemma_st.training.shapes import StudentConfig
 
 WHOLE = """
 output = "runs/one"
@@ -64,16 +64,19 @@ def test_the_examples_are_stages() -> None:
     [
         ("output = ", "not a readable TOML file (Invalid value"),
         ("", "missing lists, loss, output, trainer; add them"),
-        (BRIEF + "speed = 3", "unknown speed; the fields are lists, loss, model, output, storage, student, teacher, "),
+        (
+            BRIEF + "speed = 3",
+            "unknown speed; the fields are exact, lists, loss, model, output, relative_rates, storage, student, teacher, ",
+        ),
         (BRIEF.replace('"o"', "3"), "output = 3; expected a string"),
         (BRIEF.replace('["a"]', '"a"'), "lists = 'a'; expected a list of strings"),
         (BRIEF.replace('["a"]', "[1]"), "lists = [1]; expected a list of strings"),
         (BRIEF.replace("loss = {}", 'loss = "interaction"'), "loss = 'interaction'; expected a table"),
         (BRIEF.replace('{base = "b"}', '"b"'), "model = 'b'; expected a table"),
         (BRIEF + "teacher = {}", "teacher = {}; expected a string"),
-        (BRIEF + 'storage = "int8"', "storage = 'int8'; expected float32 or bfloat16"),
-        (BRIEF + "student = {}", "give either [model] base or [student], and not both"),
-        (BRIEF.replace('base = "b"', ""), "give either [model] base or [student], and not both"),
+        (BRIEF + 'storage = "int8"', "storage = 'int8'; expected float32 or bfloat16 or float8_e4m3fn"),
+        (BRIEF + "student = {}", "give one of [model] base, [student] and [transplant], and not two"),
+        (BRIEF.replace('base = "b"', ""), "give one of [model] base, [student] and [transplant], and not two"),
         (
             WHOLE.replace("layers = 2", "depth = 2"),
             "[student] unknown depth; the fields are intermediate_size, layers, ",

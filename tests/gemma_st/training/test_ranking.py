@@ -18,7 +18,7 @@ from gemma_st import CrossEncoder, ModelError, verify_bidirectional
 from gemma_st.cli import main
 from gemma_st.training.checkpoints import FILE, LossCheckpoint
 from gemma_st.training.config import read_config
-from gemma_st.training.ranking import load_teacher, read_lists, train
+from gemma_st.training.ranking import load_teacher, read_lists, relative_rates, train
 from tests.gemma_st.conftest import PAIRS
 from tests.gemma_st.training.conftest import STUDENT
 
@@ -117,6 +117,35 @@ def test_a_student_is_made_trained_and_read_by_its_directory(stage: Callable[...
     assert len(model.tokenizer) == 300
 
 
+def test_a_transplant_is_made_trained_and_read_by_its_directory(stage: Callable[..., Path]) -> None:
+    """A second call goes on from the same student, with rates relative to its weights."""
+    more = "transplant = { vocabulary = 300, intermediate_size = 120, max_length = 64, pairs = 8, head = 24 }\n"
+    options = {"model": "", "more": more + 'storage = "float8_e4m3fn"\nexact = ["layers.0."]\nrelative_rates = true'}
+    file = stage("one", **options)
+    old = 'name = "interaction", layers = [[1, 1], [3, 2]], attention = 1, matches = [0, 1, 2]'
+    file.write_text(file.read_text().replace(old, 'name = "states"').replace("1e-2", "1e-3"))
+    one = train(read_config(file))
+    made = (one / "student/readings.safetensors").stat().st_mtime_ns
+    assert same(weights(train(read_config(file))), weights(one))
+    assert (one / "student/readings.safetensors").stat().st_mtime_ns == made
+    model = CrossEncoder(str(one))
+    verify_bidirectional(model)
+    assert next(model.parameters()).dtype == torch.float32
+    assert np.isfinite(model.predict(PAIRS)).all()
+    file.write_text(file.read_text().replace("teacher = ", "#"))
+    with pytest.raises(ModelError, match=r"^\[transplant\] needs a teacher"):
+        train(read_config(file))
+
+
+def test_relative_rates_are_shares_of_the_weights() -> None:
+    """Of the typical one, and of those that are trained."""
+    loss = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2, bias=False))
+    loss[0].weight.data.fill_(-0.5)
+    loss[0].bias.data.zero_()
+    loss[1].requires_grad_(False)
+    assert relative_rates(loss, 0.1) == pytest.approx({r"^0\.weight$": 0.075, r"^0\.bias$": 2e-4})
+
+
 def test_a_fresh_head_is_the_same_from_run_to_run(stage: Callable[..., Path], student: Path) -> None:
     """It is made before the trainer sets its seed."""
     torch.manual_seed(1)
@@ -147,7 +176,7 @@ def test_a_student_whose_writing_was_cut_off_is_made_again(stage: Callable[..., 
         ("use_cpu = true", "no_such = true", r"^\[trainer\] .*unexpected keyword argument 'no_such'"),
         ("use_cpu = true", 'output_dir = "x"', r"^\[trainer\] .*multiple values for keyword argument 'output_dir'"),
         ("use_cpu = true", 'save_strategy = "often"', r"^\[trainer\] often is not a valid"),
-        ('name = "interaction"', 'name = "magic"', r"^\[loss\] name='magic' is not known; use interaction"),
+        ('name = "interaction"', 'name = "magic"', r"^\[loss\] name='magic' is not known; use interaction or states"),
         ('name = "interaction"', 'name = "interaction", power = 2', r"^\[loss\] .*unexpected keyword argument 'power'"),
         ('name = "interaction", ', "", r"^\[loss\] name=None is not known"),
         ("base =", "pooler = 3, base =", r"^\[model\] .*unexpected keyword argument 'pooler'"),
