@@ -1,5 +1,6 @@
 """Tests of gemma_st.attention: what the proof sees, what it does not let pass, and what it leaves as it was."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import transformers
 from gemma_st import ModelError, verify_bidirectional
 from gemma_st.attention import verify_attention
 from gemma_st.backbone import backbone
+from gemma_st.build import cross_encoder
+from tests.gemma_st.conftest import make_deaf
 
 SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "max_position_embeddings": 128}
 HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
@@ -23,7 +26,7 @@ def network(
     """Return a small random decoder."""
     torch.manual_seed(0)
     config = getattr(transformers, f"{family}Config")(
-        vocab_size=vocab_size, pad_token_id=0, **SHAPE, **HEADS, **options
+        vocab_size=vocab_size, pad_token_id=0, **{**SHAPE, **HEADS, **options}
     )
     return getattr(transformers, f"{family}Model")._from_config(config, attn_implementation=implementation)
 
@@ -97,23 +100,137 @@ def test_a_row_that_is_causal_only_where_padded_is_caught(side: str) -> None:
         return args, given
 
     model.layers[0].self_attn.register_forward_pre_hook(causal, with_kwargs=True)
-    with pytest.raises(ModelError, match="causal in layer 0 for a padded batch"):
+    with pytest.raises(ModelError, match="bidirectional in part in layer 0 for a padded batch"):
         verify_bidirectional(model)
 
 
-def test_a_mask_that_turns_causal_beyond_the_window_is_caught() -> None:
-    """Short texts do not show it."""
-    model = network("Gemma3Text", "sdpa", **WINDOW)
+@pytest.mark.parametrize("window", [12, 4096])
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_a_mask_that_turns_causal_beyond_the_window_is_caught(window: int, implementation: str) -> None:
+    """Short texts do not show it. A wide window is narrowed for the proof, and is as it was afterwards."""
+    model = network("Gemma3Text", implementation, **{**WINDOW, "sliding_window": window})
     model.config.is_causal = False
+    verify_bidirectional(model)
 
     def causal(layer: torch.nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        if given["hidden_states"].shape[1] <= WINDOW["sliding_window"]:
-            return args, given
-        return args, {**given, "attention_mask": None, "is_causal": True}
+        states = given["hidden_states"]
+        if states.shape[1] > layer.sliding_window:
+            given["attention_mask"] = torch.full((len(states), 1, *states.shape[1:2] * 2), -1e9).triu(1)
+        return args, given
 
     model.layers[2].self_attn.register_forward_pre_hook(causal, with_kwargs=True)
     with pytest.raises(ModelError, match="causal in layer 2 for a text longer than the sliding window"):
         verify_bidirectional(model)
+    assert model.config.sliding_window == window
+    assert {layer.self_attn.scaling for layer in model.layers} == {256**-0.5}
+    assert [layer.self_attn.sliding_window for layer in model.layers] == [window, None, window]
+
+
+def test_a_mask_that_lets_some_tokens_see_all_is_caught() -> None:
+    """The first token sees the last one, but others do not."""
+    model = network("Gemma", "eager")
+    model.config.is_causal = False
+
+    def prefix(layer: torch.nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        length = given["hidden_states"].shape[1]
+        mask = torch.full((length, length), -1e9).triu(1)
+        mask[0] = 0
+        return args, {**given, "attention_mask": mask[None, None]}
+
+    model.layers[0].self_attn.register_forward_pre_hook(prefix, with_kwargs=True)
+    for attention in ("bidirectional", "causal"):
+        with pytest.raises(ModelError, match="bidirectional in part in layer 0 for one text"):
+            verify_attention(model, attention)
+
+
+def test_a_layer_that_is_causal_only_under_gradient_checkpointing_is_caught() -> None:
+    """Training would be on another model than prediction."""
+    model = network("Gemma3Text", "sdpa", **WINDOW)
+    model.config.is_causal = False
+    model.activation_checkpointing_enable()
+    verify_bidirectional(model)
+
+    def causal(layer: torch.nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        if not model.layers[1].training:
+            return args, given
+        return args, {**given, "attention_mask": None, "is_causal": True}
+
+    model.layers[1].self_attn.register_forward_pre_hook(causal, with_kwargs=True)
+    with pytest.raises(ModelError, match="causal in layer 1 for one text, checkpointed"):
+        verify_bidirectional(model)
+
+
+def test_a_block_that_somebody_rewrote_is_tested_for_itself() -> None:
+    """It is of no kind but its own."""
+    model = network("Gemma", "sdpa")
+    model.config.is_causal = False
+    layer = model.layers[1].self_attn
+    usual = layer.forward
+    layer.forward = lambda **given: usual(**{**given, "attention_mask": None, "is_causal": True})
+    with pytest.raises(ModelError, match="causal in layer 1 for one text"):
+        verify_bidirectional(model)
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "last"),
+    [("Gemma", {}, 0), ("Gemma2", {"sliding_window": 4096}, 1), ("Gemma3Text", {"sliding_window": 512}, 5)],
+)
+def test_a_deep_model_is_run_no_farther_than_it_takes(family: str, options: dict[str, Any], last: int) -> None:
+    """One attention layer of each kind; the MLP of the last of these is not run any more."""
+    model = network(family, "eager", **{**options, "num_hidden_layers": 18})
+    model.config.is_causal = False
+    runs: list[int] = []
+    for number, layer in enumerate(model.layers):
+        layer.mlp.register_forward_hook(lambda *_, number=number: runs.append(number))
+    verify_bidirectional(model)
+    assert set(runs) == set(range(last))
+    assert len(runs) == last * (2 if family == "Gemma" else 4)
+
+
+def test_takes_less_than_a_second() -> None:
+    """On a small model; with the window of a real Gemma 2."""
+    model = network("Gemma2", "eager", num_hidden_layers=12, sliding_window=4096)
+    model.config.is_causal = False
+    began = time.perf_counter()
+    verify_bidirectional(model)
+    assert time.perf_counter() - began < 1
+
+
+def test_a_decoder_that_ignores_the_key_is_refused(
+    decoder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an older transformers would; under sdpa it shows where rows are padded only."""
+    make_deaf(monkeypatch)
+    with pytest.raises(ModelError, match="the attention of GemmaModel is causal in layer 0 for a padded batch"):
+        cross_encoder(decoder("GemmaModel"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("family", ["Gemma", "Gemma3Text", "Llama"])
+def test_a_head_that_looks_at_one_token_only_is_not_taken_for_a_masked_one(family: str, dtype: torch.dtype) -> None:
+    """Trained heads do; in bfloat16 no other token then moves their output."""
+    model = network(family, "sdpa")
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.self_attn.q_proj.weight *= 1000
+            if family == "Gemma3Text":  # it normalises what it looks for
+                layer.self_attn.q_norm.weight += 30
+    model.to(dtype)
+    verify_attention(model, "causal")
+    model.config.is_causal = False
+    verify_bidirectional(model)
+
+
+def test_a_forward_pass_afterwards_is_as_before() -> None:
+    """The one that was stopped half-way leaves nothing behind."""
+    model = network("Gemma3Text", "sdpa", **WINDOW).eval()
+    model.config.is_causal = False
+    tokens = torch.arange(1, 31)[None]
+    before = model(tokens, output_hidden_states=True)
+    verify_bidirectional(model)
+    after = model(tokens, output_hidden_states=True)
+    assert before.last_hidden_state.equal(after.last_hidden_state)
+    assert len(before.hidden_states) == len(after.hidden_states) == 4
 
 
 def test_the_window_is_what_the_docstring_says() -> None:
@@ -178,7 +295,11 @@ def test_takes_sentence_transformers_modules_and_whole_models(tiny_gemma: Path, 
 
 @pytest.mark.parametrize(
     "other",
-    [lambda: torch.nn.Linear(2, 2), lambda: transformers.BertModel(transformers.BertConfig(num_hidden_layers=1))],
+    [
+        lambda: torch.nn.Linear(2, 2),
+        lambda: transformers.BertModel(transformers.BertConfig(num_hidden_layers=1)),
+        lambda: transformers.BartModel(transformers.BartConfig(d_model=16, encoder_layers=1, decoder_layers=1)),
+    ],
 )
 def test_what_holds_no_decoder_is_refused(other: Callable[[], torch.nn.Module]) -> None:
     """Nothing was tested, so nothing is said."""
