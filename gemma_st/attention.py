@@ -9,6 +9,7 @@ What is run are the model's own layers, but only as many as it takes to come by 
 are of a kind if they are the same code (class, own ``forward``, hooks, in the attention and in the block around it)
 with the same attributes (layer type, window, ``is_causal``): transformers makes one mask a layer type and hands it to
 all of them, so what holds for one holds for the others. A layer that somebody has changed is a kind of its own.
+Heads are made to look at all that the mask lets them see alike, since trained ones give most tokens next to no weight.
 A window wider than ``WINDOW`` tokens is narrowed to that while the proof lasts: a text beyond the 4096 of Gemma 2 would
 take seconds. That proves the mask the model makes above its window; that its kernels are right for a text of thousands
 of tokens is left to their authors.
@@ -184,7 +185,7 @@ def _settled(network: "PreTrainedModel") -> Iterator[int]:
     finally:
         for part, was in training:
             part.training = was
-        for owner, window in reversed(wide):  # a configuration may be there twice, the second time narrowed
+        for owner, window in wide:
             owner.sliding_window = window
         for layer, scaling in scaled:
             layer.scaling = scaling

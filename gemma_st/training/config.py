@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
 from gemma_st.saving import STORAGE
 from gemma_st.training.student import StudentConfig
 
 REQUIRED = {"output": str, "lists": list, "loss": dict, "trainer": dict}
-OPTIONAL = {"model": dict, "teacher": str, "student": dict, "storage": str}
+OPTIONAL = {"model": dict, "teacher": str, "student": dict, "dropout": dict, "storage": str}
 TYPES = {str: "a string", list: "a list of strings", dict: "a table"}
 
 
@@ -25,6 +26,7 @@ class TrainingConfig:
         model: ``base`` (a directory, packaged model or hub id) and the arguments of
             [gemma_st.build.cross_encoder][]; a ``base`` that is a cross-encoder is trained further as it is.
         student: Shape of a fresh student of the teacher, in place of ``model.base``.
+        dropout: Shares of values dropped while training; see [gemma_st.dropout][].
         loss: ``name`` and the loss's own arguments.
         storage: Weight type of the backbone on disk, ``float32`` or ``bfloat16``; see [gemma_st.saving.save][].
         trainer: sentence-transformers' ``CrossEncoderTrainingArguments``, verbatim.
@@ -37,6 +39,7 @@ class TrainingConfig:
     model: dict[str, Any] = field(default_factory=dict)
     teacher: str | None = None
     student: StudentConfig | None = None
+    dropout: DropoutRates = DropoutRates()
     storage: str = "float32"
 
 
@@ -65,9 +68,9 @@ def read_config(path: str | Path) -> TrainingConfig:
     if ("student" in table) == ("base" in table.get("model", {})):
         raise ModelError(f"{path}: give either [model] base or [student], and not both")
     student = _student(path, table.pop("student")) if "student" in table else None
-    return TrainingConfig(
-        output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], student=student, **table
-    )
+    dropout = _dropout(path, table.pop("dropout", {}))
+    output, lists = Path(table.pop("output")), [Path(p) for p in table.pop("lists")]
+    return TrainingConfig(output=output, lists=lists, student=student, dropout=dropout, **table)
 
 
 def _student(path: str | Path, table: dict[str, Any]) -> StudentConfig:
@@ -76,6 +79,14 @@ def _student(path: str | Path, table: dict[str, Any]) -> StudentConfig:
         if type(value) is not int or value < (name != "seed"):
             raise ModelError(f"{path}: [student] {name} = {value!r}; expected a whole number above 0")
     return StudentConfig(**table)
+
+
+def _dropout(path: str | Path, table: dict[str, Any]) -> DropoutRates:
+    _check_names(f"{path}: [dropout]", table, {f.name for f in fields(DropoutRates)})
+    try:
+        return DropoutRates(**table)
+    except ModelError as error:
+        raise ModelError(f"{path}: [dropout] {error}") from error
 
 
 def _check_names(where: str, table: dict[str, Any], known: set[str]) -> None:
