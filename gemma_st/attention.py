@@ -35,8 +35,8 @@ Span = tuple[int, int]  # where a row's text begins and ends; the rest of the ro
 Seen = dict[int, set[bool]]  # layer → {True}: the tokens before the one pushed saw it; {False}: none did; or both
 
 
-class _Enough(Exception):  # noqa: N818 - not an error
-    """Every kind of layer has been seen; the forward pass may stop."""
+class _Enough(Exception):
+    """No error: every kind of layer has been seen, and the forward pass may stop."""
 
 
 def verify_bidirectional(model: "nn.Module") -> None:

@@ -16,3 +16,13 @@ class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
     Raises:
         ModelError: There is no such model, or a model saved as bidirectional runs causally here.
     """
+
+    def set_pooling_include_prompt(self, include_prompt: bool) -> None:
+        """Choose whether the tokens of a prompt are pooled too, by our poolers as well, which stock passes over.
+
+        Args:
+            include_prompt: Whether they are.
+        """
+        for module in self:
+            if hasattr(module, "include_prompt"):
+                module.include_prompt = include_prompt

