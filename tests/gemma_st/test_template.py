@@ -78,3 +78,13 @@ def test_words_that_the_tokenizer_does_not_know_are_one_line() -> None:
     bare = GemmaTokenizer().train_new_from_iterator(["abc"], 300)
     with pytest.raises(ModelError, match="template words 'Query:' hold what the tokenizer does not know"):
         set_template(bare)
+
+
+def test_an_end_that_gemma_would_add_costs_no_beginning(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Field notes: ``add_eos_token=True`` alone drops ``<bos>``; the template has both."""
+    tokenizer.init_kwargs.pop("add_bos_token")
+    tokenizer.save_pretrained(tmp_path)
+    told = AutoTokenizer.from_pretrained(tmp_path, add_eos_token=True)
+    assert spelled(told, "a") == "a<eos>"
+    set_template(told)
+    assert spelled(told, "a") == "<bos>a<eos>"
