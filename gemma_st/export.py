@@ -6,7 +6,8 @@ from pathlib import Path
 
 from gemma_st.card import Facts, write_card
 from gemma_st.errors import ModelError
-from gemma_st.models import locate, open_model
+from gemma_st.models import locate
+from gemma_st.saving import open_model
 
 TRAINING = ("checkpoints", "student")  # what training leaves beside a model
 

@@ -34,7 +34,7 @@ def verify(directory: str | Path) -> list[Check]:
     Returns:
         A check each, in the order of the list above; the first alone where the model cannot be loaded.
     """
-    from gemma_st.models import open_model
+    from gemma_st.saving import open_model
 
     folder = Path(directory)
     pickles = sorted(path.name for pattern in PICKLES for path in folder.rglob(pattern))

@@ -1,17 +1,12 @@
 """Model names: a local directory wins, then a packaged model, then the hub."""
 
-import json
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
-
-if TYPE_CHECKING:
-    from gemma_st.encoder import Encoder
 
 REASON = 500  # characters of a library's message that are passed on
 
@@ -42,29 +37,6 @@ def locate(name: str | Path) -> str:
             f"{' or '.join(packaged()) or 'a packaged name'}, or a hub id owner/model"
         )
     return str(name)
-
-
-def open_model(directory: str | Path, **options: Any) -> "Encoder":
-    """Load a saved model as what it was saved as, a cross-encoder or a bi-encoder.
-
-    Args:
-        directory: Where it was saved.
-        **options: As for the class.
-
-    Raises:
-        ModelError: There is no saved model, or it cannot be loaded.
-    """
-    from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.sentence_transformer import SentenceTransformer
-
-    path = Path(directory) / "config_sentence_transformers.json"
-    with loading(directory):
-        kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
-    classes = {"CrossEncoder": CrossEncoder, "SentenceTransformer": SentenceTransformer}
-    if kind not in classes:
-        raise ModelError(f"{path}: model_type={kind!r}; expected one of {', '.join(classes)}")
-    model: Encoder = classes[kind](str(directory), **options)
-    return model
 
 
 @contextmanager

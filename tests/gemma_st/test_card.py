@@ -11,8 +11,7 @@ from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder, sentence_transformer
 from gemma_st.card import Facts, describe, lacking, results_table, write_card
 from gemma_st.export import export
-from gemma_st.models import open_model
-from gemma_st.saving import save
+from gemma_st.saving import open_model, save
 from ir_eval.experiment import Experiment, run_experiment
 
 

@@ -14,8 +14,7 @@ import torch
 from gemma_st import CrossEncoder, ModelError, SentenceTransformer
 from gemma_st.build import cross_encoder, sentence_transformer
 from gemma_st.encoder import OWN_MODULES
-from gemma_st.models import open_model
-from gemma_st.saving import save
+from gemma_st.saving import open_model, save
 from tests.gemma_st.conftest import PAIRS, make_deaf
 
 LOAD = """
