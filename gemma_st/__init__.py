@@ -7,14 +7,16 @@ if TYPE_CHECKING:
     from gemma_st.attention import verify_bidirectional
     from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.errors import ModelError
+    from gemma_st.sentence_transformer import SentenceTransformer
 
 # name → module: torch is imported when one of these is first asked for, not before
 _LAZY = {
     "CrossEncoder": "gemma_st.cross_encoder",
     "ModelError": "gemma_st.errors",
+    "SentenceTransformer": "gemma_st.sentence_transformer",
     "verify_bidirectional": "gemma_st.attention",
 }
-__all__ = ["CrossEncoder", "ModelError", "verify_bidirectional"]
+__all__ = ["CrossEncoder", "ModelError", "SentenceTransformer", "verify_bidirectional"]
 
 
 def __getattr__(name: str) -> object:

@@ -3,12 +3,15 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from gemma_st.errors import ModelError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 1 if ``doctor`` misses something, 2 for bad input, 130 for Ctrl-C.
+    """Run a command and return its exit code.
+
+    It is 0, or 1 if ``doctor`` or ``verify`` misses something, 2 for bad input, 130 for Ctrl-C.
 
     Args:
         argv: The arguments; those of the process if not given.
@@ -34,13 +37,26 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="run one training stage, or go on with it")
     train.add_argument("config", metavar="STAGE.toml", help="see examples/packaged_model")
     train.set_defaults(command=_train)
-    export = commands.add_parser("export", help="write a model out for stock sentence-transformers")
-    export.add_argument("name", metavar="NAME", help="a packaged model or a directory")
-    export.add_argument("directory", metavar="DIR", help="new or empty")
-    export.set_defaults(command=_export)
+    _add_export(commands.add_parser("export", help="write a model out, with its card, for sentence-transformers"))
+    verify = commands.add_parser("verify", help="prove a saved model anew: mask, invariances, template, card, …")
+    verify.add_argument("directory", metavar="DIR", help="a saved model")
+    verify.set_defaults(command=_verify)
     doctor = commands.add_parser("doctor", help="say what is present, what is missing, and what mends it")
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    export.add_argument("name", metavar="NAME", help="a packaged model or a directory")
+    export.add_argument("directory", metavar="DIR", help="new or empty")
+    card = export.add_argument_group("for the card, which is otherwise kept where there is one")
+    card.add_argument("--base-model", metavar="ID", default="", help="the checkpoint it was made from")
+    card.add_argument("--license", metavar="ID", default="", help="as the hub spells it, like gemma or apache-2.0")
+    card.add_argument("--data", metavar="NAME", action="append", default=[], help="a data set it was trained on")
+    card.add_argument(
+        "--results", metavar="FILE", action="append", default=[], help="results.json that ir-eval run --out wrote"
+    )
+    export.set_defaults(command=_export)
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -55,9 +71,24 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from gemma_st.card import Facts
     from gemma_st.export import export
 
-    sys.stdout.write(f"model written to {export(arguments.name, arguments.directory)}\n")
+    facts = Facts(
+        base_model=arguments.base_model,
+        license=arguments.license,
+        training_data=tuple(arguments.data),
+        results=tuple(map(Path, arguments.results)),
+    )
+    target = export(arguments.name, arguments.directory, facts if facts != Facts() else None)
+    sys.stdout.write(f"model written to {target}; prove it with: gemma-st verify {target}\n")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from gemma_st.doctor import write_report
+    from gemma_st.verify import verify
+
+    return write_report(verify(arguments.directory), sys.stdout)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -2,25 +2,28 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sentence_transformers
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from gemma_st.attention import verify_bidirectional
+from gemma_st.encoder import Encoder
 from gemma_st.errors import ModelError
-from gemma_st.models import loading, locate
+from gemma_st.truncation import Text, Truncation, Truncator
 
 Pairs = Sequence[tuple[str, str]] | Sequence[Sequence[str]] | tuple[str, str]
+logger = logging.getLogger(__name__)
 
 
-class CrossEncoder(sentence_transformers.CrossEncoder):
-    """The stock cross-encoder, with the names of packaged models and a check that its attention is what it says.
+class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
+    """The stock cross-encoder, with the names of packaged models, poolers of ours, and nothing done in silence.
+
+    Its attention is tested when it is loaded, the query of a pair is never cut before the document, and ``truncation``
+    says how many inputs of the last prediction were cut.
 
     Args:
         name: A local directory, else a packaged model (see [gemma_st.models.packaged][]), else a hub id.
@@ -39,18 +42,7 @@ class CrossEncoder(sentence_transformers.CrossEncoder):
         ```
     """
 
-    def __init__(self, name: str | None = None, *, modules: list[nn.Module] | None = None, **options: Any) -> None:
-        """Load or assemble the model."""
-        if (name is None) == (modules is None):
-            raise ModelError("CrossEncoder takes either a name or modules; give one of them")
-        path = None if name is None else locate(name)
-        if path:
-            _refuse_bare_decoder(Path(path))
-        with loading(name or "in memory"):
-            super().__init__(path, modules=modules, **options)
-        claims = [getattr(self.config, key, None) for key in ("is_causal", "use_bidirectional_attention")]
-        if name and (claims[0] is False or claims[1]):
-            verify_bidirectional(self)
+    truncation = Truncation()
 
     def predict(self, inputs: Pairs, *arguments: Any, **options: Any) -> NDArray[np.float32]:
         """Score pairs as the stock class does, in float32 even where there are none (it would return float64).
@@ -64,8 +56,106 @@ class CrossEncoder(sentence_transformers.CrossEncoder):
             A score a pair, of shape ``(pairs,)``, or ``(pairs, labels)`` with several labels; of a single pair, the one
             score. Where ``convert_to_tensor`` asks for a tensor, that.
         """
+        self.truncation = Truncation()
         scores: NDArray[np.float32] = super().predict(inputs, *arguments, **options)
+        if self.truncation.queries or self.truncation.lost:
+            logger.warning("%s", self.truncation)
         return scores.astype(np.float32, copy=False) if isinstance(scores, np.ndarray) else scores
+
+    def predict_texts(self, texts: Sequence[str], **options: Any) -> NDArray[np.float32]:
+        """Score single texts, which ``predict(["a", "b"])`` would take for one pair.
+
+        Args:
+            texts: The texts.
+            **options: As for ``predict``.
+
+        Returns:
+            Shape ``(texts,)``, or ``(texts, labels)`` with several labels.
+        """
+        if isinstance(texts, str):
+            raise ModelError(f"predict_texts({texts[:20]!r}): a string; expected a list of texts, so put it into one")
+        return self.predict(_Texts(texts), **options)
+
+    def rank(
+        self, query: str, documents: Sequence[str], top_k: int | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Rank documents by their score for a query.
+
+        Args:
+            query: The query.
+            documents: The documents.
+            top_k: How many to return, from 1 to as many as there are; all if not given.
+            **options: As for the stock class.
+
+        Returns:
+            ``{"corpus_id": place in documents, "score": float}`` from the best down, with ``"text"`` where
+            ``return_documents`` asks for it.
+
+        Raises:
+            ModelError: There are fewer than ``top_k`` documents, or it is below 1.
+        """
+        if top_k is not None and not 0 < top_k <= len(documents):
+            raise ModelError(f"top_k={top_k} of {len(documents)} documents; expected 1 to {len(documents)}, or None")
+        ranking: list[dict[str, Any]] = super().rank(query, documents, top_k=top_k, **options)
+        return ranking
+
+    @property
+    def label_names(self) -> list[str]:
+        """What each column of the scores stands for, as kept in the model's configuration."""
+        names = self.config.id2label
+        return [names.get(column, f"LABEL_{column}") for column in range(self.num_labels)]
+
+    def labels(self, scores: NDArray[np.float32]) -> list[str]:
+        """Return the name of the best label of each row.
+
+        Args:
+            scores: Shape ``(texts, labels)``, as ``predict`` or ``predict_texts`` gives them.
+        """
+        return [self.label_names[best] for best in self._rows(scores).argmax(1)]
+
+    def probabilities(self, scores: NDArray[np.float32]) -> list[dict[str, float]]:
+        """Return each row's probabilities by name: ``softmax(scores)``, in float64.
+
+        Args:
+            scores: Shape ``(texts, labels)``, as ``predict`` or ``predict_texts`` gives them.
+        """
+        rows = np.exp(self._rows(scores) - scores.max(1, keepdims=True), dtype=np.float64)
+        return [dict(zip(self.label_names, row.tolist(), strict=True)) for row in rows / rows.sum(1, keepdims=True)]
+
+    def _rows(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.num_labels < 2 or scores.ndim != 2 or scores.shape[1] != self.num_labels:
+            raise ModelError(
+                f"scores of shape {np.shape(scores)} from a model with {self.num_labels} label(s); "
+                "expected (texts, labels) with at least 2 labels"
+            )
+        return scores
+
+    def is_singular_input(self, inputs: object) -> bool:
+        """Say whether the input is one pair rather than several inputs."""
+        singular: bool = not isinstance(inputs, _Texts) and super().is_singular_input(inputs)
+        return singular
+
+    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **options: Any) -> dict[str, Any]:
+        """Tokenize a batch, the document of a pair cut before its query, and count what was cut.
+
+        Args:
+            inputs: Pairs or single texts.
+            prompt: What to put before each query or single text.
+            **options: As for the stock class; ``max_length`` in tokens among them.
+        """
+        longest = options.get("max_length") or self.max_seq_length
+        if longest and self.tokenizer is not None and all(map(_is_text, inputs)):
+            transformer = self[0]
+            truncator = Truncator(
+                self.tokenizer,
+                longest,
+                query_length=transformer.query_length,
+                document_length=transformer.document_length,
+            )
+            inputs, counts = truncator.cut(inputs, prompt)
+            self.truncation = self.truncation.plus(counts)
+        features: dict[str, Any] = super().preprocess(inputs, prompt=prompt, **options)
+        return features
 
     def fingerprint(self) -> str:
         """Return a SHA-256 (64 hex digits) of all that decides a score: weights, tokenizer, modules, device."""
@@ -82,14 +172,11 @@ class CrossEncoder(sentence_transformers.CrossEncoder):
         return digest.hexdigest()
 
 
-def _refuse_bare_decoder(directory: Path) -> None:
-    """Refuse a decoder without a head: the stock class would give it a random one, or ask it for yes or no."""
-    config = directory / "config.json"
-    if (directory / "modules.json").exists() or not config.exists():
-        return
-    with loading(directory):
-        architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["model"]
-    if not architectures[0].endswith("ForSequenceClassification"):
-        raise ModelError(
-            f"{directory}: a {architectures[0]} without a head for scores; build one with gemma_st.build.cross_encoder"
-        )
+class _Texts(list[str]):
+    """Single texts, which a plain list of two strings is not."""
+
+
+def _is_text(item: Text | object) -> bool:
+    return isinstance(item, str) or (
+        isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(text, str) for text in item)
+    )

@@ -1,21 +1,24 @@
-"""A model as a directory that the stock sentence-transformers class loads, without this package."""
+"""A model as a directory of its own with a card, ready for the hub and for the stock sentence-transformers class."""
 
 import shutil
 import tempfile
 from pathlib import Path
 
+from gemma_st.card import Facts, write_card
 from gemma_st.errors import ModelError
 from gemma_st.models import locate
+from gemma_st.saving import open_model
 
 TRAINING = ("checkpoints", "student")  # what training leaves beside a model
 
 
-def export(name: str, directory: str | Path) -> Path:
-    """Write a packaged or local model out.
+def export(name: str, directory: str | Path, facts: Facts | None = None) -> Path:
+    """Write a packaged or local model out. Where it has no card, or facts for one are given, its card is written.
 
     Args:
         name: A packaged model or a directory.
         directory: Where to; it appears whole or not at all.
+        facts: What the card says beyond what the model says of itself.
 
     Raises:
         ModelError: There is no such model here, or the directory exists and is not empty.
@@ -29,8 +32,10 @@ def export(name: str, directory: str | Path) -> Path:
         raise ModelError(f"{target}: lies within the model itself; expected a directory outside of it")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
-        copy = Path(temporary) / "model"
+        copy = Path(temporary) / target.name
         # copyfile: a packaged model may be read-only, or its owner's alone
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*TRAINING), copy_function=shutil.copyfile)
+        if facts or not (copy / "README.md").exists():
+            write_card(copy, open_model(copy, device="cpu"), facts or Facts())
         copy.replace(target)
     return target

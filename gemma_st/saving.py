@@ -1,21 +1,21 @@
-"""Saving a model: whole or not at all, and at half the size where its weights may be rounded."""
+"""Saving a model: whole or not at all, at half the size where its weights may be rounded; and opening it again."""
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
+from gemma_st.models import loading
 
 if TYPE_CHECKING:
-    from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.encoder import Encoder
 
 STORAGE = ("float32", "bfloat16", "float8_e4m3fn")
 
 
-def save(
-    model: "CrossEncoder", directory: str | Path, *, storage: str = "float32", exact: tuple[str, ...] = ()
-) -> Path:
+def save(model: "Encoder", directory: str | Path, *, storage: str = "float32", exact: tuple[str, ...] = ()) -> Path:
     """Save a model in the form that stock sentence-transformers loads.
 
     Args:
@@ -41,6 +41,29 @@ def save(
             weights.chmod(0o644)  # safetensors writes for its owner alone
         _replace(target, fresh)
     return target
+
+
+def open_model(directory: str | Path, **options: Any) -> "Encoder":
+    """Load a saved model as what it was saved as, a cross-encoder or a bi-encoder.
+
+    Args:
+        directory: Where it was saved.
+        **options: As for the class.
+
+    Raises:
+        ModelError: There is no saved model, or it cannot be loaded.
+    """
+    from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.sentence_transformer import SentenceTransformer
+
+    path = Path(directory) / "config_sentence_transformers.json"
+    with loading(directory):
+        kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    classes = {"CrossEncoder": CrossEncoder, "SentenceTransformer": SentenceTransformer}
+    if kind not in classes:
+        raise ModelError(f"{path}: model_type={kind!r}; expected one of {', '.join(classes)}")
+    model: Encoder = classes[kind](str(directory), **options)
+    return model
 
 
 def _narrow(weights: Path, storage: str, exact: tuple[str, ...]) -> None:

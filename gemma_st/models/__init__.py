@@ -1,11 +1,14 @@
 """Model names: a local directory wins, then a packaged model, then the hub."""
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from gemma_st.errors import ModelError
+
+REASON = 500  # characters of a library's message that are passed on
 
 
 def packaged() -> dict[str, Path]:
@@ -46,12 +49,13 @@ def loading(name: str | Path) -> Iterator[None]:
     Raises:
         ModelError: In place of whatever kept the block from loading it.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
     try:
         yield
     except ModelError:
         raise
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (OSError, ValueError, ImportError, SafetensorError, StrictDataclassError) as error:
+        reason = textwrap.shorten(str(error), REASON) or type(error).__name__
         raise ModelError(f"model {str(name)!r} cannot be loaded: {reason}") from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
 from gemma_st.saving import STORAGE
 from gemma_st.training.shapes import StudentConfig, TransplantConfig
@@ -15,6 +16,7 @@ OPTIONAL: dict[str, type] = {
     "teacher": str,
     "student": dict,
     "transplant": dict,
+    "dropout": dict,
     "storage": str,
     "exact": list,
     "relative_rates": bool,
@@ -35,6 +37,7 @@ class TrainingConfig:
             [gemma_st.build.cross_encoder][]; a ``base`` that is a cross-encoder is trained further as it is.
         student: Shape of a fresh student of the teacher, in place of ``model.base``.
         transplant: Shape of a student that holds the teacher's own weights, in place of ``model.base``.
+        dropout: Shares of values dropped while training; see [gemma_st.dropout][].
         loss: ``name`` and the loss's own arguments.
         storage: Weight type of the backbone on disk; see [gemma_st.saving.save][].
         exact: Beginnings of the names of weights that are stored in float32 all the same.
@@ -50,6 +53,7 @@ class TrainingConfig:
     teacher: str | None = None
     student: StudentConfig | None = None
     transplant: TransplantConfig | None = None
+    dropout: DropoutRates = DropoutRates()
     storage: str = "float32"
     exact: list[str] = field(default_factory=list)
     relative_rates: bool = False
@@ -82,6 +86,7 @@ def read_config(path: str | Path) -> TrainingConfig:
     for name, shape in SHAPES.items():
         if name in table:
             table[name] = _shape(f"{path}: [{name}]", table[name], shape)
+    table["dropout"] = _dropout(path, table.get("dropout", {}))
     return TrainingConfig(output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], **table)
 
 
@@ -91,6 +96,14 @@ def _shape(where: str, table: dict[str, Any], shape: type) -> Any:  # noqa: ANN4
         if type(value) is not int or value < (name != "seed"):
             raise ModelError(f"{where} {name} = {value!r}; expected a whole number above 0")
     return shape(**table)
+
+
+def _dropout(path: str | Path, table: dict[str, Any]) -> DropoutRates:
+    _check_names(f"{path}: [dropout]", table, {f.name for f in fields(DropoutRates)})
+    try:
+        return DropoutRates(**table)
+    except ModelError as error:
+        raise ModelError(f"{path}: [dropout] {error}") from error
 
 
 def _check_names(where: str, table: dict[str, Any], known: set[str]) -> None:

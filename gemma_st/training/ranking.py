@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from gemma_st.dropout import fine_tuning_dropout
 from gemma_st.errors import ModelError
 from gemma_st.saving import save
 from gemma_st.training.config import TrainingConfig
@@ -47,6 +48,8 @@ def train(config: TrainingConfig) -> Path:
     set_seed(arguments.seed)  # for the fresh head; the trainer sets it only once it has the model
     with _section("model"):
         model = _start(config, teacher, data)
+    if config.dropout.attention and config.loss.get("name") == "interaction":
+        raise ModelError("[dropout] attention would hide the attention that the interaction loss teaches; set it to 0")
     with _section("loss"):
         loss = _loss(config, model, teacher)
     if config.relative_rates:
@@ -55,7 +58,8 @@ def train(config: TrainingConfig) -> Path:
     trainer = CrossEncoderTrainer(model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper])
     last = last_checkpoint(checkpoints)
     keeper.restore(last)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with fine_tuning_dropout(model, config.dropout):
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     if config.storage == "float8_e4m3fn":
         from gemma_st.training.float8 import spread
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from sentence_transformers.base.modules import Transformer
 
 from gemma_st import CrossEncoder, ModelError, verify_bidirectional
+from gemma_st.attention import verify_attention
 from gemma_st.backbone import backbone
 from gemma_st.build import cross_encoder
 from gemma_st.saving import save
@@ -17,13 +19,22 @@ from tests.gemma_st.conftest import PAIRS
 
 WINDOW = {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}
 FAMILIES = [
-    ("GemmaModel", {}),
     ("GemmaForCausalLM", {}),
     ("Gemma2Model", WINDOW),
     ("Gemma3TextModel", WINDOW),
+    ("Gemma3TextModel", {**WINDOW, "use_bidirectional_attention": True}),
+    ("T5GemmaModel", WINDOW),
     ("LlamaModel", {}),
     ("Qwen3Model", {}),
 ]
+
+
+def t5gemma(decoder: Callable[..., Path], **options: object) -> Path:
+    """Save a T5Gemma, whose two halves are of the same shape."""
+    shape = transformers.AutoConfig.from_pretrained(decoder("GemmaModel")).to_dict()
+    kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "head_dim")
+    half = {**{name: shape[name] for name in kept}, **options, "num_key_value_heads": 1}
+    return decoder("T5GemmaModel", encoder=dict(half), decoder=dict(half))
 
 
 @pytest.mark.parametrize(("family", "options"), FAMILIES)
@@ -31,34 +42,19 @@ def test_the_stock_class_elsewhere_reads_a_bidirectional_model(
     decoder: Callable[..., Path], stock: Callable[..., Any], tmp_path: Path, family: str, options: dict[str, Any]
 ) -> None:
     """With ``is_causal`` in config.json, or the scores of a process that has never heard of us were causal."""
-    model = cross_encoder(decoder(family, **options))
+    model = cross_encoder(t5gemma(decoder, **options) if family == "T5GemmaModel" else decoder(family, **options))
     saved = save(model, tmp_path / "saved")
     scores, *_ = stock(saved, PAIRS)
     assert scores == pytest.approx(model.predict(PAIRS).tolist(), abs=1e-5)
     verify_bidirectional(CrossEncoder(str(saved)))
-    model.config.is_causal = True
+    model.config.is_causal, model.config.use_bidirectional_attention = True, False
     assert model.predict(PAIRS).tolist() != pytest.approx(scores, abs=1e-5)
-
-
-@pytest.mark.parametrize(("family", "options"), FAMILIES)
-def test_causal_attention_is_transformers_own(
-    decoder: Callable[..., Path], family: str, options: dict[str, Any]
-) -> None:
-    """The decoder as it was, on the right-padded batch."""
-    folder = decoder(family, **options)
-    ours = backbone(folder, attention="causal")
-    own = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
-    batch = transformers.AutoTokenizer.from_pretrained(folder)([a for a, _ in PAIRS], padding=True, return_tensors="pt")
-    with torch.inference_mode():
-        states = ours.eval()(dict(batch))["token_embeddings"]
-        expected = own(**batch).last_hidden_state
-    real = batch["attention_mask"].bool()
-    assert torch.allclose(states[real], expected[real], atol=1e-5)
 
 
 def test_the_flag_is_set_although_config_json_lacks_it(tiny_gemma: Path) -> None:
     """Field notes: ``config_kwargs={"is_causal": False}`` is silently ignored where config.json lacks the key."""
     assert "is_causal" not in (tiny_gemma / "config.json").read_text()
+    assert not hasattr(Transformer(str(tiny_gemma), config_kwargs={"is_causal": False}).config, "is_causal")
     assert backbone(tiny_gemma).model.config.is_causal is False
     assert backbone(tiny_gemma, attention="causal").model.config.is_causal is True
 
@@ -69,44 +65,14 @@ def test_a_model_saved_with_the_other_mask_is_read_with_the_one_asked_for(tiny_g
     verify_bidirectional(backbone(tmp_path).model)
 
 
-def test_embeddinggemma_keeps_its_own_mask(decoder: Callable[..., Path], tmp_path: Path) -> None:
-    """Field notes: its own flag halves the window, so ``is_causal=False`` would give it another one."""
-    folder = decoder("Gemma3TextModel", use_bidirectional_attention=True, **WINDOW)
-    model = cross_encoder(folder)
-    own = transformers.AutoModel.from_pretrained(folder).eval()
-    text = PAIRS[0][1]
-    batch = model.tokenizer(text, return_tensors="pt")
-    assert batch["input_ids"].shape[1] > WINDOW["sliding_window"] + 1
-    with torch.inference_mode():
-        states = model[0].eval()(dict(batch))["token_embeddings"]
-        assert torch.allclose(states, own(**batch).last_hidden_state, atol=1e-6)
-        model.config.is_causal = False
-        assert not torch.allclose(states, model[0](dict(batch))["token_embeddings"], atol=1e-6)
-    with pytest.raises(ModelError, match="is bidirectional.*causal was asked for"):
-        cross_encoder(folder, attention="causal")
-
-
-def test_t5gemma_runs_its_encoder(decoder: Callable[..., Path], stock: Callable[..., Any], tmp_path: Path) -> None:
-    """Field notes: in the stock class such a checkpoint runs its decoder. Its encoder has a mask of its own."""
-    shape = transformers.AutoConfig.from_pretrained(decoder("GemmaModel")).to_dict()
-    kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "head_dim")
-    half = transformers.T5GemmaModuleConfig(**{name: shape[name] for name in kept}, **WINDOW, num_key_value_heads=1)
-    folder = decoder("T5GemmaModel", encoder=half.to_dict(), decoder=half.to_dict())
-    model = cross_encoder(folder)
-    batch = model.tokenizer(*PAIRS[0], return_tensors="pt")
-    encoder = transformers.T5GemmaModel.from_pretrained(folder).eval().encoder
-    with torch.inference_mode():
-        states = model[0].eval()(dict(batch))["token_embeddings"]
-        assert torch.allclose(states, encoder(**batch).last_hidden_state, atol=1e-6)
-    scores, *_ = stock(save(model, tmp_path / "saved"), PAIRS)
-    assert scores == pytest.approx(model.predict(PAIRS).tolist(), abs=1e-5)
-    with pytest.raises(ModelError, match="is bidirectional.*causal was asked for"):
-        cross_encoder(folder, attention="causal")
-
-
-def test_the_broken_flag_of_gemma_does_no_harm(decoder: Callable[..., Path]) -> None:
-    """Field notes: on Gemma ``use_bidirectional_attention=True`` makes padded batches causal."""
-    verify_bidirectional(backbone(decoder("GemmaModel", use_bidirectional_attention=True)).model)
+@pytest.mark.parametrize("family", ["GemmaModel", "Gemma2Model"])
+@pytest.mark.parametrize("attention", ["bidirectional", "causal"])
+def test_the_broken_flag_of_gemma_does_no_harm(decoder: Callable[..., Path], family: str, attention: str) -> None:
+    """Field notes: ``use_bidirectional_attention=True`` is ignored, or makes padded batches causal and others not."""
+    folder = decoder(family, use_bidirectional_attention=True)
+    with pytest.raises(ModelError, match="is causal"):
+        verify_bidirectional(transformers.AutoModel.from_pretrained(folder))
+    verify_attention(backbone(folder, attention=attention).model, attention)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -143,6 +109,15 @@ def test_a_tokenizer_without_a_padding_token_gets_one(decoder: Callable[..., Pat
     assert scores == pytest.approx(together.tolist(), abs=1e-5)
 
 
+def test_a_tokenizer_without_any_end_is_one_line(decoder: Callable[..., Path]) -> None:
+    """What its rows are filled with cannot be made up."""
+    folder = decoder("LlamaModel")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = tokenizer.eos_token = None
+    with pytest.raises(ModelError, match="neither a padding nor an end token; set its tokenizer's pad_token"):
+        backbone(folder, tokenizer=tokenizer)
+
+
 def test_dtype_and_attention_implementation_are_passed_on(tiny_gemma: Path) -> None:
     """To transformers."""
     module = backbone(tiny_gemma, dtype="bfloat16", attn_implementation="eager")
@@ -167,14 +142,6 @@ def test_a_wrong_argument_is_one_line(tiny_gemma: Path, options: dict[str, Any],
         backbone(tiny_gemma, **options)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_sdpa_on_gemma_2_is_one_line(decoder: Callable[..., Path]) -> None:
-    """Field notes: its soft cap keeps it from sdpa, so it runs eager unless asked otherwise."""
-    folder = decoder("Gemma2Model")
-    assert backbone(folder).model.config._attn_implementation == "eager"
-    with pytest.raises(ModelError, match=r"^model '.*' cannot be loaded: Gemma2Model does not support"):
-        backbone(folder, attn_implementation="sdpa")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from gemma_st import ModelError
+from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
 from gemma_st.saving import save
+from gemma_st.template import read_template
 from tests.gemma_st.conftest import LICENSE, PAIRS, make_deaf
 
 
@@ -77,17 +78,40 @@ def test_a_text_too_long_loses_neither_template_nor_query(tiny_gemma: Path) -> N
         model.preprocess([("what is a patent", "license " * 100)])["input_ids"][0].tolist()
     )
     assert len(tokens) == 32
-    query = model.tokenizer.tokenize("what is a patent")
-    assert tokens[: 3 + len(query)] == ["<bos>", "<query>", *query, "<document>"]
+    before, between = (model.tokenizer.tokenize(words) for words in ("Query:", " Document:"))
+    start = ["<bos>", *before, *model.tokenizer.tokenize("what is a patent"), *between]
+    assert tokens[: len(start)] == start
     assert tokens[-1] == "<eos>"
+
+
+def test_no_template_leaves_the_tokenizers_own(tiny_gemma: Path) -> None:
+    """A student's, for example."""
+    tokenizer = cross_encoder(tiny_gemma, template=None).tokenizer
+    assert read_template(tokenizer) == "<bos> <query> {query} <document> {document} <eos>"
+
+
+def test_the_names_of_labels_are_kept(tiny_gemma: Path, stock: Callable[..., Any], tmp_path: Path) -> None:
+    """In the configuration, for every later load."""
+    model = cross_encoder(tiny_gemma, labels=["entailment", "neutral", "contradiction"])
+    path = save(model, tmp_path / "saved")
+    assert json.loads((path / "config.json").read_text())["id2label"]["1"] == "neutral"
+    assert stock(path, PAIRS)[1] == 3
+    assert CrossEncoder(str(path)).label_names == model.label_names == ["entailment", "neutral", "contradiction"]
+    assert cross_encoder(tiny_gemma).label_names == ["LABEL_0"]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"pooler": "max"}, "pooler='max' is not known; use one of mean, first, last"),
-        ({"labels": 0}, "labels=0, dropout=0.0; expected at least 1 label"),
-        ({"dropout": 1.0}, "labels=1, dropout=1.0; expected at least 1 label and 0 ≤ dropout < 1"),
+        ({"pooler": {"k": 2}}, "pooler={'k': 2} has no name"),
+        ({"pooler": {"name": "first", "width": 3}}, "its options are k, probes, heads, include_prompt"),
+        ({"labels": 0}, "labels=0; expected at least 1, or different names"),
+        ({"labels": ["yes", "yes"]}, "labels=['yes', 'yes']; expected at least 1, or different names"),
+        ({"labels": []}, "labels=[]; expected at least 1, or different names"),
+        ({"template": "{document} {query}"}, "expected {query} and {document} once each, in this order"),
+        ({"query_length": 0}, "query_length=0 leaves no room for a token"),
+        ({"document_length": -1}, "document_length=-1 leaves no room for a token"),
         ({"attention": "none"}, "attention='none' is not known"),
     ],
 )

@@ -21,7 +21,7 @@ print(sorted({"torch", "transformers", "sentence_transformers", "numpy"} & set(s
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], []])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["export", "--help"], ["verify", "--help"], []])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """Neither does the package, so that the command answers at once."""
     command = [sys.executable, "-c", LIGHT, *arguments]
@@ -34,7 +34,7 @@ def test_the_public_names_are_there_and_others_are_not() -> None:
     """Although they are imported only when asked for."""
     import gemma_st
 
-    assert dir(gemma_st) == ["CrossEncoder", "ModelError", "verify_bidirectional"]
+    assert dir(gemma_st) == ["CrossEncoder", "ModelError", "SentenceTransformer", "verify_bidirectional"]
     assert all(callable(getattr(gemma_st, name)) for name in dir(gemma_st))
     with pytest.raises(AttributeError, match="'gemma_st' has no attribute 'Nothing'; it has CrossEncoder, "):
         attrgetter("Nothing")(gemma_st)
@@ -43,8 +43,22 @@ def test_the_public_names_are_there_and_others_are_not() -> None:
 def test_export_writes_a_model(tiny_reranker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And says where."""
     assert main(["export", str(tiny_reranker), str(tmp_path / "exported")]) == 0
-    assert capsys.readouterr().out == f"model written to {tmp_path / 'exported'}\n"
-    assert (tmp_path / "exported/modules.json").is_file()
+    target = tmp_path / "exported"
+    assert capsys.readouterr().out == f"model written to {target}; prove it with: gemma-st verify {target}\n"
+    assert (target / "modules.json").is_file()
+
+
+def test_verify_says_what_holds_and_what_does_not(
+    tiny_reranker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All but the card, whose facts were not given; exit 1."""
+    target = str(tmp_path / "exported")
+    assert main(["export", str(tiny_reranker), target, "--license", "gemma", "--data", "nq-qed"]) == 0
+    capsys.readouterr()
+    assert main(["verify", target]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert [line.split(":")[0].split(maxsplit=1)[0] for line in lines] == ["ok"] * 7 + ["MISSING"]
+    assert lines[-1] == "MISSING card: lacks base_model, measured"
 
 
 def test_doctor_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def test_neither_name_nor_modules_is_one_line() -> None:
 @pytest.mark.parametrize("family", ["GemmaModel", "GemmaForCausalLM"])
 def test_a_bare_decoder_is_refused(decoder: Callable[..., Path], family: str) -> None:
     """Field notes: stock gives it a random head, or asks it for yes or no."""
-    with pytest.raises(ModelError, match=f"a {family} without a head for scores; build one with gemma_st.build"):
+    with pytest.raises(ModelError, match=f"a {family} without a pooler and a head; build one"):
         CrossEncoder(str(decoder(family)))
 
 

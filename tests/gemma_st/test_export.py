@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gemma_st import CrossEncoder, ModelError
+from gemma_st.card import Facts
 from gemma_st.export import export
 from tests.gemma_st.conftest import PAIRS
 
@@ -29,9 +30,8 @@ def test_the_stock_class_loads_a_local_model(trained: Path, stock: Callable[...,
     written = export(str(trained), tmp_path / "below" / "exported")
     scores, *_ = stock(written, PAIRS)
     assert scores == pytest.approx(CrossEncoder(str(trained)).predict(PAIRS).tolist(), abs=1e-5)
-    assert sorted(path.name for path in written.iterdir()) == sorted(
-        path.name for path in trained.iterdir() if path.name not in {"checkpoints", "student"}
-    )
+    kept = {path.name for path in trained.iterdir()} - {"checkpoints", "student"}
+    assert {path.name for path in written.iterdir()} == {*kept, "README.md"}
     assert (written / "model.safetensors").stat().st_mode & stat.S_IROTH
     assert [path.name for path in written.parent.iterdir()] == ["exported"]
 
@@ -41,6 +41,15 @@ def test_the_stock_class_loads_a_packaged_model(stock: Callable[..., Any], tmp_p
     written = export("gemma-encoder-msmarco", tmp_path / "exported")
     scores, *_ = stock(written, PAIRS)
     assert scores == pytest.approx(CrossEncoder("gemma-encoder-msmarco").predict(PAIRS).tolist(), abs=1e-5)
+
+
+def test_a_card_is_kept_unless_facts_are_given(trained: Path, tmp_path: Path) -> None:
+    """Its author knows more than we do."""
+    (trained / "README.md").write_text("mine")
+    assert (export(str(trained), tmp_path / "kept") / "README.md").read_text() == "mine"
+    written = export(str(trained), tmp_path / "named", Facts(license="gemma", training_data=("nq-qed",)))
+    assert "license: gemma" in (written / "README.md").read_text()
+    assert (trained / "README.md").read_text() == "mine"
 
 
 def test_an_empty_directory_may_be_there(trained: Path, tmp_path: Path) -> None:

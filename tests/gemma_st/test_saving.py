@@ -56,7 +56,7 @@ def test_an_unknown_storage_is_one_line_and_writes_nothing(tiny_gemma: Path, tmp
 
 def test_a_former_model_is_replaced_and_other_files_stay(tiny_gemma: Path, tmp_path: Path) -> None:
     """Such as checkpoints."""
-    target = save(cross_encoder(tiny_gemma, dropout=0.1), tmp_path / "saved")
+    target = save(cross_encoder(tiny_gemma, pooler={"name": "first", "k": 2}), tmp_path / "saved")
     (target / "checkpoints").mkdir()
     (target / "checkpoints/state").write_text("kept")
     model = cross_encoder(tiny_gemma, pooler="last")

@@ -14,6 +14,7 @@ teacher = "{teacher}"
 lists = ["{lists}"]
 model = {{ {model} }}
 loss = {{ name = "interaction", layers = [[1, 1], [3, 2]], attention = 1, matches = [0, 1, 2] }}
+dropout = {{ head = 0.3, feed_forward = 0.1 }}
 {more}
 [trainer]
 use_cpu = true
@@ -39,14 +40,14 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fresh_reranker(student: Path) -> Path:
-    """A saved reranker of the tiny student with dropout in its head, to train further."""
+    """A saved reranker of the tiny student, to train further."""
     import torch
 
     from gemma_st.build import cross_encoder
     from gemma_st.saving import save
 
     torch.manual_seed(0)
-    return save(cross_encoder(student, dropout=0.3), student.parent / "fresh-reranker")
+    return save(cross_encoder(student), student.parent / "fresh-reranker")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gemma_st import ModelError
+from gemma_st.dropout import DropoutRates
 from gemma_st.training.config import TrainingConfig, read_config
 from gemma_st.training.shapes import StudentConfig
 
@@ -15,6 +16,8 @@ teacher = "all-minilm-l6-v2"
 storage = "bfloat16"
 [model]
 max_length = 112
+[dropout]
+head = 0.1
 [student]
 vocabulary = 500
 layers = 2
@@ -44,12 +47,14 @@ def test_reads_every_field(tmp_path: Path) -> None:
         teacher="all-minilm-l6-v2",
         student=StudentConfig(vocabulary=500, layers=2),
         storage="bfloat16",
+        dropout=DropoutRates(head=0.1),
     )
 
 
 def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
-    """No teacher, no student, float32."""
+    """No teacher, no student, no dropout, float32."""
     config = read_config(str(write(BRIEF, tmp_path)))
+    assert config.dropout == DropoutRates()
     assert (config.teacher, config.student, config.storage) == (None, None, "float32")
 
 
@@ -66,7 +71,7 @@ def test_the_examples_are_stages() -> None:
         ("", "missing lists, loss, output, trainer; add them"),
         (
             BRIEF + "speed = 3",
-            "unknown speed; the fields are exact, lists, loss, model, output, relative_rates, storage, student, teacher, ",
+            "unknown speed; the fields are dropout, exact, lists, loss, model, output, relative_rates, storage, ",
         ),
         (BRIEF.replace('"o"', "3"), "output = 3; expected a string"),
         (BRIEF.replace('["a"]', '"a"'), "lists = 'a'; expected a list of strings"),
@@ -81,6 +86,11 @@ def test_the_examples_are_stages() -> None:
             WHOLE.replace("layers = 2", "depth = 2"),
             "[student] unknown depth; the fields are intermediate_size, layers, ",
         ),
+        (
+            WHOLE.replace("head = 0.1", "tail = 0.1"),
+            "[dropout] unknown tail; the fields are attention, attention_output, ",
+        ),
+        (WHOLE.replace("head = 0.1", "head = 1.0"), "[dropout] dropout head=1.0; expected 0 ≤ rate < 1"),
         (WHOLE.replace("layers = 2", 'layers = "2"'), "[student] layers = '2'; expected a whole number above 0"),
         (WHOLE.replace("layers = 2", "layers = 0"), "[student] layers = 0; expected a whole number above 0"),
         (WHOLE.replace("layers = 2", "layers = true"), "[student] layers = True; expected a whole number above 0"),

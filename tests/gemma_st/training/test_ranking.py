@@ -70,6 +70,26 @@ def test_a_run_killed_while_saving_goes_on_to_the_weights_of_one_that_was_not(
     assert not same(one, load_file(checkpoints / "checkpoint-2" / FILE))  # they are trained, too
 
 
+def test_dropout_is_of_training_alone(stage: Callable[..., Path]) -> None:
+    """It changes what is learned, and the model has no module or setting of it."""
+    file = stage("with")
+    dropped = train(read_config(file))
+    file = stage("without")
+    file.write_text(file.read_text().replace("dropout = { head = 0.3, feed_forward = 0.1 }", ""))
+    plain = train(read_config(file))
+    assert not same(weights(dropped), weights(plain))
+    for name in ("config.json", "modules.json", "sentence_bert_config.json"):
+        assert (dropped / name).read_text() == (plain / name).read_text()
+
+
+def test_dropped_attention_is_refused_where_attention_is_taught(stage: Callable[..., Path]) -> None:
+    """The loss takes the logarithm of what would be zero."""
+    file = stage()
+    file.write_text(file.read_text().replace("head = 0.3", "attention = 0.1"))
+    with pytest.raises(ModelError, match=r"\[dropout\] attention would hide the attention"):
+        train(read_config(file))
+
+
 def test_ctrl_c_is_exit_130_with_one_line_and_the_next_call_goes_on(
     stage: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,

@@ -1,0 +1,87 @@
+"""What our two model classes share: names, our own poolers, the proof at load, and the versions a saved model needs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import nn
+
+from gemma_st.attention import verify_attention
+from gemma_st.errors import ModelError
+from gemma_st.models import loading, locate
+from gemma_st.pooling import AttentionPooling, FirstK, LastK, refuse_empty
+
+if TYPE_CHECKING:
+    from sentence_transformers.base.model import BaseModel as Base
+else:
+    Base = object
+
+# The classes a saved model may name without trust_remote_code: these, and stock ones.
+OWN_MODULES: dict[str, type[nn.Module]] = {
+    f"{module.__module__}.{module.__name__}": module for module in (AttentionPooling, FirstK, LastK)
+}
+REQUIREMENTS = {
+    "transformers": {"specifier": ">=5.2", "reason": "An older one ignores is_causal and scores with a causal mask."},
+    "sentence-transformers": {"specifier": ">=6.2", "reason": "The oldest that was tested with this form."},
+}
+OWN_REQUIREMENT = {
+    "gemma-encoder": {"specifier": ">=0.1", "reason": "Its pooler is gemma_st's own; pass trust_remote_code=True, too."}
+}
+
+
+class Encoder(Base):
+    """Mixed into a stock model class, before it.
+
+    Args:
+        name: A local directory, else a packaged model (see [gemma_st.models.packaged][]), else a hub id.
+        modules: The modules themselves, in place of a name.
+        **options: As for the stock class.
+
+    Raises:
+        ModelError: There is no such model, or a model saved as bidirectional runs causally here.
+    """
+
+    _module_classes: Mapping[str, type[nn.Module]] = OWN_MODULES
+
+    def __init__(self, name: str | None = None, *, modules: list[nn.Module] | None = None, **options: Any) -> None:
+        """Load or assemble the model."""
+        if (name is None) == (modules is None):
+            raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
+        path = None if name is None else locate(name)
+        if path:
+            _refuse_bare_decoder(Path(path), type(self).__name__)
+        with loading(name or "in memory"):
+            super().__init__(path, modules=modules, **options)
+        for module in self:
+            if isinstance(module, Pooling):
+                refuse_empty(module)
+        if name and self.attention == "bidirectional":
+            verify_attention(self, self.attention)
+
+    @property
+    def attention(self) -> str:
+        """The mask that the configuration asks for: ``"bidirectional"`` or ``"causal"``."""
+        config = getattr(self.transformers_model, "config", None)
+        claims = getattr(config, "is_causal", None) is False, getattr(config, "use_bidirectional_attention", None)
+        return "bidirectional" if any(claims) else "causal"
+
+    def _get_model_config(self) -> dict[str, Any]:
+        """Add the versions without which the stock class refuses to load what would score otherwise."""
+        own = any(type(module) in OWN_MODULES.values() for module in self)
+        return {**super()._get_model_config(), "requirements": REQUIREMENTS | (OWN_REQUIREMENT if own else {})}
+
+
+def _refuse_bare_decoder(directory: Path, wanted: str) -> None:
+    """Refuse a decoder without pooler and head: the stock classes would make up a random one, or ask for yes or no."""
+    config = directory / "config.json"
+    if (directory / "modules.json").exists() or not config.exists():
+        return
+    with loading(directory):
+        architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["model"]
+    if not architectures[0].endswith("ForSequenceClassification"):
+        builder = {"CrossEncoder": "cross_encoder"}.get(wanted, "sentence_transformer")
+        raise ModelError(
+            f"{directory}: a {architectures[0]} without a pooler and a head; build one with gemma_st.build.{builder}"
+        )

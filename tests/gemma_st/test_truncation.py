@@ -1,0 +1,126 @@
+"""Tests of gemma_st.truncation: what is kept, what is cut, and what is counted."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from gemma_st import CrossEncoder
+from gemma_st.build import cross_encoder
+from gemma_st.saving import save
+from gemma_st.template import set_template
+from gemma_st.truncation import Truncation, Truncator
+
+LONG = "license " * 60
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_gemma: Path) -> PreTrainedTokenizerBase:
+    """The small one, with the default template."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_gemma)
+    set_template(tokenizer)
+    return tokenizer
+
+
+def size(tokenizer: PreTrainedTokenizerBase, *texts: str) -> int:
+    """Return the length in tokens, template included."""
+    return len(tokenizer(*texts).input_ids)
+
+
+def test_what_fits_is_left_as_it_is(tokenizer: PreTrainedTokenizerBase) -> None:
+    """To the object."""
+    inputs = [("what is a license", "a permission"), "a text"]
+    cut, counts = Truncator(tokenizer, size(tokenizer, *inputs[0])).cut(inputs)
+    assert all(one is other for one, other in zip(cut, inputs, strict=True))
+    assert counts == Truncation(inputs=2)
+
+
+def test_the_document_gives_way_even_to_a_longer_query(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Field notes: stock cuts the longest first, here the query."""
+    query, document = "license " * 20, "you may copy the work and give it away"
+    room = size(tokenizer, query, "you may copy")
+    [(kept, left)], counts = Truncator(tokenizer, room).cut([(query, document)])
+    assert kept == query
+    assert document.startswith(left.strip())
+    assert 0 < len(left) < len(document)
+    assert size(tokenizer, kept, left) <= room
+    stock = tokenizer(query, document, truncation="longest_first", max_length=room)
+    assert stock.sequence_ids().count(0) < len(tokenizer.tokenize(query))
+    assert counts == Truncation(inputs=1, documents=1)
+
+
+def test_a_query_that_leaves_nothing_for_the_document_is_counted(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Field notes: elsewhere it squeezes the document out silently."""
+    cut, counts = Truncator(tokenizer, 40).cut([(LONG, "a permission"), ("short", "a permission")])
+    assert cut[0][1] == ""
+    assert size(tokenizer, *cut[0]) <= 40
+    assert counts == Truncation(inputs=2, queries=1, documents=1, lost=1)
+    assert str(counts) == (
+        "of 2 inputs, 1 queries and 1 documents (1 to nothing: raise max_length or set query_length) were cut"
+    )
+
+
+@pytest.mark.parametrize(("query_length", "document_length"), [(5, None), (None, 7), (5, 7), (1, 1)])
+def test_budgets_hold(
+    tokenizer: PreTrainedTokenizerBase, query_length: int | None, document_length: int | None
+) -> None:
+    """Each for its field, in tokens."""
+    truncator = Truncator(tokenizer, 60, query_length=query_length, document_length=document_length)
+    [(query, document)], counts = truncator.cut([("license " * 9, LONG)])
+    assert len(tokenizer.tokenize(query)) == (query_length or len(tokenizer.tokenize("license " * 9)))
+    if document_length:
+        assert len(tokenizer.tokenize(document)) == document_length
+    assert size(tokenizer, query, document) <= 60
+    assert counts == Truncation(inputs=1, queries=int(query_length is not None), documents=1)
+
+
+def test_single_texts_have_the_documents_budget(tokenizer: PreTrainedTokenizerBase) -> None:
+    """And are counted as documents."""
+    (text,), counts = Truncator(tokenizer, 40, document_length=6).cut([LONG])
+    assert len(tokenizer.tokenize(text)) == 6
+    assert counts == Truncation(inputs=1, documents=1)
+
+
+@pytest.mark.parametrize("text", ["中文" * 40, "😀😃" * 40, "e\u0301" * 60, "naïve " * 40, "a\nb\t" * 40])
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+def test_any_script_is_cut_to_the_budget(tokenizer: PreTrainedTokenizerBase, text: str, limit: int) -> None:
+    """Also where a character is several tokens, and may have to go as a whole."""
+    (cut,), _ = Truncator(tokenizer, 128, document_length=limit).cut([text])
+    assert text.startswith(cut)
+    assert len(tokenizer.tokenize(cut)) <= limit
+
+
+def test_a_prompt_takes_its_room(tokenizer: PreTrainedTokenizerBase) -> None:
+    """From the document."""
+    [(query, document)], _ = Truncator(tokenizer, 40).cut([("what", LONG)], prompt="find the text: ")
+    assert size(tokenizer, f"find the text: {query}", document) <= 40 < size(tokenizer, f"find the text: {query}", LONG)
+
+
+def test_the_model_counts_and_warns(tiny_gemma: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of what was cut: always; of queries cut or documents lost: in the log."""
+    model = cross_encoder(tiny_gemma, max_length=40)
+    with caplog.at_level(logging.WARNING, "gemma_st"):
+        model.predict([("what", LONG), ("what", "short")])
+        assert model.truncation == Truncation(inputs=2, documents=1)
+        assert not caplog.records
+        model.predict([(LONG, "short")])
+    assert model.truncation == Truncation(inputs=1, queries=1, documents=1, lost=1)
+    assert "1 to nothing: raise max_length or set query_length" in caplog.text
+
+
+def test_budgets_are_saved(tiny_gemma: Path, tmp_path: Path) -> None:
+    """With the model, and change what it reads."""
+    model = cross_encoder(tiny_gemma, query_length=3, document_length=4)
+    again = CrossEncoder(str(save(model, tmp_path / "saved")))
+    assert (again[0].query_length, again[0].document_length) == (3, 4)
+    pairs = [("license patent work copy", LONG), ("license patent work give", LONG + "more")]
+    assert np.allclose(again.predict(pairs), model.predict(pairs), atol=1e-6)
+    assert again.truncation == Truncation(inputs=2, queries=2, documents=2)
+
+
+def test_training_cuts_by_the_trainers_length(tiny_gemma: Path) -> None:
+    """``max_length`` of the trainer's arguments arrives with the batch."""
+    model = cross_encoder(tiny_gemma)
+    assert model.preprocess([("what", LONG)], max_length=30)["input_ids"].shape == (1, 30)
