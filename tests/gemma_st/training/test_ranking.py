@@ -37,7 +37,7 @@ main(["train", sys.argv[1]])
 def weights(model: Path) -> dict[str, torch.Tensor]:
     """Return every tensor of a model on disk."""
     files = [path.relative_to(model) for path in model.rglob("*.safetensors") if "checkpoints" not in path.parts]
-    return {f"{path}: {name}": tensor for path in files for name, tensor in load_file(model / path).items()}
+    return {f"{path}: {name}": tensor.float() for path in files for name, tensor in load_file(model / path).items()}
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
