@@ -41,7 +41,8 @@ def describe(model: "Encoder") -> dict[str, str]:
 
     config, pooling = model.transformers_model.config, model[1]
     options = {key: value for key, value in pooling.get_config_dict().items() if key != "embedding_dimension"}
-    pooler = options.pop("pooling_mode", None) or type(pooling).__name__
+    modes = options.pop("pooling_mode", None) or type(pooling).__name__
+    pooler = modes if isinstance(modes, str) else " + ".join(modes)
     shown = ", ".join(f"{key}={value}" for key, value in options.items() if not (key == "include_prompt" and value))
     requirements = model._get_model_config()["requirements"]
     said = {

@@ -21,7 +21,10 @@ OPTIONAL: dict[str, type] = {
     "exact": list,
     "relative_rates": bool,
 }
-SHAPES: dict[str, type] = {"student": StudentConfig, "transplant": TransplantConfig}
+SHAPES: dict[str, type[StudentConfig] | type[TransplantConfig]] = {
+    "student": StudentConfig,
+    "transplant": TransplantConfig,
+}
 TYPES: dict[type, str] = {str: "a string", list: "a list of strings", dict: "a table", bool: "true or false"}
 
 
@@ -90,7 +93,9 @@ def read_config(path: str | Path) -> TrainingConfig:
     return TrainingConfig(output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], **table)
 
 
-def _shape(where: str, table: dict[str, Any], shape: type) -> Any:  # noqa: ANN401 - an instance of the shape
+def _shape(
+    where: str, table: dict[str, Any], shape: type[StudentConfig] | type[TransplantConfig]
+) -> StudentConfig | TransplantConfig:
     _check_names(where, table, {f.name for f in fields(shape)})
     for name, value in table.items():
         if type(value) is not int or value < (name != "seed"):

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gemma_st.dropout import fine_tuning_dropout
 from gemma_st.errors import ModelError
@@ -170,7 +171,7 @@ def _transplanted(config: TrainingConfig, teacher: "SentenceTransformer | None",
     base = config.output / "student"
     if not (base / READINGS).exists():  # written last
         pairs = [(row["query"], document) for row in data for document in row["documents"]]
-        Random(0).shuffle(pairs)  # noqa: S311 - no secret
+        np.random.default_rng(0).shuffle(pairs)
         transplant_model(teacher, pairs, base, config=config.transplant)
     return CrossEncoder(str(base), **config.model)
 
