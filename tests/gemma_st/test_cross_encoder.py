@@ -207,6 +207,8 @@ class TestFingerprint:
             lambda model: setattr(model.config, "is_causal", True),
             lambda model: setattr(model.config, "rms_norm_eps", 1e-3),
             lambda model: setattr(model[1], "pooling_mode", "cls"),
+            lambda model: setattr(model[0], "query_length", 5),
+            lambda model: setattr(model[0], "document_length", 5),
             lambda model: model.half(),
         ],
     )
