@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, cross_entropy, mse_loss, normalize, pad
+from torch.nn.functional import cosine_similarity, mse_loss, normalize, pad
 from torch.nn.utils.rnn import pad_sequence
 
 from gemma_st.errors import ModelError
+from gemma_st.losses.lists import label_entropy, list_divergence
 from gemma_st.training.student import teacher_ids
 
 if TYPE_CHECKING:
@@ -124,15 +125,14 @@ class InteractionDistillationLoss(nn.Module):
             features = module(
                 features if "token_embeddings" in features else features | {"token_embeddings": hidden[-1]}
             )
-        scores = _lists(features["scores"].view(-1).float(), sizes)
-        target = _lists(cosine_similarity(query["pooled"], document["pooled"]) / self.temperature, sizes).softmax(-1)
-        gold = _lists(torch.cat(labels).float().to(device), sizes, fill=0.0)
+        scores = features["scores"].view(-1).float()
+        cosines = cosine_similarity(query["pooled"], document["pooled"])
         parts = {
             "states": states,
             "attention": attention,
             "matches": matches,
-            "scores": cross_entropy(scores, target) + torch.special.xlogy(target, target).sum(-1).mean(),
-            "labels": cross_entropy(scores, gold / gold.sum(-1, keepdim=True).clamp(min=1)),
+            "scores": list_divergence(scores, cosines / self.temperature, sizes),
+            "labels": label_entropy(scores, labels, sizes),
         }
         return {name: self.weights[name] * value for name, value in parts.items()}
 
@@ -187,8 +187,3 @@ class InteractionDistillationLoss(nn.Module):
         given = weights[sides[side]].gather(1, columns[rows])
         divergence: Tensor = (torch.special.xlogy(target, target) - target * given.log()).sum(-1).mean()
         return divergence
-
-
-def _lists(flat: Tensor, sizes: list[int], fill: float = -1e9) -> Tensor:
-    """Cut a flat tensor into rows of the given sizes, filled up to the longest: with -inf, 0 · log softmax is NaN."""
-    return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)

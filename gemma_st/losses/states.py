@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
-from torch.nn.utils.rnn import pad_sequence
+from torch.nn.functional import mse_loss
 
 from gemma_st.errors import ModelError
+from gemma_st.losses.lists import label_entropy, list_divergence
 from gemma_st.training.grafting import TEMPERATURE
 from gemma_st.training.positions import EXTRA
 from gemma_st.training.rows import Row, layout, pooled, teacher_states
@@ -95,12 +95,11 @@ class StateDistillationLoss(nn.Module):
             features = module(features)
         cosines = (pooled(targets[-1], row, 0) * pooled(targets[-1], row, 1)).sum(1)
         scores = features["scores"].view(-1).float()
-        gold = _lists(torch.cat(labels).float().to(scores.device), sizes, fill=0.0)
         parts = {
             "states": self._states(output.hidden_states, targets, row),
-            "scores": _divergence(scores, TEMPERATURE * cosines, sizes)
+            "scores": list_divergence(scores, TEMPERATURE * cosines, sizes)
             + TEMPERATURE * mse_loss(scores / TEMPERATURE, cosines),
-            "labels": cross_entropy(_lists(scores, sizes), gold / gold.sum(-1, keepdim=True).clamp(min=1)),
+            "labels": label_entropy(scores, labels, sizes),
         }
         return {name: self.weights[name] * value for name, value in parts.items()}
 
@@ -169,15 +168,3 @@ def _keep_marks(network: "PreTrainedModel") -> None:
     for layer in network.layers[1:]:
         for parameter in (layer.self_attn.o_proj.weight, layer.self_attn.o_proj.bias, layer.mlp.down_proj.weight):
             parameter.register_hook(masked)
-
-
-def _divergence(scores: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:
-    """Return the mean KL of the lists' distributions from the wanted ones."""
-    target = _lists(wanted, sizes).softmax(-1)
-    entropy: Tensor = torch.special.xlogy(target, target).sum(-1).mean()
-    return cross_entropy(_lists(scores, sizes), target) + entropy
-
-
-def _lists(flat: Tensor, sizes: list[int], fill: float = -1e9) -> Tensor:
-    """Cut a flat tensor into rows of the given sizes, filled up to the longest: with -inf, 0 · log softmax is NaN."""
-    return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)

@@ -1,5 +1,6 @@
 """Which tokens of a batch are pooled, and what the poolers share."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -25,9 +26,9 @@ class Pooler(Module):
         self.embedding_dimension = at_least_one("embedding_dimension", embedding_dimension)
         self.include_prompt = include_prompt
 
+    @abstractmethod
     def pool(self, states: Tensor, real: Tensor) -> Tensor:
         """Pool states ``(B, T, D)``, of which the mask ``real (B, T)`` counts, to ``(B, D)``."""
-        raise NotImplementedError
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Add ``sentence_embedding (B, D)``, made from ``token_embeddings (B, T, D)`` and ``attention_mask (B, T)``.

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.gemma_st.conftest import LICENSE
 
@@ -62,3 +64,14 @@ def stage(teacher: Path, lists: Path, fresh_reranker: Path, tmp_path: Path) -> C
         return path
 
     return write
+
+
+def weights(model: Path) -> dict[str, torch.Tensor]:
+    """Return every tensor of a model on disk."""
+    files = [path.relative_to(model) for path in model.rglob("*.safetensors") if "checkpoints" not in path.parts]
+    return {f"{path}: {name}": tensor.float() for path in files for name, tensor in load_file(model / path).items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two sets of weights are equal to 1e-6."""
+    return one.keys() == other.keys() and all(torch.allclose(one[name], other[name], rtol=0, atol=1e-6) for name in one)

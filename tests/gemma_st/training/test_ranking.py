@@ -20,7 +20,7 @@ from gemma_st.training.checkpoints import FILE, LossCheckpoint
 from gemma_st.training.config import read_config
 from gemma_st.training.ranking import load_teacher, read_lists, relative_rates, train
 from tests.gemma_st.conftest import PAIRS
-from tests.gemma_st.training.conftest import STUDENT
+from tests.gemma_st.training.conftest import STUDENT, same, weights
 
 # Dies at the moment when the fourth step's checkpoint is written but for its last file.
 KILLED = f"""
@@ -32,17 +32,6 @@ sys.addaudithook(watch)
 from gemma_st.cli import main
 main(["train", sys.argv[1]])
 """
-
-
-def weights(model: Path) -> dict[str, torch.Tensor]:
-    """Return every tensor of a model on disk."""
-    files = [path.relative_to(model) for path in model.rglob("*.safetensors") if "checkpoints" not in path.parts]
-    return {f"{path}: {name}": tensor.float() for path in files for name, tensor in load_file(model / path).items()}
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    """Whether two sets of weights are equal to 1e-6."""
-    return one.keys() == other.keys() and all(torch.allclose(one[name], other[name], rtol=0, atol=1e-6) for name in one)
 
 
 def test_a_run_killed_while_saving_goes_on_to_the_weights_of_one_that_was_not(
@@ -68,26 +57,6 @@ def test_a_run_killed_while_saving_goes_on_to_the_weights_of_one_that_was_not(
     one, other = (load_file(run / "checkpoints/checkpoint-6" / FILE) for run in (whole, resumed))
     assert same(one, other)
     assert not same(one, load_file(checkpoints / "checkpoint-2" / FILE))  # they are trained, too
-
-
-def test_dropout_is_of_training_alone(stage: Callable[..., Path]) -> None:
-    """It changes what is learned, and the model has no module or setting of it."""
-    file = stage("with")
-    dropped = train(read_config(file))
-    file = stage("without")
-    file.write_text(file.read_text().replace("dropout = { head = 0.3, feed_forward = 0.1 }", ""))
-    plain = train(read_config(file))
-    assert not same(weights(dropped), weights(plain))
-    for name in ("config.json", "modules.json", "sentence_bert_config.json"):
-        assert (dropped / name).read_text() == (plain / name).read_text()
-
-
-def test_dropped_attention_is_refused_where_attention_is_taught(stage: Callable[..., Path]) -> None:
-    """The loss takes the logarithm of what would be zero."""
-    file = stage()
-    file.write_text(file.read_text().replace("head = 0.3", "attention = 0.1"))
-    with pytest.raises(ModelError, match=r"\[dropout\] attention would hide the attention"):
-        train(read_config(file))
 
 
 def test_ctrl_c_is_exit_130_with_one_line_and_the_next_call_goes_on(
