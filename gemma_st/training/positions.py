@@ -98,12 +98,12 @@ def write_positions(student: "GemmaModel", table: Tensor, unit: float) -> float:
         hinges += [(FROM_SEP, lo, hi) for lo, hi in _knots(states[:, start + FROM_SEP], place, side == 1, length - 5)]
         constant, second = states[0, start + CONSTANT], states[side == 1, start + SIDE].mean()
         used = len(hinges) + 2
-        for unit, (channel, low, high) in enumerate(hinges):
+        for hinge, (channel, low, high) in enumerate(hinges):
             slope = STEP / (high - low)
-            mlp.gate_proj.weight[unit, start + channel] = slope
-            mlp.gate_proj.weight[unit, start + CONSTANT] = -slope * low / constant
+            mlp.gate_proj.weight[hinge, start + channel] = slope
+            mlp.gate_proj.weight[hinge, start + CONSTANT] = -slope * low / constant
             if channel == FROM_BOS:  # silent in the second text
-                mlp.gate_proj.weight[unit, start + SIDE] = -1e4
+                mlp.gate_proj.weight[hinge, start + SIDE] = -1e4
         mlp.gate_proj.weight[used - 2, start + CONSTANT] = STEP / constant
         mlp.gate_proj.weight[used - 1, start + SIDE] = STEP / second
         mlp.up_proj.weight[:used, start + SCALE] = 1.0

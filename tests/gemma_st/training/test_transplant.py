@@ -1,5 +1,6 @@
 """Tests of gemma_st.training.transplant and its parts: a BERT's own numbers, out of a Gemma."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,24 @@ def test_its_first_layer_tells_text_and_place(transplanted: Path, bert: Sentence
     with torch.no_grad():
         student.embed_tokens.weight.copy_(rows / student.config.hidden_size**0.5)
     assert write_positions(student, places.sin(), unit) < 0.05
+
+
+def test_its_first_layer_gives_the_teachers_embeddings(bert: SentenceTransformer) -> None:
+    """Words and places together, in the teacher's proportion: what the next layers are fitted to."""
+    teacher = copy.deepcopy(bert[0].model)
+    tables = teacher.embeddings
+    with torch.no_grad():
+        places = torch.arange(1, 65)[:, None] / torch.arange(3, 27)
+        tables.position_embeddings.weight.copy_(places.sin() * tables.word_embeddings.weight.std())
+    ids = torch.tensor([0, 3, 2, 1, 2, *range(5, 205)])  # [PAD], [SEP], [CLS], [UNK], [CLS]: the teacher's of SPECIAL
+    student = empty_student(teacher, CONFIG, ids=ids)
+    batch = torch.tensor([[2, *range(20, 30), 1, 4, *range(60, 100), 1, 0, 0]])
+    row = layout(batch)
+    with torch.no_grad():
+        stream = student(input_ids=batch, output_hidden_states=True).hidden_states[1][..., :-EXTRA]
+        found = tables.LayerNorm(stream / stream.std(-1, keepdim=True))[row.filled]
+        wanted = teacher_states(teacher, ids[batch], row)[0][0][row.filled]
+    assert (found - wanted).norm() < 0.1 * wanted.norm()
 
 
 def test_it_scores_as_its_teacher_does(transplanted: Path, bert: SentenceTransformer) -> None:
