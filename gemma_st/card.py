@@ -73,11 +73,8 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    from gemma_st.encoder import OWN_MODULES
-
     kind, said = model.model_type, describe(model)
-    own = any(type(module) in OWN_MODULES.values() for module in model)
-    package = "gemma_st" if own else "sentence_transformers"
+    package = "gemma_st" if model.own_modules else "sentence_transformers"
     data = ModelCardData(
         license=facts.license or None,
         base_model=facts.base_model or None,

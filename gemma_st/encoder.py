@@ -51,7 +51,7 @@ class Encoder(Base):
             raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
         path = None if name is None else locate(name)
         if path:
-            _refuse_bare_decoder(Path(path), type(self).__name__)
+            _refuse_bare_decoder(Path(path), self.model_type)
         with loading(name or "in memory"):
             super().__init__(path, modules=modules, **options)
         for module in self:
@@ -67,13 +67,18 @@ class Encoder(Base):
         claims = getattr(config, "is_causal", None) is False, getattr(config, "use_bidirectional_attention", None)
         return "bidirectional" if any(claims) else "causal"
 
+    @property
+    def own_modules(self) -> list[str]:
+        """The names of its classes that the stock class loads with ``trust_remote_code=True`` only."""
+        return sorted({type(module).__name__ for module in self if type(module) in OWN_MODULES.values()})
+
     def _get_model_config(self) -> dict[str, Any]:
         """Add the versions without which the stock class refuses to load what would score otherwise."""
-        own = any(type(module) in OWN_MODULES.values() for module in self)
-        return {**super()._get_model_config(), "requirements": REQUIREMENTS | (OWN_REQUIREMENT if own else {})}
+        requirements = REQUIREMENTS | (OWN_REQUIREMENT if self.own_modules else {})
+        return {**super()._get_model_config(), "requirements": requirements}
 
 
-def _refuse_bare_decoder(directory: Path, wanted: str) -> None:
+def _refuse_bare_decoder(directory: Path, model_type: str) -> None:
     """Refuse a decoder without pooler and head: the stock classes would make up a random one, or ask for yes or no."""
     config = directory / "config.json"
     if (directory / "modules.json").exists() or not config.exists():
@@ -81,7 +86,7 @@ def _refuse_bare_decoder(directory: Path, wanted: str) -> None:
     with loading(directory):
         architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["model"]
     if not architectures[0].endswith("ForSequenceClassification"):
-        builder = {"CrossEncoder": "cross_encoder"}.get(wanted, "sentence_transformer")
+        builder = "cross_encoder" if model_type == "CrossEncoder" else "sentence_transformer"
         raise ModelError(
             f"{directory}: a {architectures[0]} without a pooler and a head; build one with gemma_st.build.{builder}"
         )

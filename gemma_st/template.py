@@ -38,8 +38,8 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
         raise ModelError(f"template {pair!r}: expected {{query}} and {{document}} once each, in this order")
     if not tokenizer.is_fast:
         raise ModelError(f"{type(tokenizer).__name__} is no fast tokenizer; add its tokenizer.json")
-    marks = [(token, number) for token, number in _ends(tokenizer) if token is not None]
-    special: list[Any] = list(marks)
+    first, last = tokenizer.bos_token, tokenizer.eos_token
+    special: list[Any] = [(token, tokenizer.convert_tokens_to_ids(token)) for token in (first, last) if token]
     names = []
     for part in parts:
         words = part.rstrip(" ")
@@ -51,7 +51,6 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
                 raise ModelError(f"template words {words!r} hold what the tokenizer does not know; use others")
             names.append(f"<template-{len(names)}>")
             special.append({"id": names[-1], "ids": ids, "tokens": tokenizer.convert_ids_to_tokens(ids)})
-    first, last = (f"{token}" if token else "" for token, _ in _ends(tokenizer))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=" ".join(filter(None, [first, "$A", last])),
         pair=" ".join(filter(None, [first, *names, last])),
@@ -78,7 +77,3 @@ def read_template(tokenizer: "PreTrainedTokenizerBase") -> str:
             tokens = state["special_tokens"][part["SpecialToken"]["id"]]["tokens"]
             words.append(tokenizer.convert_tokens_to_string(tokens).strip())
     return " ".join(words)
-
-
-def _ends(tokenizer: "PreTrainedTokenizerBase") -> list[tuple[str | None, int | None]]:
-    return [(tokenizer.bos_token, tokenizer.bos_token_id), (tokenizer.eos_token, tokenizer.eos_token_id)]

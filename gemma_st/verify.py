@@ -72,9 +72,7 @@ def _mask(_: Path, model: "Encoder") -> Check:
 def _portable(folder: Path, model: "Encoder") -> Check:
     import sentence_transformers
 
-    from gemma_st.encoder import OWN_MODULES
-
-    own = sorted({type(module).__name__ for module in model if type(module) in OWN_MODULES.values()})
+    own = model.own_modules
     stock = getattr(sentence_transformers, model.model_type)(
         str(folder), device="cpu", model_kwargs={"dtype": "float32"}, trust_remote_code=bool(own)
     )
@@ -119,8 +117,7 @@ def _template(_: Path, model: "Encoder") -> Check:
         return Check(name, False, detail, "set one with gemma_st.template.set_template, and train with it")
     length = tokenizer.num_special_tokens_to_add(pair=True) + len(tokenizer.tokenize(QUERY)) + 3
     ids = model.preprocess([(QUERY, " ".join(TEXTS))], max_length=length)["input_ids"][0].tolist()
-    short = tokenizer(QUERY, "")["input_ids"]
-    kept = len(ids) <= length and sorted(set(short) - set(ids)) == []
+    kept = len(ids) <= length and set(tokenizer(QUERY, "")["input_ids"]) <= set(ids)
     return Check(name, kept, f"{template}; a query is kept whole, its document is cut")
 
 

@@ -13,7 +13,7 @@ from gemma_st.losses.lists import label_entropy, list_divergence
 from gemma_st.training.grafting import TEMPERATURE
 from gemma_st.training.positions import EXTRA
 from gemma_st.training.rows import Row, layout, pooled, teacher_states
-from gemma_st.training.transplant import transplanted_ids
+from gemma_st.training.student import teacher_ids
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
@@ -70,7 +70,8 @@ class StateDistillationLoss(nn.Module):
         self.weights = {"states": 1.0, "scores": 0.02, "labels": 0.0} | (weights or {})
         self._teacher = [teacher.requires_grad_(False).eval()]  # in a list: neither trained nor saved with the loss
         self.readings = load_readings(readings)
-        self.register_buffer("ids", transplanted_ids(teacher.tokenizer, model.tokenizer), persistent=False)
+        ids = torch.tensor(teacher_ids(teacher.tokenizer, model.tokenizer))
+        self.register_buffer("ids", ids, persistent=False)
         network = model[0].model
         self.first = network.layers[0]
         for part in (network.embed_tokens, self.first):

@@ -74,7 +74,7 @@ def fewer_pieces(
 
     from tokenizers import Tokenizer
 
-    pieces = [*special, *_frequent(teacher, texts, size - len(special))]
+    pieces = [*special, *_frequent(teacher, texts, size - len(special), special=len(special))]
     state = json.loads(teacher.backend_tokenizer.to_str())
     state["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
     state["model"]["unk_token"] = SPECIAL["[UNK]"]
@@ -83,7 +83,7 @@ def fewer_pieces(
     return Tokenizer.from_str(json.dumps(state))
 
 
-def _frequent(teacher: "PreTrainedTokenizerFast", texts: Iterable[str], size: int) -> list[str]:
+def _frequent(teacher: "PreTrainedTokenizerFast", texts: Iterable[str], size: int, *, special: int) -> list[str]:
     vocabulary = teacher.get_vocab()
     counts: Counter[str] = Counter()
     for text in texts:
@@ -94,15 +94,16 @@ def _frequent(teacher: "PreTrainedTokenizerFast", texts: Iterable[str], size: in
     kept = [piece for piece in ranked if piece not in teacher.all_special_tokens][:size]
     if not len(needed) <= size == len(kept):
         raise ModelError(
-            f"vocabulary={size + len(SPECIAL)} cannot be had of the teacher's {len(vocabulary)} pieces; "
-            f"ask for fewer, and for at least the {len(needed) + len(SPECIAL)} that spelling needs"
+            f"vocabulary={size + special} cannot be had of the teacher's {len(vocabulary)} pieces; "
+            f"ask for fewer, and for at least the {len(needed) + special} that spelling needs"
         )
     return sorted(kept, key=vocabulary.__getitem__)
 
 
 def teacher_ids(teacher: "PreTrainedTokenizerFast", tokenizer: "PreTrainedTokenizerFast") -> list[int]:
     """Return the teacher's id of each of the student's pieces, by student id."""
-    to_teacher = {ours: theirs for theirs, ours in SPECIAL.items()}
+    # <sep> opens the second text of a transplant's pair, and is as if that text were alone.
+    to_teacher = {ours: theirs for theirs, ours in SPECIAL.items()} | {"<sep>": "[CLS]"}
     pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     ids: list[int] = teacher.convert_tokens_to_ids([to_teacher.get(piece, piece) for piece in pieces])
     return ids

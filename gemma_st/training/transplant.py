@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gemma_st.training.grafting import TEMPERATURE, product_head, transplant
 from gemma_st.training.positions import EXTRA, rope_theta, token_rows, write_marks, write_positions
 from gemma_st.training.shapes import TransplantConfig
+from gemma_st.training.student import SPECIAL, fewer_pieces, teacher_ids
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from gemma_st.cross_encoder import CrossEncoder
 
-SPECIAL = {"<pad>": "[PAD]", "<eos>": "[SEP]", "<bos>": "[CLS]", "<unk>": "[UNK]", "<sep>": "[CLS]"}  # to the teacher's
 BATCH = 32
 READINGS = "readings.safetensors"
 
@@ -36,9 +36,7 @@ def transplant_tokenizer(
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
-    from gemma_st.training.student import fewer_pieces
-
-    tokenizer = fewer_pieces(teacher, texts, special=tuple(SPECIAL), size=config.vocabulary)
+    tokenizer = fewer_pieces(teacher, texts, special=(*SPECIAL.values(), "<sep>"), size=config.vocabulary)
     tokenizer.post_processor = TemplateProcessing(
         single="<bos> $A <eos>",
         pair="<bos> $A <eos> <sep> $B <eos>",
@@ -50,12 +48,6 @@ def transplant_tokenizer(
         padding_side="right",
         **{f"{role}_token": f"<{role}>" for role in ("pad", "eos", "bos", "unk", "sep")},
     )
-
-
-def transplanted_ids(teacher: "PreTrainedTokenizerFast", tokenizer: "PreTrainedTokenizerFast") -> Tensor:
-    """Return the teacher's id of each of the student's pieces, by student id."""
-    pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    return torch.tensor(teacher.convert_tokens_to_ids([SPECIAL.get(piece, piece) for piece in pieces]))
 
 
 def empty_student(bert: "BertModel", config: TransplantConfig, *, ids: Tensor) -> "GemmaModel":
@@ -149,7 +141,7 @@ def transplant_model(
 
     bert = teacher[0].model
     tokenizer = transplant_tokenizer(teacher.tokenizer, (text for pair in pairs for text in pair), config)
-    ids = transplanted_ids(teacher.tokenizer, tokenizer)
+    ids = torch.tensor(teacher_ids(teacher.tokenizer, tokenizer))
     student = empty_student(bert, config, ids=ids)
     some = sorted(pairs[: config.pairs], key=lambda pair: len(pair[0]) + len(pair[1]))
     batches = [

@@ -14,7 +14,8 @@ from gemma_st.training.grafting import TEMPERATURE, product_head
 from gemma_st.training.positions import EXTRA, SIDE, token_rows, write_positions
 from gemma_st.training.rows import layout, pooled, teacher_states
 from gemma_st.training.shapes import TransplantConfig
-from gemma_st.training.transplant import READINGS, empty_student, transplant_model, transplanted_ids
+from gemma_st.training.student import teacher_ids
+from gemma_st.training.transplant import READINGS, empty_student, transplant_model
 from tests.gemma_st.conftest import LICENSE, PAIRS
 
 CONFIG = TransplantConfig(vocabulary=300, intermediate_size=120, max_length=64, pairs=24, head=24)
@@ -88,7 +89,7 @@ def test_it_scores_as_its_teacher_does(transplanted: Path, bert: SentenceTransfo
     held = [(TEXTS[i][20:60], TEXTS[(i * 5 + 1) % len(TEXTS)][50:250]) for i in range(len(TEXTS))]
     model = CrossEncoder(str(transplanted))
     batch = model.tokenizer(*map(list, zip(*held, strict=True)), padding=True, truncation=True, return_tensors="pt")
-    row, ids = layout(batch["input_ids"]), transplanted_ids(bert.tokenizer, model.tokenizer)
+    row, ids = layout(batch["input_ids"]), torch.tensor(teacher_ids(bert.tokenizer, model.tokenizer))
     states, _ = teacher_states(bert[0].model, ids[batch["input_ids"]], row)
     cosines = (pooled(states[-1], row, 0) * pooled(states[-1], row, 1)).sum(1)
     scores = torch.from_numpy(model.predict(held))
