@@ -12,7 +12,7 @@ from gemma_st.build import cross_encoder, sentence_transformer
 from gemma_st.card import Facts, describe, lacking, results_table, write_card
 from gemma_st.export import export
 from gemma_st.saving import open_model, save
-from ir_eval.experiment import Experiment, run_experiment
+from ir_eval.experiment import run_experiment, single
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,14 @@ def results(tiny_reranker: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "queries.tsv").write_text("q1\tdo goldfish grow\n")
     (folder / "qrels.txt").write_text("q1 0 d1 1\n")
     (folder / "first.trec").write_text("q1 Q0 d2 1 2.0 a\nq1 Q0 d1 2 1.0 a\nq1 Q0 d3 3 0.5 a\n")
-    experiment = Experiment(
-        collection=str(folder),
+    experiment = single(
+        str(folder),
         first_stage=str(folder / "first.trec"),
         rerankers=(str(tiny_reranker),),
         depth=3,
         measures=("mrr@10",),
     )
-    run_experiment(experiment).write(folder / "out")
+    run_experiment(experiment, folder / "out")
     return folder / "out/results.json"
 
 
