@@ -204,6 +204,17 @@ def test_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("doc", ["d", "d2345678", "d23456789", "d" * 100, "日本"])
+def test_duplicates_are_found_among_many(tmp_path: Path, doc: str) -> None:
+    """However long the id, far apart in the file; the same document of another query is none."""
+    lines = [f"q{n % 2} Q0 {doc}{n // 2} 1 {n}.0 tag\n" for n in range(70_000)]
+    (tmp_path / "run.trec").write_text("".join(lines))
+    assert len(Run.read(tmp_path / "run.trec").docs) == 70_000
+    (tmp_path / "run.trec").write_text("".join([*lines, f"q1 Q0 {doc}0 1 -1.0 tag\n"]))
+    with pytest.raises(InputError, match=r"run\.trec:70001: document '.*' again for query 'q1'.* or line 2$"):
+        Run.read(tmp_path / "run.trec")
+
+
 def test_missing_last_column_at_the_end_of_the_file(tmp_path: Path) -> None:
     """A final separator is not a column."""
     (tmp_path / "run.trec").write_text(GOOD + "q1 Q0 d3 3 1.0 ")
