@@ -149,7 +149,7 @@ def arrange(
     Raises:
         InputError: A document twice for one query.
     """
-    query_ids, position = np.unique(names, return_inverse=True)
+    query_ids, position = distinct(names)
     codes = position[codes]
     order = _canonical_order(codes, docs, values)
     offsets = np.concatenate(([0], np.cumsum(np.bincount(codes))))
@@ -170,6 +170,13 @@ def row_keys(codes: NDArray[np.integer[Any]], docs: Ids) -> NDArray[np.uint64]:
         powers = np.cumprod(np.full(words.shape[1], odd)) * odd
         keys[start : start + _BLOCK] += np.sum(words * powers, axis=1, dtype=np.uint64)
     return keys
+
+
+def distinct(ids: Ids) -> tuple[Ids, NDArray[np.int64]]:
+    """Return the different ids in order of their bytes, and the position among them of each that is given."""
+    # asked for the index, too, np.unique sorts stably: its other argsort of strings ends the process on some orders
+    unique, _, position = np.unique(ids, return_index=True, return_inverse=True)
+    return unique, position
 
 
 def as_strings(ids: Ids) -> Strings:
@@ -225,6 +232,6 @@ def _canonical_order(codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray
         ranked = values[order]
     tied = np.concatenate(([False], same_query & (ranked[1:] == ranked[:-1])))  # with the row before
     rows = np.flatnonzero(tied | np.append(tied[1:], False))
-    doc_ranks = np.unique(docs[order[rows]], return_inverse=True)[1]
+    doc_ranks = distinct(docs[order[rows]])[1]
     order[rows] = order[rows[np.lexsort((-doc_ranks, np.cumsum(~tied[rows])))]]
     return order

@@ -2,6 +2,8 @@
 
 import dataclasses
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,18 @@ def test_contents() -> None:
     assert Run.from_dict(run.to_dict()) == run
     with pytest.raises(KeyError, match="q9"):
         run["q9"]
+
+
+@pytest.mark.parametrize("scores", ["[1.0] * 2000", "range(2000)"])
+def test_no_order_of_ids_ends_the_process(scores: str) -> None:
+    """numpy's quick argsort of strings does, of two sorted halves: of queries, and of documents with one score."""
+    code = f"""
+from ir_eval.run import Run
+ids = [str(number) for number in range(1000)]
+assert len(Run.from_columns(ids + ids, ["a"] * 1000 + ["b"] * 1000, {scores})) == 1000
+assert len(Run.from_columns(["a"] * 1000 + ["b"] * 1000, ids + ids, {scores})) == 2
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_equality_is_by_contents_without_the_name() -> None:
