@@ -109,4 +109,5 @@ def _texts(where: str, value: object) -> tuple[str, ...]:
 
 
 def _refuse(where: str, name: str, value: object, expected: str) -> NoReturn:
-    raise InputError(f"{where}{name} = {value!r}; expected {expected}")
+    seen = value if isinstance(value, Decimal) else repr(value)
+    raise InputError(f"{where}{name} = {seen}; expected {expected}")
