@@ -51,11 +51,11 @@ class Row:
 
     @property
     def plan(self) -> str:
-        """What is fetched and built, and how long it takes."""
+        """What is fetched and built, and how long it takes; ``ready`` where nothing is fetched."""
         systems = self.experiment.systems.values()
         builds = any(isinstance(system, Retrieve) and "index" not in system.options for system in systems)
         parts = [
-            f"downloads {sum(self.downloads.values()):,} MB" if self.downloads else "",
+            f"downloads {sum(self.downloads.values()):,} MB" if self.downloads else "ready",
             "builds an index" if builds else "",
             f"about {self.minutes} min" if self.minutes else "seconds",
         ]

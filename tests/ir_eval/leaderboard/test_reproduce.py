@@ -153,6 +153,7 @@ def test_dry_run_runs_nothing(data: Path, cache: Path, tmp_path: Path, capsys: p
     assert "together: downloads 4,723.9 MB, about 101 min on one core" in out
     assert main(["reproduce", "--data", str(data)]) == 0
     out = capsys.readouterr().out
+    assert "ready, seconds" in out
     assert all(f"{name}: " in out for name in packaged())
     assert all(row.name in out for name in packaged() for row in read_leaderboard(name).rows)
     assert not cache.exists()
