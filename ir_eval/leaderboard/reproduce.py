@@ -98,12 +98,15 @@ def _reproduce(row: Row, folder: str | Path | None) -> Outcome:
     if row.downloads:
         sizes = ", ".join(f"{name} {size:,}" for name, size in row.downloads.items())
         announce(f"{row.name}: {row.plan} ({sizes}; what is there already is not fetched again)")
+    systems = row.experiment.systems.values()
+    for config in systems:
+        config.check()
     try:
         collection = open_collection(row.experiment.collections[0].name)
     except InputError as error:
         return _not_there(row, error)
-    for config in row.experiment.systems.values():
-        config.check(collection)
+    for config in systems:
+        config.check_for(collection)
     try:
         system = run_experiment(row.experiment).outcomes[0].systems[-1]
     except (InputError, ModelError) as error:
