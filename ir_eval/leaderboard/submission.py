@@ -69,12 +69,13 @@ def write_submission(submission: Submission, dev: Run, evaluation: Run, folder: 
             be written.
     """
     check_folder(folder)
-    target = Path(folder) / submission.id
-    if target.exists():
-        raise InputError(f"{target}: exists; expected a new submission; choose another id, or remove it")
+    target, beside = Path(folder, submission.id), Path(folder, f"{submission.id}-metadata.json")
+    for path in (target, beside):
+        if path.exists():
+            raise InputError(f"{path}: exists; expected a new submission; choose another id, or remove it")
     lines = {"dev.txt.bz2": _lines(dev), "eval.txt.bz2": _lines(evaluation)}
     metadata = {name: value for name, value in vars(submission).items() if name != "id"}
-    with atomic_write(f"{target}-metadata.json") as file, atomic_directory(target) as temporary:
+    with atomic_write(beside) as file, atomic_directory(target) as temporary:
         json.dump(metadata, file, indent=2, ensure_ascii=False)
         file.write("\n")
         for name, text in lines.items():

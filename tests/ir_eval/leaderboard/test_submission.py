@@ -73,6 +73,10 @@ def test_the_ranking_is_read_back(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{ID}: exists; expected a new submission"):
         write_submission(Submission(ID, "us", "it"), RUN, RUN, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    (tmp_path / "20260201-ours-metadata.json").mkdir()
+    with pytest.raises(InputError, match="20260201-ours-metadata.json: exists"):
+        write_submission(Submission("20260201-ours", "us", "it"), RUN, RUN, tmp_path)
+    assert not (tmp_path / "20260201-ours").exists()
 
 
 @pytest.mark.parametrize(
