@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from gemma_st.models import locate
@@ -156,9 +155,7 @@ def _first_stage(experiment: Experiment, collection: Collection) -> tuple[Run, f
 
     bm25 = BM25(collection)
     bm25.prepare()
-    start = perf_counter()
-    run = bm25.search(collection.topics, k=max(HITS, experiment.depth))
-    return run, perf_counter() - start
+    return bm25.retrieve(collection.topics, k=max(HITS, experiment.depth))
 
 
 def _names(experiment: Experiment) -> dict[str, str]:
