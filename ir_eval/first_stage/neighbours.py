@@ -21,6 +21,7 @@ ROWS_AT_ONCE = 50_000  # added to an index between two moves of the bar
 
 TRAINING = 39  # vectors that faiss wants for each centroid it trains, or it warns
 CODES = 256  # centroids of a part of a vector: one byte
+LOOKED_AT = 10  # times k: as many documents IVF looks at, at least
 LINKS = 32  # of a vector in HNSW: what its authors use for vectors of hundreds of dimensions
 
 
@@ -38,8 +39,15 @@ def _parts(dimension: int) -> int:
 FACTORIES: dict[str, Callable[[int, int], str]] = {
     "ivf": lambda rows, _: f"{_ivf(rows)},Flat",
     "hnsw": lambda *_: f"HNSW{LINKS},Flat",
-    "ivf-pq": lambda rows, dimension: f"{_ivf(rows)},PQ{_parts(dimension)}x8",
+    "ivf-pq": lambda rows, dimension: (
+        f"{_ivf(rows)},PQ{_parts(dimension)}x8np"
+    ),  # np: no polysemous training, which is slow and of no use here
 }
+
+
+def probes(lists: int, rows: int, k: int) -> int:
+    """Return how many lists IVF looks into: a sixteenth, and more where these would hold few documents for ``k``."""
+    return min(lists, max(1, lists // 16, math.ceil(LOOKED_AT * k * lists / rows)))
 
 
 def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
@@ -64,15 +72,13 @@ def _build(kind: str, matrix: Matrix, path: Path) -> None:
     import faiss
 
     rows, dimension = matrix.shape
-    if kind == "ivf-pq" and rows < CODES:
-        raise InputError(f"an index ivf-pq of {rows} documents; expected at least {CODES}; use flat")
+    if kind == "ivf-pq" and rows < TRAINING * CODES:
+        raise InputError(f"an index ivf-pq of {rows} documents; expected at least {TRAINING * CODES}; use flat")
     index = faiss.index_factory(dimension, FACTORIES[kind](rows, dimension), faiss.METRIC_INNER_PRODUCT)
     threads = faiss.omp_get_max_threads()
     if isinstance(index, faiss.IndexHNSW):
         index.hnsw.efConstruction = 128
         faiss.omp_set_num_threads(1)  # several link the vectors in whatever order they come: another graph every time
-    elif isinstance(index, faiss.IndexIVF):
-        index.nprobe = max(1, index.nlist // 8)
     try:
         index.train(matrix)  # its k-means has a fixed seed
         with progress_bar() as bar:
@@ -105,5 +111,7 @@ def nearest(queries: Matrix, matrix: Matrix, index: "faiss.Index | None", k: int
     else:
         if isinstance(index, faiss.IndexHNSW):
             index.hnsw.efSearch = max(128, 2 * k)  # it can find no more than this
+        elif isinstance(index, faiss.IndexIVF):
+            index.nprobe = probes(index.nlist, len(matrix), k)
         scores, rows = index.search(queries, k)
     return scores, rows
