@@ -94,10 +94,10 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
 
 
 def results_table(paths: tuple[Path, ...]) -> str:
-    """Return a row a results file: the first stage and the model behind it, and the command that measured them.
+    """Return a row a collection: the first stage and the model behind it, and the command that measured them.
 
     Args:
-        paths: ``results.json`` files that ``ir-eval run --out`` wrote.
+        paths: ``results.json`` files that ``ir-eval run COLLECTION --out`` wrote.
 
     Raises:
         ModelError: A file is not one of these.
@@ -107,21 +107,23 @@ def results_table(paths: tuple[Path, ...]) -> str:
     rows = ["| collection | topics | first stage → model | command |", "|---|--:|---|---|"]
     for path in paths:
         try:
-            rows.append(_results_row(json.loads(path.read_text(encoding="utf-8"))))
+            results = json.loads(path.read_text(encoding="utf-8"))
+            rows += [_results_row(results["experiment"]["systems"], place) for place in results["collections"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path}: no results of a first stage and a model ({error!r}); see ir-eval run") from error
     return "\n".join(rows)
 
 
-def _results_row(results: dict[str, Any]) -> str:
-    experiment, collection, (first, second) = results["experiment"], results["collection"], results["systems"][:2]
+def _results_row(systems: dict[str, Any], collection: dict[str, Any]) -> str:
+    first, second = collection["systems"][:2]
     split = f" --split {collection['split']}" if collection["split"] else ""
-    given = experiment["first_stage"]
-    stage = "" if given == "bm25" else f" --first-stage {Path(given).name}"
+    given = systems[first["name"]].get("run")
+    stage = f" --first-stage {Path(given).name}" if given else ""
     means = "<br>".join(
         f"{measure} {mean:.4f} → **{second['measures'][measure]:.4f}**" for measure, mean in first["measures"].items()
     )
-    command = f"ir-eval run {collection['name']}{split}{stage} --rerank {second['name']} --depth {experiment['depth']}"
+    depth = systems[second["name"]]["depth"]
+    command = f"ir-eval run {collection['name']}{split}{stage} --rerank {second['name']} --depth {depth}"
     command += "".join(f" -m {measure}" for measure in first["measures"])
     return f"| {collection['name']}{split} | {collection['topics']} | {means} | `{command}` |"
 

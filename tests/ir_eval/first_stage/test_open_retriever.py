@@ -50,8 +50,8 @@ def test_kinds_and_their_options() -> None:
         ("bm25", {"threads": 1.5}, "BM25 with threads = 1.5; expected a whole number or none at all"),
         ("bm25", {"similarity": "tfidf"}, "BM25 with similarity = 'tfidf'; expected 'bm25' or 'qld'"),
         ("dense", {"model": 1}, "Dense with model = 1; expected a string"),
-        ("dense", {"model": "m", "index": "lsh"}, "Dense with index = 'lsh'; expected 'flat' or 'ivf' or 'hnsw' or"),
-        ("dense", {"model": "m", "index": []}, r"Dense with index = \[\]; expected 'flat'"),
+        ("dense", {"model": "a/b", "index": "lsh"}, "Dense with index = 'lsh'; expected 'flat' or 'ivf' or 'hnsw' or"),
+        ("dense", {"model": "a/b", "index": []}, r"Dense with index = \[\]; expected 'flat'"),
     ],
 )
 def test_what_a_file_may_say_wrongly(kind: str, options: dict[str, Any], message: str) -> None:

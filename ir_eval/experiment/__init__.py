@@ -1,0 +1,28 @@
+"""Topics → first stages → fusion → rerankers → evaluation, over one collection or several: the main job.
+
+An experiment is one value, from a TOML file (`read_experiment`) or made in Python; `run_experiment` runs it, `Results`
+writes what it found, and `read_results` reads that back.
+"""
+
+from ir_eval.experiment.config import MEASURES, CollectionName, Experiment, single
+from ir_eval.experiment.file import read_experiment
+from ir_eval.experiment.results import Outcome, Results, System, read_results
+from ir_eval.experiment.runner import run_experiment
+from ir_eval.experiment.systems import Fuse, Given, Rerank, Retrieve
+
+__all__ = [
+    "MEASURES",
+    "CollectionName",
+    "Experiment",
+    "Fuse",
+    "Given",
+    "Outcome",
+    "Rerank",
+    "Results",
+    "Retrieve",
+    "System",
+    "read_experiment",
+    "read_results",
+    "run_experiment",
+    "single",
+]

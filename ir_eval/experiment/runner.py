@@ -1,0 +1,99 @@
+"""Running an experiment: every run is written as soon as it is there, ``results.json`` when all are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from ir_eval.collections import Collection, open_collection
+from ir_eval.errors import InputError
+from ir_eval.evaluate import evaluate
+from ir_eval.experiment.config import CollectionName, Experiment
+from ir_eval.experiment.provenance import commit, sources, versions
+from ir_eval.experiment.results import FILE, Outcome, Results, System, judgements, write_results
+from ir_eval.experiment.systems import Given, Made
+from ir_eval.files import check_folder
+
+
+def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> Results:
+    """Run every system over every collection, and evaluate them all.
+
+    An experiment that was interrupted goes on when it is run again: what is expensive, indexes, vectors, searches and
+    scores, is kept under keys of its content, so nothing is done twice and nothing stale is read; the runs come out
+    the same, byte for byte.
+
+    Args:
+        experiment: What to run.
+        folder: Gets ``COLLECTION/SYSTEM.trec`` and ``COLLECTION/qrels.txt``, then ``results.json``; with None, nothing
+            is written.
+
+    Raises:
+        InputError: A collection has no judgements, something given cannot be used, or the folder cannot be written.
+        gemma_st.errors.ModelError: There is no such model.
+    """
+    if folder is not None:
+        check_folder(folder)
+    collections = _open(experiment)
+    if folder is not None:
+        (Path(folder) / FILE).unlink(missing_ok=True)  # of an earlier experiment, whose runs are about to be replaced
+    outcomes = []
+    for place, collection, label in zip(experiment.collections, collections, _folders(collections), strict=True):
+        own = None if folder is None else Path(folder) / label
+        outcomes.append(Outcome(collection, label, _run(experiment, place, collection, own)))
+    origin = {"versions": versions(), "commit": commit(), "sources": sources()}
+    results = Results(experiment, tuple(outcomes), origin)
+    if folder is not None:
+        write_results(results, Path(folder))
+    return results
+
+
+def _open(experiment: Experiment) -> list[Collection]:
+    """Open the collections, and refuse now what would otherwise fail only after long work."""
+    for name, system in experiment.systems.items():
+        with _naming(name):
+            system.check()
+    collections = [open_collection(place.name, split=place.split) for place in experiment.collections]
+    for collection in collections:
+        judgements(collection)
+        for name, system in experiment.systems.items():
+            with _naming(name):
+                system.check_for(collection)
+    return collections
+
+
+@contextmanager
+def _naming(system: str) -> Iterator[None]:
+    """Say which system an error is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"system {system!r}: {error}") from error
+
+
+def _run(
+    experiment: Experiment, place: CollectionName, collection: Collection, folder: Path | None
+) -> tuple[System, ...]:
+    qrels = judgements(collection)
+    made: dict[str, Made] = {}
+    systems = []
+    for name, config in experiment.systems.items():
+        run, seconds = made[name] = config.make(name, collection, made)
+        systems.append(System(run, evaluate(qrels, run, place.measures or experiment.measures), seconds))
+        if folder is not None:
+            path = folder / f"{name}.trec"
+            given = config.path(collection).resolve() if isinstance(config, Given) else None
+            if path.resolve() != given:
+                run.write(path)
+    if folder is not None:
+        qrels.write(folder / "qrels.txt")
+    return tuple(systems)
+
+
+def _folders(collections: list[Collection]) -> list[str]:
+    """Give every collection a folder of its own, also two of one name."""
+    folders: list[str] = []
+    for collection in collections:
+        parts = [collection.name, *([collection.split] if collection.split and collection.name.count("/") == 0 else [])]
+        short = "-".join(parts).replace("/", "-")
+        folders.append(next(name for n in count(1) if (name := short if n == 1 else f"{short}-{n}") not in folders))
+    return folders
