@@ -97,9 +97,7 @@ class Retrieve(SystemConfig):
 
     def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
         """Search; what is built first, once, is not counted."""
-        retriever = self._open(collection)
-        retriever.prepare()
-        run, seconds = retriever.retrieve(collection.topics, self.hits)
+        run, seconds = self._open(collection).retrieve(collection.topics, self.hits)
         return Made(replace(run, name=name), seconds)
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,7 +14,8 @@ class Retrieved(NamedTuple):
 
     Attributes:
         run: The documents found.
-        seconds: From topics to ranking; of rankings from the cache, the time they took when they were made.
+        seconds: From topics to ranking, what `Retriever.prepare` does left out; of rankings from the cache, the time
+            they took when they were made.
     """
 
     run: Run
@@ -35,7 +36,7 @@ class Retriever(Protocol):
         ...
 
     def prepare(self) -> object:
-        """Build and load what a search needs, and search once, so that what a search takes is the search."""
+        """Build and load what a search needs, and search once: a search that was not prepared does it first."""
         ...
 
     def search(self, topics: Mapping[str, str], k: int = 1000) -> Run:
@@ -43,7 +44,7 @@ class Retriever(Protocol):
         ...
 
     def retrieve(self, topics: Mapping[str, str], k: int = 1000) -> Retrieved:
-        """Search, and say how long it took."""
+        """Search, and say how long that took."""
         ...
 
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TypeVar
 
-from ir_eval.cache import content_key, remembered
+from ir_eval.cache import cache_dir, content_key, remembered
 from ir_eval.errors import InputError
 from ir_eval.first_stage import Retrieved, Retriever
 from ir_eval.progress import progress_bar
@@ -34,6 +34,8 @@ def retrieve_in_batches(
 ) -> Retrieved:
     """Search for batches of topics that nobody searched for before, and join them all to one run.
 
+    The retriever is prepared where there are any; neither that nor reading what is kept is part of the time.
+
     Topics are put in the order of their ids first: their order must not decide which of them share a batch, since a
     model's vectors differ in the last bit with what they are computed beside.
 
@@ -49,13 +51,15 @@ def retrieve_in_batches(
     if k < 1:
         raise InputError(f"{retriever.name} for the best {k} documents; expected at least 1")
     key, seconds = retriever.key, 0.0
+    lots = {_place(key, k, batch): batch for batch in batches(sorted(topics.items()), TOPICS_AT_ONCE)}
+    if not all((cache_dir() / place).is_file() for place in lots):
+        retriever.prepare()  # before the first of them, or its time and its bar would be part of the search's
     with TemporaryDirectory() as scratch, progress_bar() as bar:
         task = bar.add_task(f"searching with {retriever.name}", total=len(topics))
         found, part = Path(scratch, "run"), Path(scratch, "part")
         with found.open("wb") as run:
-            for batch in batches(sorted(topics.items()), TOPICS_AT_ONCE):
-                name = content_key("run", key, k, *chain.from_iterable(batch))
-                kept = remembered(f"runs/{name[:2]}/{name[2:34]}", partial(_timed, search, batch, k, part))
+            for place, batch in lots.items():
+                kept = remembered(place, partial(_timed, search, batch, k, part))
                 seconds += SECONDS.unpack_from(kept)[0]
                 run.write(kept[SECONDS.size :])
                 bar.advance(task, len(batch))
@@ -65,6 +69,11 @@ def retrieve_in_batches(
                 "expected topics in the language of the collection"
             )
         return Retrieved(Run.read(found, name=retriever.name), seconds)
+
+
+def _place(key: str, k: int, batch: Topics) -> str:
+    content = content_key("run", key, k, *chain.from_iterable(batch))
+    return f"runs/{content[:2]}/{content[2:34]}"
 
 
 def _timed(search: Callable[[Topics, int, Path], None], batch: Topics, k: int, path: Path) -> bytes:

@@ -103,7 +103,7 @@ class BM25:
         return cached(f"indexes/lucene-{self._index_key[:32]}", build)
 
     def prepare(self) -> Path:
-        """Start Java, build the index and search once, so that what a search takes is the search.
+        """Start Java, build the index and search once.
 
         Returns:
             `index_path`.
@@ -126,7 +126,7 @@ class BM25:
         return self.retrieve(topics, k).run
 
     def retrieve(self, topics: Mapping[str, str], k: int = 1000) -> Retrieved:
-        """Search, and say how long it took."""
+        """Search, and say how long that took."""
         return retrieve_in_batches(self, topics, k, search=self._search_batch)
 
     @cached_property

@@ -88,7 +88,6 @@ class Dense:
         """A content key of all that decides a run besides topics and k.
 
         Raises:
-            InputError: The model measures a distance.
             gemma_st.errors.ModelError: There is no such model.
         """
         return content_key(version("faiss-cpu"), self._vectors_key, self.index, self.query_prompt)
@@ -110,7 +109,7 @@ class Dense:
         return open_index(self.index, self.vectors.matrix, self._vectors_key)
 
     def prepare(self) -> Vectors:
-        """Load the model, encode and index the documents and search once, so that what a search takes is the search.
+        """Load the model, encode and index the documents and search once.
 
         Returns:
             `vectors`.
@@ -132,7 +131,7 @@ class Dense:
         return self.retrieve(topics, k).run
 
     def retrieve(self, topics: Mapping[str, str], k: int = 1000) -> Retrieved:
-        """Search, and say how long it took."""
+        """Search, and say how long that took."""
         return retrieve_in_batches(self, topics, k, search=self._search_batch)
 
     def _search_batch(self, topics: Topics, k: int, path: Path) -> None:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,13 @@ class Fake:
     key: str = "fake"
     name: str = "fake"
     seen: list[Topics] = field(default_factory=list)
+    prepared: int = 0
 
     def prepare(self) -> None:
-        """Need nothing."""
+        """Take time, before any search."""
+        assert not self.seen
+        self.prepared += 1
+        batches.perf_counter()
 
     def retrieve(self, topics: dict[str, str], k: int = 1000) -> Retrieved:
         """Search in batches."""
@@ -55,8 +60,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_batches_make_one_run_in_whatever_order_topics_come() -> None:
-    """Every topic is searched for once; asked again none is, and the time is the first one's."""
+def test_batches_make_one_run_in_whatever_order_topics_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every topic is searched for once; asked again none is, and the time is the first one's, without preparing."""
+    monkeypatch.setattr(batches, "perf_counter", count().__next__)  # a clock that moves when it is looked at
     fake = Fake()
     run, seconds = fake.retrieve(TOPICS, 5)
     expected = {
@@ -67,7 +73,8 @@ def test_batches_make_one_run_in_whatever_order_topics_come() -> None:
     assert [len(topics) for topics in fake.seen] == [3, 3, 3, 1]
     again = Fake()
     assert again.retrieve(dict(reversed(TOPICS.items())), 5) == (run, seconds)
-    assert seconds > 0
+    assert seconds == 4
+    assert (fake.prepared, again.prepared) == (1, 0)
     assert not again.seen
 
 
