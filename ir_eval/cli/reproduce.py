@@ -1,9 +1,9 @@
 """``ir-eval reproduce``: published figures, run again and compared."""
 
 import argparse
-import os
 import sys
 
+from ir_eval.cli.options import add_data, data_folder
 from ir_eval.errors import InputError
 
 
@@ -13,9 +13,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "leaderboard", nargs="?", metavar="NAME", help="of a leaderboard, or a .toml file; with none, all are listed"
     )
     parser.add_argument("--row", action="append", dest="rows", metavar="ROW", help="repeatable; default: all")
-    parser.add_argument(
-        "--data", metavar="DIR", help="what {data} stands for in a leaderboard; default: $GEMMA_ST_DATA"
-    )
+    add_data(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be downloaded and built; run nothing")
     parser.add_argument("--out", metavar="DIR", help="write the TREC run of every row, and NAME.json, here")
     parser.set_defaults(command=_reproduce)
@@ -28,7 +26,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 
     if arguments.leaderboard is None and (arguments.rows or arguments.out):
         raise InputError(f"no leaderboard; expected one of {', '.join(packaged())}, or a .toml file; name it first")
-    data = arguments.data or os.environ.get("GEMMA_ST_DATA") or None
+    data = data_folder(arguments)
     names = packaged() if arguments.leaderboard is None else [arguments.leaderboard]
     leaderboards = [read_leaderboard(name, data) for name in names]
     if arguments.leaderboard is None or arguments.dry_run:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ir_eval.cli.options import add_measures
+from ir_eval.cli.options import add_data, add_measures, data_folder
 from ir_eval.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--depth", type=int, metavar="K", help="documents reranked a query; default: 100")
     add_measures(parser)
+    add_data(parser)
     parser.add_argument("--out", metavar="DIR", help="write the TREC run of every system, and results.json, here")
     parser.set_defaults(command=_run)
 
@@ -53,7 +54,7 @@ def _experiment(arguments: argparse.Namespace) -> "Experiment":
     if (arguments.collection or "").endswith(".toml"):
         if named:
             raise InputError(f"{arguments.collection}, and {', '.join(named)} beside it; write all into the file")
-        return read_experiment(arguments.collection)
+        return read_experiment(arguments.collection, data_folder(arguments))
     return single(
         arguments.collection or "python-docs",
         arguments.split,

@@ -12,6 +12,11 @@ class Documents(Protocol):
     """Where the documents of a collection come from; reads nothing until it is asked."""
 
     @property
+    def local(self) -> bool:
+        """Whether they are on this machine for sure; else the first question may download them."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """A key of the documents' content, the same whatever their path and whichever topics go with them."""
         ...

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ir_eval.cache import content_key, file_key
 from ir_eval.collections.base import Collection, judged_topics
@@ -31,6 +31,7 @@ class IrDatasetsDocuments:
 
     dataset_id: str
     dataset: Any
+    local: ClassVar[bool] = False  # ir_datasets does not say
 
     @cached_property
     def fingerprint(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from ir_eval.cache import content_key, file_key
 from ir_eval.errors import InputError
@@ -71,6 +72,7 @@ class FileDocuments:
 
     path: Path
     parse: Callable[[str], Record]
+    local: ClassVar[bool] = True
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,5 +1,6 @@
 """An experiment from its TOML file."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -16,17 +17,27 @@ WORDS = {list: "a list", dict: "tables [systems.NAME]", str: "a text", int: "a w
 KINDS = ("retrieve", "run", "fuse", "rerank")
 
 
-def read_experiment(path: str | Path) -> Experiment:
+DATA = "{data}"  # stands for the data folder
+
+
+def read_experiment(path: str | Path, data: str | Path | None = None) -> Experiment:
     """Read an experiment; paths in it count from where the command is run.
 
     ``collections`` are names or ``{name = …, split = …, measures = […]}``. Each ``[systems.NAME]`` has one of
     ``retrieve = "bm25"`` or ``"dense"``, ``run = FILE``, ``fuse = [NAMES]`` and ``rerank = NAME``, and its own options.
 
+    Args:
+        path: The file.
+        data: What ``{data}`` stands for in it.
+
     Raises:
         InputError: The file is missing, is no TOML, or says something that is not understood; names file and field.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        if DATA in text and data is None:
+            raise InputError(f"{path}: {DATA} is not known; give --data DIR or set GEMMA_ST_DATA")
+        table = tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: not a readable TOML file ({error}); expected an experiment") from error
     try:

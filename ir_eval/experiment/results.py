@@ -48,11 +48,13 @@ class Outcome:
         collection: The collection, with judgements.
         folder: Its own, inside the folder of the results.
         systems: In the experiment's order.
+        texts: Whether the documents are on this machine: a large collection is not downloaded only to be shown.
     """
 
     collection: Collection
     folder: str
     systems: tuple[System, ...]
+    texts: bool = True
 
     @property
     def qrels(self) -> Qrels:
@@ -113,7 +115,7 @@ def _outcome(outcome: Outcome, folder: Path) -> dict[str, Any]:
         "folder": outcome.folder,
         "qrels": f"{outcome.folder}/qrels.txt",
         "topics": len(outcome.collection.topics),
-        "fingerprint": outcome.collection.fingerprint,
+        "fingerprint": outcome.collection.fingerprint if outcome.texts else None,
         "systems": [
             {
                 "name": system.run.name,
@@ -149,7 +151,7 @@ def read_results(folder: str | Path) -> Results:
 def _read(folder: Path, experiment: Experiment, index: int, place: Mapping[str, Any]) -> Outcome:
     name, split, measures = experiment.collections[index]
     collection = open_collection(name, split=split)
-    if collection.fingerprint != place["fingerprint"]:
+    if place["fingerprint"] is not None and collection.fingerprint != place["fingerprint"]:
         raise InputError(f"{name} is not what it was; expected the documents of these results; run it again")
     systems = []
     for row in place["systems"]:
@@ -159,4 +161,4 @@ def _read(folder: Path, experiment: Experiment, index: int, place: Mapping[str, 
         run = Run.read(file, name=row["name"])
         evaluation = evaluate(judgements(collection), run, measures or experiment.measures)
         systems.append(System(run, evaluation, row["seconds"]))
-    return Outcome(collection, place["folder"], tuple(systems))
+    return Outcome(collection, place["folder"], tuple(systems), texts=place["fingerprint"] is not None)

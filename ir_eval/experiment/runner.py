@@ -39,7 +39,9 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
     outcomes = []
     for place, collection, label in zip(experiment.collections, collections, _folders(collections), strict=True):
         own = None if folder is None else Path(folder) / label
-        outcomes.append(Outcome(collection, label, _run(experiment, place, collection, own)))
+        systems = _run(experiment, place, collection, own)
+        texts = collection.source.local or any(system.reads_documents for system in experiment.systems.values())
+        outcomes.append(Outcome(collection, label, systems, texts))
     origin = {"versions": versions(), "commit": commit(), "sources": sources()}
     results = Results(experiment, tuple(outcomes), origin)
     if folder is not None:

@@ -40,6 +40,11 @@ class SystemConfig(Protocol):
         """The names of the systems it is made of."""
         return ()
 
+    @property
+    def reads_documents(self) -> bool:
+        """Whether it reads the collection's documents, which then are on this machine."""
+        return False
+
     def check(self) -> None:
         """Refuse, before any work, what could work on no collection.
 
@@ -85,6 +90,11 @@ class Retrieve(SystemConfig):
     kind: str
     hits: int = HITS
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reads_documents(self) -> bool:
+        """All of them, unless an index is given."""
+        return "index" not in self.options or self.kind == "dense"
 
     def check(self) -> None:
         """Refuse to find nothing."""
@@ -196,6 +206,11 @@ class Rerank(SystemConfig):
     def inputs(self) -> tuple[str, ...]:
         """The system that is reranked."""
         return (self.first,)
+
+    @property
+    def reads_documents(self) -> bool:
+        """Those that it scores."""
+        return True
 
     def check(self) -> None:
         """Refuse a depth of nothing, and a name that can be no model's."""

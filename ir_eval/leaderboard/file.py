@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ir_eval.errors import InputError
-from ir_eval.experiment.file import check_fields, parse_experiment
+from ir_eval.experiment.file import DATA, check_fields, parse_experiment
 from ir_eval.experiment.systems import SystemConfig
-from ir_eval.leaderboard.rows import DATA, Leaderboard, Row
+from ir_eval.leaderboard.rows import Leaderboard, Row
 from ir_eval.measures import parse_measure
 
 HERE = Path(__file__).parent

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ir_eval.errors import InputError
 from ir_eval.experiment import Experiment, Retrieve
-
-DATA = "{data}"  # stands for the data folder
+from ir_eval.experiment.file import DATA
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,11 @@ except InputError as error:
 """
 
 
-def show(home: Path, name: str) -> str:
+def show(home: Path, *arguments: str, code: str = SHOW) -> str:
     """Open a collection in a process of its own, since ir_datasets reads its home once, behind a dead proxy."""
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     environment = os.environ | proxies | {"IR_DATASETS_HOME": str(home), "IR_DATASETS_DL_TRIES": "1"}
-    command = [sys.executable, "-c", SHOW, name]
+    command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
@@ -96,3 +96,20 @@ def test_a_split_is_the_end_of_the_id() -> None:
     """So that one option selects judgements everywhere."""
     with pytest.raises(InputError, match="beir/scifact/nosuch: no such collection; .*beir/scifact/test"):
         open_collection("beir/scifact", split="nosuch")
+
+
+RUN = """
+import sys
+from ir_eval.experiment import read_results, run_experiment, single
+results = run_experiment(single(sys.argv[1], first_stage=sys.argv[2], measures=("ndcg@10",)), sys.argv[3])
+figure, = results.outcomes[0].systems[0].evaluation.means.values()
+print(f"{figure:.4f}", results.outcomes[0].texts, read_results(sys.argv[3]).outcomes[0].texts)
+"""
+
+
+def test_a_given_run_downloads_no_documents(mirror: Path, data: Path) -> None:
+    """A large collection is not fetched for its fingerprint: measuring a run needs judgements only."""
+    (mirror / "msmarco-passage/collection.tsv").unlink()
+    run = data / "msmarco/trec-dl19/runs/bm25.top100.trec"
+    name = "msmarco-passage/trec-dl-2019/judged"
+    assert show(mirror, name, str(run), str(mirror / "out"), code=RUN) == "0.5058 False False\n"
