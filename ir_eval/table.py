@@ -228,10 +228,20 @@ def _canonical_order(codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray
     same_query = np.diff(codes[order]) == 0
     ranked = values[order]
     if np.any(same_query & (ranked[1:] > ranked[:-1])):
-        order = np.lexsort((-values, codes))
+        order = _descending(codes, values)
         ranked = values[order]
     tied = np.concatenate(([False], same_query & (ranked[1:] == ranked[:-1])))  # with the row before
     rows = np.flatnonzero(tied | np.append(tied[1:], False))
     doc_ranks = distinct(docs[order[rows]])[1]
     order[rows] = order[rows[np.lexsort((-doc_ranks, np.cumsum(~tied[rows])))]]
     return order
+
+
+def _descending(codes: NDArray[np.integer[Any]], values: NDArray[Any]) -> NDArray[np.int64]:
+    """Sort by query, and by number from the largest. Numbers of 32 bits fit beside a query into 64, sorted at once."""
+    if values.dtype != np.float32:
+        return np.lexsort((-values, codes))
+    bits = (values + np.float32(0)).view(np.uint32)  # -0 is 0
+    negative = bits >> 31 != 0
+    descending = np.where(negative, bits, ~bits & np.uint32(0x7FFFFFFF))
+    return np.argsort(codes.astype(np.uint64) << np.uint64(32) | descending)

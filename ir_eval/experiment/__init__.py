@@ -4,11 +4,11 @@ An experiment is one value, from a TOML file (`read_experiment`) or made in Pyth
 writes what it found, and `read_results` reads that back.
 """
 
-from ir_eval.experiment.config import MEASURES, CollectionName, Experiment, single
+from ir_eval.experiment.config import MEASURES, Experiment, single
 from ir_eval.experiment.file import read_experiment
 from ir_eval.experiment.results import Outcome, Results, System, read_results
 from ir_eval.experiment.runner import run_experiment
-from ir_eval.experiment.systems import Fuse, Given, Rerank, Retrieve
+from ir_eval.experiment.systems import CollectionName, Fuse, Given, Rerank, Retrieve
 
 __all__ = [
     "MEASURES",

@@ -4,32 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ir_eval.errors import InputError
-from ir_eval.experiment.systems import HITS, Given, Rerank, Retrieve, SystemConfig
+from ir_eval.experiment.systems import HITS, CollectionName, Given, Rerank, Retrieve, SystemConfig
 from ir_eval.measures import parse_measure
 
 MEASURES = ("ndcg@10", "mrr@10", "recall@100")
-
-
-class CollectionName(NamedTuple):
-    """A collection of an experiment.
-
-    Attributes:
-        name: A folder, an ir_datasets id, or ``python-docs``.
-        split: Which judgements of a BEIR folder.
-        measures: Its own, in place of the experiment's.
-    """
-
-    name: str
-    split: str | None = None
-    measures: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the table of the experiment's file that says this."""
-        own = {"split": self.split, "measures": list(self.measures)}
-        return {"name": self.name, **{field: value for field, value in own.items() if value}}
 
 
 @dataclass(frozen=True)

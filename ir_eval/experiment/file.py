@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from gemma_st.errors import ModelError
 from ir_eval.errors import InputError
-from ir_eval.experiment.config import CollectionName, Experiment
-from ir_eval.experiment.systems import Fuse, Given, Rerank, Retrieve, SystemConfig
+from ir_eval.experiment.config import Experiment
+from ir_eval.experiment.systems import CollectionName, Fuse, Given, Rerank, Retrieve, SystemConfig
 
 FIELDS = {"collections": list, "systems": dict, "measures": list, "baseline": str, "correction": str, "seed": int}
 WORDS = {list: "a list", dict: "tables [systems.NAME]", str: "a text", int: "a whole number", Decimal: "a fraction"}
@@ -80,7 +80,7 @@ def _system(where: str, table: object) -> SystemConfig:
     kind = kinds[0]
     value = options.pop(kind)
     if kind == "fuse":
-        return Fuse(_texts(f"{where} fuse", value), options)
+        return _fuse(where, _texts(f"{where} fuse", value), options)
     if not isinstance(value, str):
         _refuse(f"{where} ", kind, value, "a text")
     if kind == "retrieve":
@@ -93,6 +93,17 @@ def _system(where: str, table: object) -> SystemConfig:
     if "model" not in options:
         raise InputError(f"{where} rerank without a model; expected a directory, packaged model or hub id; add model")
     return Rerank(value, **options)
+
+
+def _fuse(where: str, parts: tuple[str, ...], options: dict[str, Any]) -> Fuse:
+    check_fields(f"{where} ", options, {"method": str, "normalisation": str, "weights": list, "tune_on": dict})
+    if "weights" in options:
+        if not all(type(weight) in (int, float) for weight in options["weights"]):
+            _refuse(f"{where} ", "weights", options["weights"], "a list of numbers")
+        options["weights"] = tuple(map(float, options["weights"]))
+    if "tune_on" in options:
+        options["tune_on"] = _collection(options["tune_on"])
+    return Fuse(parts, **options)
 
 
 def check_fields(where: str, table: Mapping[str, Any], known: Mapping[str, type]) -> None:

@@ -1,18 +1,20 @@
 """Running an experiment: every run is written as soon as it is there, ``results.json`` when all are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 from ir_eval.collections import Collection, open_collection
 from ir_eval.errors import InputError
 from ir_eval.evaluate import evaluate
-from ir_eval.experiment.config import CollectionName, Experiment
+from ir_eval.experiment.config import Experiment
 from ir_eval.experiment.provenance import commit, sources, versions
 from ir_eval.experiment.results import FILE, Outcome, Results, System, judgements, write_results
-from ir_eval.experiment.systems import Given, Made
+from ir_eval.experiment.systems import Fuse, Given, Made, SystemConfig
 from ir_eval.files import check_folder
+from ir_eval.first_stage.fusion import tune
 
 
 def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> Results:
@@ -36,13 +38,16 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
     collections = _open(experiment)
     if folder is not None:
         (Path(folder) / FILE).unlink(missing_ok=True)  # of an earlier experiment, whose runs are about to be replaced
+    systems = _tuned(experiment)
     outcomes = []
     for place, collection, label in zip(experiment.collections, collections, _folders(collections), strict=True):
         own = None if folder is None else Path(folder) / label
-        systems = _run(experiment, place, collection, own)
-        texts = collection.source.local or any(system.reads_documents for system in experiment.systems.values())
-        outcomes.append(Outcome(collection, label, systems, texts))
-    origin = {"versions": versions(), "commit": commit(), "sources": sources()}
+        found = _run(systems, place.measures or experiment.measures, collection, own)
+        texts = collection.source.local or any(system.reads_documents for system in systems.values())
+        outcomes.append(Outcome(collection, label, found, texts))
+    tuned = {name: system.tuned for name, system in systems.items() if isinstance(system, Fuse) and system.tuned}
+    weights = {name: list(found.weights) for name, found in tuned.items()}
+    origin = {"tuned": weights, "versions": versions(), "commit": commit(), "sources": sources()}
     results = Results(experiment, tuple(outcomes), origin)
     if folder is not None:
         write_results(results, Path(folder))
@@ -72,15 +77,36 @@ def _naming(system: str) -> Iterator[None]:
         raise InputError(f"system {system!r}: {error}") from error
 
 
+def _tuned(experiment: Experiment) -> dict[str, SystemConfig]:
+    """Return the systems, the weights of fusions tuned: on runs that the same systems make of another collection."""
+    systems = dict(experiment.systems)
+    for name, config in experiment.systems.items():
+        if isinstance(config, Fuse) and config.tune_on:
+            collection = open_collection(config.tune_on.name, split=config.tune_on.split)
+            made: dict[str, Made] = {}
+            for part, system in systems.items():
+                if part in _needed(config.parts, systems):
+                    made[part] = system.make(part, collection, made)
+            runs = [made[part].run for part in config.parts]
+            tuned = tune(runs, judgements(collection), experiment.measures[0], normalisation=config.normalisation)
+            systems[name] = replace(config, tuned=tuned)
+    return systems
+
+
+def _needed(names: Iterable[str], systems: Mapping[str, SystemConfig]) -> set[str]:
+    """Return systems and all that they are made of."""
+    return {need for name in names for need in (name, *_needed(systems[name].inputs, systems))}
+
+
 def _run(
-    experiment: Experiment, place: CollectionName, collection: Collection, folder: Path | None
+    systems: Mapping[str, SystemConfig], measures: Sequence[str], collection: Collection, folder: Path | None
 ) -> tuple[System, ...]:
     qrels = judgements(collection)
     made: dict[str, Made] = {}
-    systems = []
-    for name, config in experiment.systems.items():
+    found = []
+    for name, config in systems.items():
         run, seconds = made[name] = config.make(name, collection, made)
-        systems.append(System(run, evaluate(qrels, run, place.measures or experiment.measures), seconds))
+        found.append(System(run, evaluate(qrels, run, measures), seconds))
         if folder is not None:
             path = folder / f"{name}.trec"
             given = config.path(collection).resolve() if isinstance(config, Given) else None
@@ -88,7 +114,7 @@ def _run(
                 run.write(path)
     if folder is not None:
         qrels.write(folder / "qrels.txt")
-    return tuple(systems)
+    return tuple(found)
 
 
 def _folders(collections: list[Collection]) -> list[str]:

@@ -15,8 +15,28 @@ from ir_eval.run import Run
 
 if TYPE_CHECKING:
     from ir_eval.first_stage import Retriever
+    from ir_eval.first_stage.fusion import Tuned
 
 HITS = 1000  # of a first stage, the field's standard
+
+
+class CollectionName(NamedTuple):
+    """A collection of an experiment.
+
+    Attributes:
+        name: A folder, an ir_datasets id, or ``python-docs``.
+        split: Which judgements of a BEIR folder.
+        measures: Its own, in place of the experiment's.
+    """
+
+    name: str
+    split: str | None = None
+    measures: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table of the experiment's file that says this."""
+        own = {"split": self.split, "measures": list(self.measures)}
+        return {"name": self.name, **{field: value for field, value in own.items() if value}}
 
 
 class Made(NamedTuple):
@@ -151,15 +171,23 @@ class Given(SystemConfig):
 
 @dataclass(frozen=True)
 class Fuse(SystemConfig):
-    """Several systems' runs made one.
+    """Several systems' runs made one; see [ir_eval.first_stage.fusion.fuse][].
 
     Attributes:
         parts: The systems.
-        options: Of [ir_eval.first_stage.fusion.fuse][]: the method, its normalisation and weights.
+        method: ``rrf`` or ``sum``.
+        normalisation: Of each query's scores before a sum.
+        weights: Of each run in a sum; all 1 if not given.
+        tune_on: The development collection that the weights are tuned on, for the experiment's first measure.
+        tuned: What was found there; no file says it.
     """
 
     parts: tuple[str, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    method: str = "rrf"
+    normalisation: str | None = None
+    weights: tuple[float, ...] | None = None
+    tune_on: CollectionName | None = None
+    tuned: "Tuned | None" = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -167,10 +195,12 @@ class Fuse(SystemConfig):
         return self.parts
 
     def check(self) -> None:
-        """Refuse an option that fusion does not take."""
-        from ir_eval.first_stage.fusion import check_options
+        """Refuse a method or weights that could fuse no runs."""
+        from ir_eval.first_stage.fusion import check_fusion
 
-        check_options(len(self.parts), **self.options)
+        if self.tune_on and (self.weights or self.method != "sum"):
+            raise InputError(f"tune_on with {self.method} or weights; expected a sum without; take one of them out")
+        check_fusion(len(self.parts), self.method, normalisation=self.normalisation, weights=self.weights)
 
     def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
         """Fuse; the time is that of all of them."""
@@ -178,14 +208,18 @@ class Fuse(SystemConfig):
 
         parts = [made[part] for part in self.parts]
         start = perf_counter()
-        run = fuse([part.run for part in parts], name=name, **self.options)
+        runs = [part.run for part in parts]
+        run = fuse(runs, self.method, normalisation=self.normalisation, weights=self.tuned or self.weights, name=name)
         seconds = [part.seconds for part in parts]
         known = None if None in seconds else sum(filter(None, seconds)) + perf_counter() - start
         return Made(run, known)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"fuse": inputs, …}``."""
-        return {"fuse": list(self.parts), **self.options}
+        """Return ``{"fuse": parts, …}``."""
+        options: dict[str, Any] = {"fuse": list(self.parts), "method": self.method, "normalisation": self.normalisation}
+        options["weights"] = self.weights and list(self.weights)
+        options["tune_on"] = self.tune_on and self.tune_on.to_dict()
+        return {name: value for name, value in options.items() if value}
 
 
 @dataclass(frozen=True)

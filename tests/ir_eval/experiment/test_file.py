@@ -26,7 +26,14 @@ run = "{collection}/runs/a.trec"
 
 [systems.both]
 fuse = ["tuned", "given"]
-method = "rrf"
+method = "sum"
+normalisation = "z-score"
+weights = [0.3, 1]
+
+[systems.tuned-both]
+fuse = ["tuned", "given"]
+method = "sum"
+tune_on = {name = "dl21"}
 
 [systems.model]
 rerank = "both"
@@ -49,7 +56,8 @@ def test_everything_a_file_can_say(tmp_path: Path) -> None:
         systems={
             "tuned": Retrieve("bm25", 200, {"k1": 0.82, "b": 0.68}),
             "given": Given("{collection}/runs/a.trec"),
-            "both": Fuse(("tuned", "given"), {"method": "rrf"}),
+            "both": Fuse(("tuned", "given"), "sum", "z-score", (0.3, 1.0)),
+            "tuned-both": Fuse(("tuned", "given"), "sum", tune_on=CollectionName("dl21")),
             "model": Rerank("both", "gemma-encoder-msmarco", 20),
         },
         measures=("ndcg@10", "map"),
@@ -101,6 +109,8 @@ BM25 = '[systems.bm25]\nretrieve = "bm25"\n'
         (START + BM25 + '[systems.a]\nrerank = "bm25"\n', "[systems.a] rerank without a model; expected a directory"),
         (START + BM25 + '[systems.a]\nrerank = "bm25"\nmodel = "m"\ndeph = 3\n', "[systems.a] unknown deph; expected"),
         (START + '[systems.a]\nfuse = "bm25"\n', "[systems.a] fuse = 'bm25'; expected a list of texts"),
+        (START + "[systems.a]\nfuse = []\nk = 3\n", "[systems.a] unknown k; expected method, normalisation, weights"),
+        (START + '[systems.a]\nfuse = []\nweights = ["1"]\n', "[systems.a] weights = ['1']; expected a list of numbers"),
         (
             START + '[systems.a]\nrerank = "bm25"\nmodel = "m"\n' + BM25,
             "system 'a' is made of 'bm25', which is not above it; expected a first stage",

@@ -30,7 +30,7 @@ def test_bm25_and_a_reranker(here: Path, data: Path) -> None:
         query: set(docs) for query, docs in bm25.top(5).to_dict().items()
     }
     found = json.loads(Path("out/results.json").read_text())
-    assert list(found) == ["experiment", "collections", "versions", "commit", "sources"]
+    assert list(found) == ["experiment", "collections", "tuned", "versions", "commit", "sources"]
     (place,) = found["collections"]
     systems = place.pop("systems")
     assert place == {

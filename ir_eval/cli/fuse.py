@@ -1,0 +1,60 @@
+"""``ir-eval fuse``: several TREC runs in, one out."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ir_eval.first_stage.fusion import Tuned
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="TREC runs of the same topics, plain or .gz")
+    parser.add_argument("--method", default="rrf", help="rrf or sum; default: %(default)s")
+    parser.add_argument("--normalisation", metavar="NAME", help="before a sum: min-max, z-score, max, sum, rank")
+    parser.add_argument("--weights", type=float, nargs="+", metavar="W", help="in a sum, one a run; default: 1")
+    parser.add_argument(
+        "--tune-on",
+        nargs="+",
+        metavar=("DEV_QRELS", "DEV_RUN"),
+        help="find the weights on development topics, which must not be among those fused: "
+        "their judgements, then a run of them for each RUN, in order",
+    )
+    parser.add_argument("-m", default="ndcg@10", dest="measure", help="to tune for; default: %(default)s")
+    parser.add_argument("--out", required=True, metavar="FUSED.trec", help="the fused run, plain or .gz")
+    parser.set_defaults(command=_fuse)
+
+
+def _fuse(arguments: argparse.Namespace) -> None:
+    from ir_eval.errors import InputError
+    from ir_eval.first_stage.fusion import fuse
+    from ir_eval.run import Run
+
+    if arguments.weights and arguments.tune_on:
+        raise InputError("--weights with --tune-on; expected one of them")
+    runs = [Run.read(path, name=path) for path in arguments.runs]
+    weights = _tuned(arguments) if arguments.tune_on else arguments.weights
+    fused = fuse(runs, arguments.method, normalisation=arguments.normalisation, weights=weights, name=arguments.method)
+    fused.write(arguments.out)
+    sys.stdout.write(f"{len(fused)} queries, {len(fused.docs)} documents written to {arguments.out}\n")
+
+
+def _tuned(arguments: argparse.Namespace) -> "Tuned":
+    from ir_eval.errors import InputError
+    from ir_eval.first_stage.fusion import tune
+    from ir_eval.qrels import Qrels
+    from ir_eval.run import Run
+
+    qrels, *runs = arguments.tune_on
+    if len(runs) != len(arguments.runs):
+        raise InputError(f"--tune-on with {len(runs)} development runs; expected {len(arguments.runs)}, one a run")
+    tuned = tune(
+        [Run.read(path, name=path) for path in runs],
+        Qrels.read(qrels),
+        arguments.measure,
+        normalisation=arguments.normalisation,
+    )
+    weights = " ".join(f"{weight:g}" for weight in tuned.weights)
+    sys.stdout.write(f"weights {weights}: {arguments.measure} {tuned.score:.4f} on {len(tuned.queries)} topics\n")
+    return tuned
