@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,14 +76,15 @@ class Encoder(Base):
         return sorted({type(module).__name__ for module in self if type(module) in OWN_MODULES.values()})
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 (64 hex digits) of all that decides an output: weights, tokenizer, modules, device."""
+        """Return a SHA-256 (64 hex digits) of all that decides an output, versions of the libraries included."""
         tokenizer: Any = getattr(self.tokenizer, "backend_tokenizer", self.tokenizer)
         # How the last batch was padded and cut is kept in there too, and what wrote the file in the configuration.
         spelling = {**json.loads(tokenizer.to_str()), "padding": None, "truncation": None}
         config = {**self.config.to_diff_dict(), "transformers_version": None, "dtype": None} if self.config else {}
         # A cross-encoder has an activation, a tokenizer of the tokenizers library itself no side.
         settings = getattr(self, "activation_fn", None), self.max_seq_length, self.device.type
-        parts = [str(self), *map(str, settings), getattr(self.tokenizer, "padding_side", "")]
+        versions = [version(name) for name in ("torch", "transformers", "sentence-transformers")]
+        parts = [*versions, str(self), *map(str, settings), getattr(self.tokenizer, "padding_side", "")]
         parts += [json.dumps(part, sort_keys=True, default=str) for part in (spelling, config, self.prompts)]
         digest = hashlib.sha256("\0".join([*parts, str(self.default_prompt_name)]).encode())
         for key, tensor in sorted(self.state_dict().items()):

@@ -51,14 +51,16 @@ class _Scores(NamedTuple):
 
 
 def load_reranker(name: str) -> Reranker:
-    """Load a cross-encoder by name: a local directory, a packaged model, or a hub id.
+    """Load a cross-encoder, or a bi-encoder, by name: a local directory, a packaged model, or a hub id.
 
     Raises:
         gemma_st.errors.ModelError: There is no such model.
     """
-    from gemma_st import CrossEncoder
+    from gemma_st import CrossEncoder, SentenceTransformer
+    from gemma_st.models import locate
+    from ir_eval.bi_encoder import BiEncoder, is_bi_encoder
 
-    model: Reranker = CrossEncoder(name)
+    model: Reranker = BiEncoder(SentenceTransformer(name)) if is_bi_encoder(locate(name)) else CrossEncoder(name)
     return model
 
 

@@ -79,9 +79,8 @@ class Dense:
 
     @cached_property
     def _vectors_key(self) -> str:
-        packages = [version(name) for name in ("torch", "transformers", "sentence-transformers")]
         model = self._encoder.fingerprint(), self._encoder.similarity_fn_name, self._encoder.truncate_dim
-        return content_key("vectors", *packages, *model, self.document_prompt, self.collection.fingerprint)
+        return content_key("vectors", *model, self.document_prompt, self.collection.fingerprint)
 
     @property
     def key(self) -> str:
