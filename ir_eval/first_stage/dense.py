@@ -16,7 +16,7 @@ from ir_eval.collections import Collection
 from ir_eval.errors import InputError
 from ir_eval.first_stage import Retrieved
 from ir_eval.first_stage.batches import Topics, retrieve_in_batches
-from ir_eval.first_stage.neighbours import nearest, open_index
+from ir_eval.first_stage.neighbours import index_key, nearest, open_index
 from ir_eval.first_stage.options import check_types
 from ir_eval.first_stage.vectors import Matrix, Vectors, encoded
 from ir_eval.run import Run
@@ -89,7 +89,7 @@ class Dense:
         Raises:
             gemma_st.errors.ModelError: There is no such model.
         """
-        return content_key(version("faiss-cpu"), self._vectors_key, self.index, self.query_prompt)
+        return content_key("dense", self._vectors_key, index_key(self.index), self.query_prompt)
 
     @cached_property
     def vectors(self) -> Vectors:

@@ -107,11 +107,11 @@ def feedback_options(path: Path, index: str | None) -> list[str]:
     from pyserini.pyclass import autoclass
 
     searcher = autoclass("io.anserini.search.SimpleSearcher")(str(path))
-    try:
-        if searcher.reader.getTermVectors(0):
-            return []
-    finally:
-        searcher.close()
+    fields = autoclass("org.apache.lucene.index.FieldInfos").getMergedFieldInfos(searcher.reader)
+    vectors = fields.hasVectors()  # of any document: the first may be empty and have none
+    searcher.close()
+    if vectors:
+        return []
     if index not in RAW_DOCUMENTS:
         raise InputError(
             f"{path}: an index without document vectors; expected them for feedback; index with -storeDocvectors"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ir_eval.cache import cached, content_key
+from ir_eval.cache import cached, content_key, file_key
 from ir_eval.errors import InputError
 from ir_eval.first_stage.vectors import Matrix
 from ir_eval.progress import progress_bar
@@ -50,6 +50,11 @@ def probes(lists: int, rows: int, k: int) -> int:
     return min(lists, max(1, lists // 16, math.ceil(LOOKED_AT * k * lists / rows)))
 
 
+def index_key(kind: str) -> str:
+    """Return a key of all that decides what an index finds in given vectors: faiss, and what this file says of it."""
+    return content_key(version("faiss-cpu"), kind, None if kind == "flat" else file_key(Path(__file__)))
+
+
 def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
     """Return an index of the vectors, built first if it is not in the cache. Every choice of faiss is reproducible.
 
@@ -63,7 +68,7 @@ def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
     """
     import faiss
 
-    name = content_key("faiss", version("faiss-cpu"), kind, key)[:32]
+    name = content_key("faiss", index_key(kind), key)[:32]
     folder = cached(f"indexes/faiss-{name}", lambda new: _build(kind, matrix, new / "index.faiss"))
     return faiss.read_index(str(folder / "index.faiss"))
 

@@ -16,7 +16,9 @@ from ir_eval.first_stage import jvm
 from ir_eval.first_stage.bm25 import BM25
 from ir_eval.qrels import Qrels
 
-TEXTS = {f"d{number}": "red fox " * (number % 3 + 1) + "blue sky " * (number % 5) for number in range(20)}
+TEXTS = {"empty": ""} | {
+    f"d{number}": "red fox " * (number % 3 + 1) + "blue sky " * (number % 5) for number in range(20)
+}
 
 
 class Unread:
