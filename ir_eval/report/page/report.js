@@ -2,7 +2,7 @@
 // The plots of a report, drawn as SVG from the JSON of each section, again whenever their width changes.
 // Texts only ever become text nodes: nothing here reads HTML.
 
-const MARGIN = { top: 10, right: 12, bottom: 38, left: 52 };
+const MARGIN = { top: 10, right: 12, left: 52 };
 
 function element(parent, name, attributes = {}, text = "") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -46,7 +46,7 @@ function axes(plot, height, x, y) {
     return (value) => from + ((place(value) - place(low)) / (place(high) - place(low) || 1)) * (to - from);
   };
   const right = width - MARGIN.right;
-  const bottom = height - MARGIN.bottom;
+  const bottom = height - (x.ticks.length ? 38 : 22);
   const toX = scale(x, MARGIN.left, right);
   const toY = scale(y, bottom, MARGIN.top);
   for (const value of y.ticks) {
@@ -106,7 +106,7 @@ function drawDifferences(holder, data) {
 }
 
 function drawPrecision(holder, data) {
-  const high = Math.max(0.1, ...data.precision.flat());
+  const high = Math.ceil(10 * Math.max(0.1, ...data.precision.flat())) / 10;
   const y = { low: 0, high, ticks: ticks(0, high, 5), label: "precision" };
   const { svg, toX, toY } = axes(holder.querySelector(".plot"), 300, { low: 0, high: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1], label: "recall" }, y);
   data.precision.forEach((values, system) => {
