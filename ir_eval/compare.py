@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ir_eval.comparison import TESTS, Comparison, Difference, Method
+from ir_eval.comparison import TESTS, Comparison, Difference, Method, check_systems
 from ir_eval.errors import InputError
 from ir_eval.evaluate import Evaluation
 from ir_eval.progress import progress_bar
@@ -63,7 +63,8 @@ def compare(
     """
     method = Method(tuple(dict.fromkeys(tests)), correction, seed, alpha)
     baselines = tuple(dict.fromkeys(baselines))
-    _check(evaluations, baselines)
+    check_systems(evaluations, baselines)
+    _check_alike(evaluations)
     first = next(iter(evaluations.values()))
     with progress_bar() as bar:
         rows = [
@@ -81,14 +82,7 @@ def compare(
     )
 
 
-def _check(evaluations: Mapping[str, Evaluation], baselines: Sequence[str]) -> None:
-    if len(evaluations) < 2:
-        raise InputError(f"{len(evaluations)} system to compare; expected at least 2; add a run")
-    unknown = [name for name in baselines if name not in evaluations]
-    if unknown or not baselines:
-        raise InputError(
-            f"baseline {', '.join(map(repr, unknown)) or 'missing'}; expected one of {', '.join(evaluations)}"
-        )
+def _check_alike(evaluations: Mapping[str, Evaluation]) -> None:
     (name, first), *others = evaluations.items()
     for other, evaluation in others:
         if list(evaluation.per_query) != list(first.per_query):

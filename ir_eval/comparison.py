@@ -1,5 +1,6 @@
 """What a comparison of systems says, and how it was tested."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,6 +9,20 @@ from ir_eval.errors import InputError
 TESTS = ("t", "randomization")
 CORRECTIONS = ("holm", "bonferroni", "tukey", "none")
 MANY_HOLES = 0.05
+
+
+def check_systems(systems: Collection[str], baselines: Sequence[str]) -> None:
+    """Refuse what cannot be compared, before long work.
+
+    Raises:
+        InputError: Fewer than two systems; a baseline that is none of them, or no baseline.
+    """
+    if len(systems) < 2:
+        raise InputError(f"{', '.join(systems) or 'no system'} alone; expected at least 2 systems; add a run")
+    unknown = [name for name in baselines if name not in systems]
+    if unknown or not baselines:
+        seen = ", ".join(map(repr, unknown)) or "missing"
+        raise InputError(f"baseline {seen}; expected one of {', '.join(systems)}")
 
 
 @dataclass(frozen=True)
@@ -108,12 +123,13 @@ class Comparison:
     def warnings(self) -> list[str]:
         """Say where the judgements favour a baseline: the system's hole rate is at least `MANY_HOLES` above its.
 
-        Judgements are pooled from the systems of their day, and what nobody judged counts as not relevant. In
-        TREC-COVID a hole rate .08 above BM25's cost a dense retriever .08 of nDCG@10 (Thakur et al. 2021, table 4).
+        That is half a document more in the first ten. Judgements are pooled from the systems of their day, and what
+        nobody judged counts as not relevant: on TREC-COVID, judging the holes raised a dense retriever from .654 to
+        .735 nDCG@10, past BM25's .668 (Thakur et al., BEIR, NeurIPS 2021, table 4).
         """
         return [
             f"{system}: {rate:.1%} of its first {name.partition('@')[2]} documents have no judgement, "
-            f"{self.holes[baseline][name]:.1%} of {baseline}'s: its figures are a lower bound"
+            f"{self.holes[baseline][name]:.1%} of {baseline}'s: it may be better than its figures"
             for baseline in self.baselines
             for system, rates in self.holes.items()
             for name, rate in rates.items()

@@ -152,7 +152,8 @@ def tukey_t(scores: Floats, differences: Floats) -> Floats | None:
         return None if np.any(np.abs(differences) >= _EQUAL) else np.ones(differences.shape)
     freedom = (systems - 1) * (queries - 1)
     error = np.sqrt((residuals**2).sum() / freedom / queries)
-    return np.asarray(studentized_range.sf(np.abs(differences) / error, systems, freedom), dtype=np.float64)
+    p_values = studentized_range.sf(np.abs(differences) / error, systems, freedom)
+    return np.asarray(p_values, dtype=np.float64).clip(0.0, 1.0)
 
 
 def tukey_randomization(scores: Floats, differences: Floats, *, seed: int = 0, draws: int = DRAWS) -> Floats:

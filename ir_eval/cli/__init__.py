@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from gemma_st.errors import ModelError
-from ir_eval.cli import doctor, evaluate, mine, report, run
+from ir_eval.cli import compare, doctor, evaluate, mine, report, run
 from ir_eval.errors import InputError
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "run": (run.add, "topics → first stage → rerankers → evaluation → table"),
     "evaluate": (evaluate.add, "measure TREC runs with trec_eval's meaning"),
+    "compare": (compare.add, "say which systems differ, by how much, and whether that is chance"),
     "report": (report.add, "write one HTML page of what run found"),
     "mine": (mine.add, "write hard negatives as training lists"),
     "doctor": (doctor.add, "say what is present, what is missing, and what mends it"),

@@ -1,0 +1,160 @@
+"""``ir-eval compare``: TREC files or an experiment in, tests of significance out."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ir_eval.cli.options import add_measures
+from ir_eval.comparison import CORRECTIONS, TESTS
+
+if TYPE_CHECKING:
+    from ir_eval.comparison import Comparison
+
+FORMATS = {"": "table", ".md": "markdown", ".tex": "latex", ".json": "json"}
+
+
+class _Systems(NamedTuple):
+    title: str
+    qrels: Path
+    runs: dict[str, Path]  # by the name in the tables
+    measures: list[str]
+    baselines: list[str]
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "source", metavar="QRELS|DIR", help="TREC judgements, or a BEIR TSV; or, without runs, an experiment's folder"
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="TREC runs, plain or .gz")
+    add_measures(parser)
+    parser.add_argument(
+        "--baseline", action="append", metavar="NAME", help="a run; repeatable; default: the first, or the experiment's"
+    )
+    parser.add_argument("--test", action="append", choices=TESTS, help="repeatable; default: both")
+    parser.add_argument("--correction", choices=CORRECTIONS, default="holm", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random; default: %(default)s")
+    parser.add_argument("--format", choices=FORMATS.values(), help="default: by the name of FILE, or a table")
+    parser.add_argument("--out", metavar="FILE", help=f"write here: {', '.join(filter(None, FORMATS))}")
+    parser.set_defaults(command=_compare)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from ir_eval.comparison import check_systems
+    from ir_eval.files import atomic_write, check_folder
+    from ir_eval.measures import parse_measure
+
+    layout = _layout(arguments)
+    if arguments.out:
+        check_folder(Path(arguments.out).parent)
+    collections = _experiment(arguments) if Path(arguments.source).is_dir() else [_files(arguments)]
+    for systems in collections:
+        check_systems(systems.runs, systems.baselines)
+        for measure in systems.measures:
+            parse_measure(measure)
+    comparisons = {systems.title: _measure(systems, arguments) for systems in collections}
+    if layout == "table":
+        _show(comparisons)
+    elif arguments.out:
+        with atomic_write(arguments.out) as file:
+            file.write(_text(comparisons, layout))
+    else:
+        sys.stdout.write(_text(comparisons, layout))
+
+
+def _layout(arguments: argparse.Namespace) -> str:
+    from ir_eval.errors import InputError
+
+    layout: str | None = arguments.format or FORMATS.get(Path(arguments.out or "").suffix)
+    if layout is None or (arguments.out and layout == "table"):
+        raise InputError(f"{arguments.out}: a table is for the terminal; expected .md, .tex or .json, or --format")
+    return layout
+
+
+def _files(arguments: argparse.Namespace) -> _Systems:
+    from ir_eval.experiment import MEASURES
+    from ir_eval.report.terminal import file_labels
+
+    labels = file_labels(arguments.runs)
+    return _Systems(
+        title="/".join(Path(arguments.source).parts[-2:]),
+        qrels=Path(arguments.source),
+        runs={label: Path(path) for path, label in labels.items()},
+        measures=arguments.measures or list(MEASURES),
+        baselines=[labels.get(name, name) for name in arguments.baseline or arguments.runs[:1]],
+    )
+
+
+def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
+    """Read which runs an experiment wrote, and how it measured them."""
+    from ir_eval.errors import InputError
+    from ir_eval.files import read_lines
+
+    folder = Path(arguments.source)
+    path = folder / "results.json"
+    text = "".join(line for _, line in read_lines(path))
+    try:
+        results = json.loads(text)
+        experiment, collections = results["experiment"], results["collections"]
+        names = [collection["name"] for collection in collections]
+        return [
+            _Systems(
+                title=name if names.count(name) == 1 else collection["folder"],
+                qrels=folder / collection["qrels"],
+                runs={system["name"]: folder / system["run"] for system in collection["systems"]},
+                measures=arguments.measures or experiment["measures"],
+                baselines=arguments.baseline or [experiment.get("baseline") or collection["systems"][0]["name"]],
+            )
+            for name, collection in zip(names, collections, strict=True)
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        seen = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: not an experiment's results ({seen}); expected what ir-eval run writes") from error
+
+
+def _measure(systems: _Systems, arguments: argparse.Namespace) -> "Comparison":
+    from ir_eval.compare import compare
+    from ir_eval.evaluate import evaluate
+    from ir_eval.holes import hole_rates
+    from ir_eval.qrels import Qrels
+    from ir_eval.run import Run
+
+    qrels = Qrels.read(systems.qrels)
+    evaluations, holes = {}, {}
+    for name, path in systems.runs.items():
+        run = Run.read(path, name=str(path))
+        evaluations[name] = evaluate(qrels, run, systems.measures)
+        holes[name] = hole_rates(qrels, run, systems.measures)
+    return compare(
+        evaluations,
+        systems.baselines,
+        holes=holes,
+        tests=arguments.test or TESTS,
+        correction=arguments.correction,
+        seed=arguments.seed,
+    )
+
+
+def _text(comparisons: Mapping[str, "Comparison"], layout: str) -> str:
+    from ir_eval.report.latex import to_latex
+    from ir_eval.report.markdown import to_markdown
+
+    if layout == "json":
+        plain = {title: comparison.to_dict() for title, comparison in comparisons.items()}
+        return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    lay_out = to_markdown if layout == "markdown" else to_latex
+    return "\n".join(lay_out(title, comparison) for title, comparison in comparisons.items())
+
+
+def _show(comparisons: Mapping[str, "Comparison"]) -> None:
+    from ir_eval.report.comparison import comparison_tables, notes
+    from ir_eval.report.terminal import show
+
+    for title, comparison in comparisons.items():
+        *tables, last = comparison_tables(title, comparison)
+        for table in tables:
+            show(table)
+        show(last, *notes(comparison))
