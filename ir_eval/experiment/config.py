@@ -26,6 +26,11 @@ class CollectionName(NamedTuple):
     split: str | None = None
     measures: tuple[str, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table of the experiment's file that says this."""
+        own = {"split": self.split, "measures": list(self.measures)}
+        return {"name": self.name, **{field: value for field, value in own.items() if value}}
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -74,8 +79,8 @@ class Experiment:
     def to_dict(self) -> dict[str, Any]:
         """Return the experiment as its file says it, with every default filled in."""
         return {
-            "collections": [place._asdict() for place in self.collections],
-            "measures": self.measures,
+            "collections": [place.to_dict() for place in self.collections],
+            "measures": list(self.measures),
             "baseline": self.baseline,
             "correction": self.correction,
             "seed": self.seed,

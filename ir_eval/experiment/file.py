@@ -116,12 +116,12 @@ def _check_fields(where: str, table: Mapping[str, Any], known: Mapping[str, type
     for name, value in table.items():
         if name not in known:
             raise InputError(f"{where}unknown {name}; expected {', '.join(known) or 'nothing more'}")
-        if type(value) is not known[name] and not (value is None and where):
+        if type(value) is not known[name]:
             _refuse(where, name, value, WORDS[known[name]])
 
 
 def _texts(where: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         _refuse("", where, value, "a list of texts")
     return tuple(value)
 

@@ -1,5 +1,7 @@
 """Running an experiment: every run is written as soon as it is there, ``results.json`` when all are."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -31,14 +33,7 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
     """
     if folder is not None:
         check_folder(folder)
-    collections = [open_collection(place.name, split=place.split) for place in experiment.collections]
-    for collection in collections:
-        judgements(collection)
-        for name, system in experiment.systems.items():
-            try:
-                system.check(collection)
-            except InputError as error:
-                raise InputError(f"system {name!r}: {error}") from error
+    collections = _open(experiment)
     if folder is not None:
         (Path(folder) / FILE).unlink(missing_ok=True)  # of an earlier experiment, whose runs are about to be replaced
     outcomes = []
@@ -50,6 +45,29 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
     if folder is not None:
         write_results(results, Path(folder))
     return results
+
+
+def _open(experiment: Experiment) -> list[Collection]:
+    """Open the collections, and refuse now what would otherwise fail only after long work."""
+    for name, system in experiment.systems.items():
+        with _naming(name):
+            system.check()
+    collections = [open_collection(place.name, split=place.split) for place in experiment.collections]
+    for collection in collections:
+        judgements(collection)
+        for name, system in experiment.systems.items():
+            with _naming(name):
+                system.check_for(collection)
+    return collections
+
+
+@contextmanager
+def _naming(system: str) -> Iterator[None]:
+    """Say which system an error is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"system {system!r}: {error}") from error
 
 
 def _run(

@@ -1,5 +1,6 @@
 """The four ways a system makes its run: it retrieves, is given, fuses others, or reranks another."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,17 +38,26 @@ class SystemConfig(Protocol):
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the systems it is made of."""
-        ...
+        return ()
 
-    def check(self, collection: Collection) -> None:
-        """Refuse, before long work, what could not work.
+    def check(self) -> None:
+        """Refuse, before any work, what could work on no collection.
 
         Raises:
-            InputError: A file is missing or an option is wrong.
+            InputError: An option is wrong.
             gemma_st.errors.ModelError: A name can be no model's.
         """
-        ...
+        return None
 
+    def check_for(self, collection: Collection) -> None:
+        """Refuse, before long work, what could not work on this collection.
+
+        Raises:
+            InputError: A file is missing, or an option is wrong.
+        """
+        return None
+
+    @abstractmethod
     def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
         """Make the run.
 
@@ -56,15 +66,14 @@ class SystemConfig(Protocol):
             collection: Topics and documents.
             made: What its inputs made of the same collection.
         """
-        ...
 
+    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return the table of the experiment's file that says this."""
-        ...
 
 
 @dataclass(frozen=True)
-class Retrieve:
+class Retrieve(SystemConfig):
     """A first stage over the collection's documents.
 
     Attributes:
@@ -76,12 +85,14 @@ class Retrieve:
     kind: str
     hits: int = HITS
     options: Mapping[str, Any] = field(default_factory=dict)
-    inputs: tuple[str, ...] = ()
 
-    def check(self, collection: Collection) -> None:
-        """Refuse an option that the kind does not take."""
+    def check(self) -> None:
+        """Refuse to find nothing."""
         if self.hits < 1:
             raise InputError(f"hits {self.hits}; expected at least 1 document a topic")
+
+    def check_for(self, collection: Collection) -> None:
+        """Refuse an option that the kind does not take."""
         self._open(collection)
 
     def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
@@ -103,7 +114,7 @@ class Retrieve:
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(SystemConfig):
     """A TREC run file.
 
     Attributes:
@@ -111,9 +122,8 @@ class Given:
     """
 
     file: str
-    inputs: tuple[str, ...] = ()
 
-    def check(self, collection: Collection) -> None:
+    def check_for(self, collection: Collection) -> None:
         """Refuse a file that is not there."""
         path = self.path(collection)
         if not path.is_file():
@@ -133,28 +143,33 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Fuse:
+class Fuse(SystemConfig):
     """Several systems' runs made one.
 
     Attributes:
-        inputs: The systems.
+        parts: The systems.
         options: Of [ir_eval.first_stage.fusion.fuse][]: the method, its normalisation and weights.
     """
 
-    inputs: tuple[str, ...]
+    parts: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def check(self, collection: Collection) -> None:
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The systems."""
+        return self.parts
+
+    def check(self) -> None:
         """Refuse an option that fusion does not take."""
         from ir_eval.first_stage.fusion import check_options
 
-        check_options(len(self.inputs), **self.options)
+        check_options(len(self.parts), **self.options)
 
     def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
         """Fuse; the time is that of all of them."""
         from ir_eval.first_stage.fusion import fuse
 
-        parts = [made[part] for part in self.inputs]
+        parts = [made[part] for part in self.parts]
         start = perf_counter()
         run = fuse([part.run for part in parts], name=name, **self.options)
         seconds = [part.seconds for part in parts]
@@ -163,11 +178,11 @@ class Fuse:
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"fuse": inputs, …}``."""
-        return {"fuse": list(self.inputs), **self.options}
+        return {"fuse": list(self.parts), **self.options}
 
 
 @dataclass(frozen=True)
-class Rerank:
+class Rerank(SystemConfig):
     """Another system's first documents, ordered by a model.
 
     Attributes:
@@ -185,7 +200,7 @@ class Rerank:
         """The system that is reranked."""
         return (self.first,)
 
-    def check(self, collection: Collection) -> None:
+    def check(self) -> None:
         """Refuse a depth of nothing, and a name that can be no model's."""
         if self.depth < 1:
             raise InputError(f"depth {self.depth}; expected at least 1 document to rerank")

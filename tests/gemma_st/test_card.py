@@ -58,7 +58,9 @@ def test_says_all_that_the_issue_of_a_card_is(tiny_reranker: Path, results: Path
 def test_the_numbers_are_those_of_the_results_file(results: Path) -> None:
     """And so is the command, which may be pasted."""
     row = results_table((results,)).splitlines()[-1]
-    first, second = (system["measures"]["mrr@10"] for system in json.loads(results.read_text())["systems"])
+    first, second = (
+        system["measures"]["mrr@10"] for system in json.loads(results.read_text())["collections"][0]["systems"]
+    )
     assert f"mrr@10 {first:.4f} → **{second:.4f}**" in row
     assert first == 0.5
     assert "--first-stage first.trec --rerank tiny-reranker --depth 3 -m mrr@10`" in row

@@ -120,7 +120,7 @@ def test_a_bad_run_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], l
         ("evaluate qrels.txt good.trec -m ndcg@0", "measure 'ndcg@0': the cutoff is below 1; expected one of ndcg[@k]"),
         ("run ./nowhere", "./nowhere: not a folder; expected one with corpus.jsonl or passages.tsv; check the path"),
         ("run nowhere", "nowhere: no such collection; expected a folder"),
-        ("run --depth 0", "depth 0; expected at least 1 document to rerank"),
+        ("run --depth 0", "system 'gemma-encoder-msmarco': depth 0; expected at least 1 document to rerank"),
         ("run -m recall@0", "measure 'recall@0': the cutoff is below 1"),
         ("run --rerank gemma", "model 'gemma': no such directory or packaged model; expected a directory"),
         ("run --out good.trec/out", "good.trec/out: cannot be written (good.trec is no folder, or is protected)"),
@@ -164,7 +164,7 @@ def test_run_from_topics_to_table(
     assert printed.rstrip().endswith(f"runs and results.json in {out}")
     found = rows(printed)
     assert list(found) == ["bm25", "bm25 → tiny-reranker"]
-    for system in json.loads((out / "results.json").read_text())["systems"]:
+    for system in json.loads((out / "results.json").read_text())["collections"][0]["systems"]:
         run = Run.read(out / system["run"])
         assert max(len(run[query_id][0]) for query_id in run) == (1000 if system["name"] == "bm25" else 5)
         label = "bm25" if system["name"] == "bm25" else "bm25 → tiny-reranker"
@@ -208,7 +208,7 @@ def test_ctrl_c_while_indexing_and_while_searching(
     assert not list(scratch.iterdir())
     assert not out.exists()
     assert main(command) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["bm25.trec", "results.json"]
+    assert sorted(path.name for path in out.rglob("*.*")) == ["bm25.trec", "qrels.txt", "results.json"]
 
 
 def test_ctrl_c_while_reranking(dl19: Path, cache: Path, tmp_path: Path, tiny_reranker: Path) -> None:
@@ -223,7 +223,7 @@ def test_ctrl_c_while_reranking(dl19: Path, cache: Path, tmp_path: Path, tiny_re
     before = kept()
     assert 0 < len(before) < 9
     assert set(cache.rglob("*")) == {cache / "scores", *before, *(path.parent for path in before)}
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").rglob("*.*")] == ["bm25.top100.trec"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     assert len(kept()) == 9
     assert before.items() <= kept().items()

@@ -7,7 +7,7 @@ import pytest
 
 from ir_eval.collections import open_collection
 from ir_eval.evaluate import Evaluation
-from ir_eval.experiment import Experiment, Results, System
+from ir_eval.experiment import CollectionName, Experiment, Given, Outcome, Rerank, Results, System
 from ir_eval.report.terminal import file_labels, measures_table, rank_note, results_table, show
 from ir_eval.run import Run
 
@@ -57,7 +57,10 @@ def test_an_experiment_names_its_stages_and_speed(capsys: pytest.CaptureFixture[
         System(Run.from_dict(run.to_dict(), name="fast"), evaluation(map=0.5), 0.01),
         System(Run.from_dict(run.to_dict(), name="slow"), evaluation(map=0.5), 2000.0),
     ]
-    show(results_table(Results(Experiment(), collection, systems)))
+    outcome = Outcome(collection, "cranfield-test", tuple(systems))
+    systems_of = {"given": Given("x"), "fast": Rerank("given", "f"), "slow": Rerank("given", "s")}
+    experiment = Experiment((CollectionName("cranfield"),), systems_of)
+    show(results_table(Results(experiment, (outcome,), {}), outcome))
     title, header, _, *rows = printed(capsys)
     assert title == ["cranfield", "(test):", "225", "topics"]
     assert header == ["system", "map", "queries/s"]
