@@ -84,8 +84,8 @@ def _signed(value: float) -> str:
 
 def _p_value(p: float | None) -> str:
     if p is None:
-        return "undefined"
-    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+        return "–"
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
 def _milliseconds(value: float | None) -> str:

@@ -130,7 +130,7 @@ def test_texts_are_texts(results: Results, tmp_path: Path) -> None:
     assert {tag for tag, _ in page.tags} & {"u", "s", "i", "img"} == set()
     assert "<s>&\"' (test)" in page.within("h1")[0]
     assert any(text.strip() == f"0 {SHOWN}" for text in page.within("summary"))
-    assert any(text.endswith(SHOWN) and text.startswith("<b>d&") for text in page.within("p"))
+    assert any(text.endswith(" ".join(SHOWN.split())) and text.startswith("<b>d&") for text in page.within("p"))
     assert page.plots["systems"] == ["base", "<u>other", "holes"]
     assert page.plots["queries"] == [[f"<i>q{topic}", f"{topic} {SHOWN}"] for topic in range(9)]
 
@@ -164,7 +164,6 @@ def test_holes_are_warned_of(results: Results, tmp_path: Path) -> None:
 def test_moved_queries_are_few_and_texts_only_theirs(tmp_path: Path) -> None:
     """Five of each kind by difference, five documents each; the text of any other document stays out."""
     systems = {"base": given(tmp_path, "base", 0, 400, 30), "other": given(tmp_path, "other", 0, 400, 30)}
-    Run.from_dict({q: dict(list(d.items())[::-1]) for q, d in Run.read(systems["base"].file).to_dict().items()})
     rng = np.random.default_rng(9)
     shuffled = {q: {doc: float(rng.normal()) for doc in d} for q, d in Run.read(systems["base"].file).to_dict().items()}
     Run.from_dict(shuffled).write(systems["other"].file)
@@ -201,8 +200,8 @@ def test_an_experiment_and_its_file_are_the_same() -> None:
     """Every kind of system, with options of every type and names that TOML must quote."""
     systems = {
         "a b": Retrieve("bm25", 50, {"k1": 0.9, "rm3": True, "nested": {"x": 1e-7}}),
-        'q"\\\x7f\n': Given("ünï/{collection}.trec"),
-        "fused": Fuse(("a b", 'q"\\\x7f\n'), {"method": "wsum", "weights": [0.25, 2]}),
+        'q"\x7f\n': Given("ünï/{collection}.trec"),
+        "fused": Fuse(("a b", 'q"\x7f\n'), {"method": "wsum", "weights": [0.25, 2]}),
         "m": Rerank("fused", "tiny", 7),
     }
     places = (CollectionName("x"), CollectionName("y", "dev", ("map-l2",)))
