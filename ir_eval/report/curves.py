@@ -21,9 +21,9 @@ def retrieved_levels(qrels: Qrels, run: Run) -> list[NDArray[np.int64]]:
     """
     levels = []
     for query_id in qrels:
-        judged = qrels[query_id]
+        judged = {doc_id: level for doc_id, level in qrels[query_id].items() if level >= 0}
         ranked = run[query_id][0].tolist() if query_id in run else []
-        levels.append(np.array([max(UNJUDGED, judged.get(doc_id, UNJUDGED)) for doc_id in ranked], dtype=np.int64))
+        levels.append(np.array([judged.get(doc_id, UNJUDGED) for doc_id in ranked], dtype=np.int64))
     return levels
 
 

@@ -13,10 +13,11 @@ from ir_eval.comparison import Comparison, Difference
 from ir_eval.experiment import Outcome, Results, System
 from ir_eval.holes import hole_rates
 from ir_eval.measures import parse_measure
+from ir_eval.progress import progress_bar
 from ir_eval.report.curves import precision_at_recall, retrieved_levels, score_distribution
 from ir_eval.report.moved import Moved, most_moved
 
-COLOURS = 6  # beside the baseline's; then the dashes change
+COLOURS = 5  # beside the baseline's; then the dashes change
 DASHES = 4
 TOP = 10  # where holes are counted
 
@@ -97,8 +98,13 @@ class Section:
         }
         comparison = None
         if len(outcome.systems) > 1:
-            options = {"correction": experiment.correction, "seed": experiment.seed}
-            comparison = compare(outcome.evaluations, [experiment.baseline], holes=holes, **options)
+            comparison = compare(
+                outcome.evaluations,
+                [experiment.baseline],
+                holes=holes,
+                correction=experiment.correction,
+                seed=experiment.seed,
+            )
         rows = _rows(results, outcome, folder, comparison=comparison, holes=holes)
         plots = _plots(outcome, rows, min_rel) | {"baseline": [row.name for row in rows].index(experiment.baseline)}
         return cls(outcome, experiment.baseline, measures, min_rel, rows, comparison, plots)
@@ -156,11 +162,12 @@ def _plots(outcome: Outcome, rows: tuple[Row, ...], min_rel: int) -> dict[str, A
     """Collect what the script draws, in few digits: thousands of queries must open at once."""
     qrels, topics = outcome.qrels, outcome.collection.topics
     precision, scores = [], []
-    for row in rows:
-        levels = retrieved_levels(qrels, row.system.run)
-        precision.append(np.round(precision_at_recall(qrels, levels, min_rel), 4).tolist())
-        found = score_distribution(qrels, row.system.run, levels, min_rel)
-        scores.append(found._replace(low=float(f"{found.low:.6g}"), high=float(f"{found.high:.6g}"))._asdict())
+    with progress_bar() as bar:
+        for row in bar.track(rows, description="report"):
+            levels = retrieved_levels(qrels, row.system.run)
+            precision.append(np.round(precision_at_recall(qrels, levels, min_rel), 4).tolist())
+            found = score_distribution(qrels, row.system.run, levels, min_rel)
+            scores.append(found._replace(low=float(f"{found.low:.6g}"), high=float(f"{found.high:.6g}"))._asdict())
     evaluations = [row.system.evaluation for row in rows]
     return {
         "systems": [row.name for row in rows],

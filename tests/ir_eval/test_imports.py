@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = "torch jnius pyserini numba ranx pandas pyarrow ir_datasets transformers sentence_transformers datasets".split()
+HEAVY = "torch jinja2 jnius pyserini numba ranx pandas pyarrow ir_datasets transformers sentence_transformers datasets".split()
 REPORT = f"\nimport sys; print(sorted(set({HEAVY}) & set(sys.modules)))"
 HELP = """
 from contextlib import suppress
@@ -20,7 +20,7 @@ with suppress(SystemExit):
     "code",
     [
         "import gemma_st",
-        "import ir_eval.cli, ir_eval.experiment, ir_eval.negatives, ir_eval.doctor",
+        "import ir_eval.cli, ir_eval.experiment, ir_eval.negatives, ir_eval.doctor, ir_eval.report.html",
         f"from ir_eval.cli import main{HELP}",
         f"from gemma_st.cli import main{HELP}",
     ],

@@ -2,7 +2,8 @@
 // The plots of a report, drawn as SVG from the JSON of each section, again whenever their width changes.
 // Texts only ever become text nodes: nothing here reads HTML.
 
-const MARGIN = { top: 10, right: 12, left: 52 };
+const MARGIN = { top: 10, right: 12, left: 58 };
+const SPOTS = [[9, 4, "start"], [-9, 4, "end"], [0, -9, "middle"], [0, 18, "middle"], [9, -9, "start"], [-9, 18, "end"]]; // of a label
 
 function element(parent, name, attributes = {}, text = "") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -128,15 +129,20 @@ function drawLatency(holder, data) {
   x.ticks = decades(x.low, x.high);
   y.ticks = ticks(y.low, y.high, 5);
   const { svg, toX, toY, left, right } = axes(holder.querySelector(".plot"), 300, x, y);
-  let above = -Infinity; // labels make room for each other from the top down
-  for (const one of points.sort((a, b) => b.y - a.y)) {
+  const taken = points.map((one) => ({ x: toX(one.x) - 5, y: toY(one.y) - 5, width: 10, height: 10 }));
+  const overlap = (a, b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+  const fits = (box) => box.x >= left && box.x + box.width <= right && !taken.some((other) => overlap(box, other));
+  for (const one of points) {
     const [px, py] = [toX(one.x), toY(one.y)];
-    above = Math.max(py + 4, above + 14);
     const point = element(svg, "g", { class: `point ${one.style}` });
     element(point, "circle", { cx: px, cy: py, r: 5 });
-    const side = px > (left + right) / 2 ? { x: px - 9, "text-anchor": "end" } : { x: px + 9 };
-    element(point, "text", { y: above, ...side }, one.name);
     element(point, "title", {}, `${one.name}: ${one.x.toPrecision(3)} ms, ${measure} ${figure(one.y)}`);
+    const label = element(point, "text", {}, one.name);
+    SPOTS.some(([dx, dy, anchor]) => {
+      for (const [key, value] of Object.entries({ x: px + dx, y: py + dy, "text-anchor": anchor })) label.setAttribute(key, value);
+      return fits(label.getBBox());
+    });
+    taken.push(label.getBBox());
   }
 }
 

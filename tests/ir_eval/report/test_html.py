@@ -156,9 +156,10 @@ def test_figures_are_the_evaluations(results: Results, tmp_path: Path) -> None:
 
 def test_holes_are_warned_of(results: Results, tmp_path: Path) -> None:
     """Where a system ranks more unjudged documents than the baseline, and nowhere else."""
-    warnings = [row for row in report_page(results, tmp_path).split("\n") if "Holes." in row]
-    assert len(warnings) == 1
-    assert "holes: 42.9% of its first 10 documents have no judgement" in warnings[0]
+    page = Page(report_page(results, tmp_path))
+    classes = [attributes.get("class") for _, attributes in page.tags]
+    assert classes.count("warning") == 2  # of holes; of JavaScript
+    assert page.within("li")[0].startswith("holes: 42.9% of its first 10 documents have no judgement")
 
 
 def test_moved_queries_are_few_and_texts_only_theirs(tmp_path: Path) -> None:
