@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ir_eval.errors import InputError
-from ir_eval.measures import JudgedRun, Measure, parse_measure
+from ir_eval.measures import Judged, JudgedRun, Measure, parse_measure
 from ir_eval.qrels import Qrels
 from ir_eval.run import Run
-from ir_eval.table import Strings
+from ir_eval.table import Strings, as_strings, row_keys
+
+_BITS = 22  # of a hash: few of 7 million documents coincide with one of 10,000 judged ones
+_SHIFT = np.uint64(64 - _BITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +60,17 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
 
 
 def _join(qrels: Qrels, run: Run) -> JudgedRun:
-    relevance, ranking = [], []
-    for query_id in qrels:
-        judgements = qrels[query_id]
-        index = {doc_id: position for position, doc_id in enumerate(judgements)}
-        retrieved = run[query_id][0].tolist() if query_id in run else []
-        relevance.append(np.fromiter(judgements.values(), dtype=np.int64))
-        ranking.append(np.array([index.get(doc_id, len(index)) for doc_id in retrieved], dtype=np.int64))
-    return JudgedRun(relevance, ranking)
+    """Find the judged documents among the many of the run: by hash, then the few that may be some exactly."""
+    positions = {query_id: position for position, query_id in enumerate(qrels)}
+    judged = np.array([positions.get(query_id, -1) for query_id in run])  # each query of the run among the judged
+    may_be = np.zeros(1 << _BITS, dtype=np.bool_)
+    may_be[row_keys(qrels.codes, qrels.docs) >> _SHIFT] = True
+    rows = np.flatnonzero(may_be[row_keys(judged[run.codes], run.docs) >> _SHIFT])
+    owners = np.searchsorted(run.offsets, rows, side="right") - 1
+    index = {pair: row for row, pair in enumerate(zip(qrels.codes.tolist(), qrels.doc_ids.tolist(), strict=True))}
+    pairs = zip(judged[owners].tolist(), as_strings(run.docs[rows]).tolist(), strict=True)
+    matches = np.array([index.get(pair, -1) for pair in pairs], dtype=np.int64)
+    found = Judged(judged[owners], rows - run.offsets[owners], qrels.values[matches]).where(matches >= 0)
+    retrieved = np.zeros(len(qrels), dtype=np.int64)
+    retrieved[judged[judged >= 0]] = np.diff(run.offsets)[judged >= 0]
+    return JudgedRun(Judged(qrels.codes, qrels.places, qrels.values), found, retrieved)

@@ -26,7 +26,7 @@ class Qrels(Table):
     Attributes:
         query_ids: Unique, sorted by code point. (Q,)
         offsets: Query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
-        doc_ids: (N,)
+        docs: The document ids as they came; ``doc_ids`` has them as strings. (N,)
         values: The relevance, int64. (N,)
     """
 

@@ -26,7 +26,7 @@ class Run(Table):
     Attributes:
         query_ids: Unique, sorted by code point. (Q,)
         offsets: Query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
-        doc_ids: (N,)
+        docs: The document ids as they came; ``doc_ids`` has them as strings. (N,)
         values: The scores. (N,)
         name: Of the system; the tag in a TREC file. Not part of equality.
         ranks: What the rank column of the file says of each row, if it holds integers; only `by_rank` looks. (N,)
@@ -106,9 +106,9 @@ class Run(Table):
         """
         if k < 1:
             raise InputError(f"top {k} documents; expected at least 1")
-        kept = self._places < k
+        kept = self.places < k
         offsets = np.concatenate(([0], np.cumsum(np.minimum(np.diff(self.offsets), k))))
-        return type(self)(self.query_ids, offsets, self.doc_ids[kept], self.scores[kept], self.name)
+        return type(self)(self.query_ids, offsets, self.docs[kept], self.scores[kept], self.name)
 
     def by_rank(self) -> Self | None:
         """Return the run in the order of its file's rank column, or None if that is this order or says nothing.
@@ -118,20 +118,14 @@ class Run(Table):
         """
         if self.ranks is None:
             return None
-        queries = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        against = (self.ranks[1:] < self.ranks[:-1]) & (queries[1:] == queries[:-1])
-        if not against.any():
+        against = np.flatnonzero((self.ranks[1:] < self.ranks[:-1]) & (self.places[1:] > 0))
+        if not len(against):
             return None
-        docs = self.doc_ids.copy()
-        for query in np.unique(queries[1:][against]):
+        docs = self.docs.copy()
+        for query in np.unique(self.codes[against]):
             rows = slice(self.offsets[query], self.offsets[query + 1])
             docs[rows] = docs[rows][np.argsort(self.ranks[rows], kind="stable")]
-        return replace(self, doc_ids=docs, values=-self._places.astype(np.float32), ranks=None)
-
-    @property
-    def _places(self) -> NDArray[np.int64]:
-        """Where each row stands in its query, from 0. (N,)."""
-        return np.arange(len(self.doc_ids)) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
+        return replace(self, docs=docs, values=-self.places.astype(np.float32), ranks=None)
 
     def write(self, path: str | Path) -> None:
         """Write a TREC run, gzipped if ``path`` ends in ``.gz``; reading it gives an equal run.

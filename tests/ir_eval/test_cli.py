@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ir_eval.cli import main
@@ -68,6 +69,23 @@ def test_evaluate_gives_trec_evals_figures(dl19: Path, capsys: pytest.CaptureFix
     assert found["bm25.top1000.trec"] == ["0.5058", "0.3013", "0.7501"]
     assert [found[name][0] for name in names] == ["0.7308", "0.7210", "0.7035"]
     assert "rank column" not in out
+
+
+def test_evaluate_gives_every_query(dl19: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As ``trec_eval -q``, the mean last; one column a run."""
+    command = evaluate_runs(dl19, "bm25.top1000.trec", "rep_llama.trec")
+    assert main([*command, "--per-query", "-m", "ndcg@10", "-m", "map-l2"]) == 0
+    head, *lines = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert head == ["query", "measure", "bm25.top1000.trec", "rep_llama.trec"]
+    assert [line[:2] for line in lines if line[0] in ("1037798", "all")] == [
+        [query, measure] for measure in ("ndcg@10", "map-l2") for query in ("1037798", "all")
+    ]
+    figures = {(query, measure): list(map(float, scores)) for query, measure, *scores in lines}
+    assert len(figures) == 2 * 44
+    assert [round(score, 4) for score in figures["all", "ndcg@10"]] == [0.5058, 0.7384]
+    for measure in ("ndcg@10", "map-l2"):
+        every = [scores for (query, name), scores in figures.items() if name == measure and query != "all"]
+        assert np.mean(every, axis=0) == pytest.approx(figures["all", measure], abs=1e-6)
 
 
 def test_a_rank_column_that_says_otherwise_is_noted(dl19: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,18 @@ def test_contents() -> None:
     assert Run.from_dict(run.to_dict()) == run
     with pytest.raises(KeyError, match="q9"):
         run["q9"]
+
+
+@pytest.mark.parametrize("scores", ["[1.0] * 2000", "range(2000)"])
+def test_no_order_of_ids_ends_the_process(scores: str) -> None:
+    """numpy's quick argsort of strings does, of two sorted halves: of queries, and of documents with one score."""
+    code = f"""
+from ir_eval.run import Run
+ids = [str(number) for number in range(1000)]
+assert len(Run.from_columns(ids + ids, ["a"] * 1000 + ["b"] * 1000, {scores})) == 1000
+assert len(Run.from_columns(["a"] * 1000 + ["b"] * 1000, ids + ids, {scores})) == 2
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_equality_is_by_contents_without_the_name() -> None:
@@ -202,6 +216,17 @@ def test_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
         Run.read(path)
     assert str(caught.value).startswith(f"{path.parent}/{message}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("doc", ["d", "d2345678", "d23456789", "d" * 100, "日本"])
+def test_duplicates_are_found_among_many(tmp_path: Path, doc: str) -> None:
+    """However long the id, far apart in the file; the same document of another query is none."""
+    lines = [f"q{n % 2} Q0 {doc}{n // 2} 1 {n}.0 tag\n" for n in range(70_000)]
+    (tmp_path / "run.trec").write_text("".join(lines))
+    assert len(Run.read(tmp_path / "run.trec").docs) == 70_000
+    (tmp_path / "run.trec").write_text("".join([*lines, f"q1 Q0 {doc}0 1 -1.0 tag\n"]))
+    with pytest.raises(InputError, match=r"run\.trec:70001: document '.*' again for query 'q1'.* or line 2$"):
+        Run.read(tmp_path / "run.trec")
 
 
 def test_missing_last_column_at_the_end_of_the_file(tmp_path: Path) -> None:
