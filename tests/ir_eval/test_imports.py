@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-HEAVY = "torch jinja2 jnius pyserini numba ranx pandas pyarrow ir_datasets transformers sentence_transformers datasets".split()
+HEAVY = (
+    "torch jinja2 jnius pyserini numba ranx pandas pyarrow ir_datasets transformers sentence_transformers datasets"
+).split()
 REPORT = f"\nimport sys; print(sorted(set({HEAVY}) & set(sys.modules)))"
 HELP = """
 from contextlib import suppress

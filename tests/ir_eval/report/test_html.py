@@ -144,7 +144,7 @@ def test_figures_are_the_evaluations(results: Results, tmp_path: Path) -> None:
     for system in (base, *others):
         row = table[system.run.name]
         for cell, (measure, mean) in zip(row[1:3], system.evaluation.means.items(), strict=True):
-            figures = cell.replace("−", "-").split()
+            figures = cell.replace("−", "-").replace(",", "").split()
             assert figures[0] == f"{mean:.4f}"
             if system is not base:
                 assert f"{mean - base.evaluation.means[measure]:+.4f}" in figures
