@@ -175,7 +175,7 @@ for (const section of document.querySelectorAll("main > section")) {
     const draw = () => PLOTS[holder.dataset.plot](holder, data);
     let width = 0;
     new ResizeObserver(() => {
-      if (width !== holder.clientWidth) draw();
+      if (width !== holder.clientWidth) requestAnimationFrame(draw);
       width = holder.clientWidth;
     }).observe(holder);
     holder.addEventListener("change", () => {
