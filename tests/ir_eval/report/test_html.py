@@ -15,6 +15,7 @@ from ir_eval.cli import main
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Results, Retrieve, run_experiment
 from ir_eval.experiment.file import experiment_toml, parse_experiment
 from ir_eval.files import atomic_write
+from ir_eval.report.curves import precision_at_recall, retrieved_levels
 from ir_eval.report.html import report_page, write_report
 from ir_eval.run import Run
 
@@ -152,6 +153,10 @@ def test_figures_are_the_evaluations(results: Results, tmp_path: Path) -> None:
     for measure, values in page.plots["values"].items():
         expected = [system.evaluation.per_query[measure] for system in (base, *others)]
         np.testing.assert_allclose(values, expected, atol=5.1e-5)
+    qrels = results.outcomes[0].qrels
+    for found, system in zip(page.plots["precision"], (base, *others), strict=True):
+        expected = precision_at_recall(qrels, retrieved_levels(qrels, system.run), 2)  # as map-l2 counts
+        np.testing.assert_allclose(found, expected, atol=5.1e-5)
 
 
 def test_holes_are_warned_of(results: Results, tmp_path: Path) -> None:
