@@ -9,6 +9,7 @@ and end with a run in memory; the runs must be equal. Printed are seconds, and h
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from types import ModuleType
 
@@ -44,9 +45,11 @@ def main() -> None:
     bm25 = BM25(collection)
     few = dict(list(collection.topics.items())[:100])
     bm25.search(few, HITS), with_pyserini(bm25, few)
-    start = perf_counter()
-    own = bm25.search(collection.topics, HITS)
-    middle = perf_counter()
+    with TemporaryDirectory() as empty:
+        os.environ["IR_EVAL_CACHE"] = empty  # a run in the cache would be as fast as reading it
+        start = perf_counter()
+        own = bm25.search(collection.topics, HITS)
+        middle = perf_counter()
     other = with_pyserini(bm25, collection.topics)
     end = perf_counter()
     ratio = (end - middle) / (middle - start)

@@ -1,14 +1,11 @@
 """The line users write: ``CrossEncoder("gemma-encoder-msmarco").predict(pairs)``."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import sentence_transformers
-import torch
 from numpy.typing import NDArray
 
 from gemma_st.encoder import Encoder
@@ -156,20 +153,6 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
             self.truncation = self.truncation.plus(counts)
         features: dict[str, Any] = super().preprocess(inputs, prompt=prompt, **options)
         return features
-
-    def fingerprint(self) -> str:
-        """Return a SHA-256 (64 hex digits) of all that decides a score: weights, tokenizer, modules, device."""
-        tokenizer = self.tokenizer
-        # How the last batch was padded and cut is kept in there too, and what wrote the file in the configuration.
-        spelling = {**json.loads(tokenizer.backend_tokenizer.to_str()), "padding": None, "truncation": None}
-        config = {**self.config.to_diff_dict(), "transformers_version": None, "dtype": None}
-        parts = [str(self), str(self.activation_fn), str(self.max_seq_length), self.device.type, tokenizer.padding_side]
-        parts += [json.dumps(part, sort_keys=True, default=str) for part in (spelling, config, self.prompts)]
-        digest = hashlib.sha256("\0".join([*parts, str(self.default_prompt_name)]).encode())
-        for key, tensor in sorted(self.state_dict().items()):
-            digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
 
 
 class _Texts(list[str]):

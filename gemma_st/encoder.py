@@ -1,10 +1,13 @@
 """What our two model classes share: names, our own poolers, the proof at load, and the versions a saved model needs."""
 
+import hashlib
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import nn
 
@@ -71,6 +74,23 @@ class Encoder(Base):
     def own_modules(self) -> list[str]:
         """The names of its classes that the stock class loads with ``trust_remote_code=True`` only."""
         return sorted({type(module).__name__ for module in self if type(module) in OWN_MODULES.values()})
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 (64 hex digits) of all that decides an output, versions of the libraries included."""
+        tokenizer: Any = getattr(self.tokenizer, "backend_tokenizer", self.tokenizer)
+        # How the last batch was padded and cut is kept in there too, and what wrote the file in the configuration.
+        spelling = {**json.loads(tokenizer.to_str()), "padding": None, "truncation": None}
+        config = {**self.config.to_diff_dict(), "transformers_version": None, "dtype": None} if self.config else {}
+        # A cross-encoder has an activation, a tokenizer of the tokenizers library itself no side.
+        settings = getattr(self, "activation_fn", None), self.max_seq_length, self.device.type
+        versions = [version(name) for name in ("torch", "transformers", "sentence-transformers")]
+        parts = [*versions, str(self), *map(str, settings), getattr(self.tokenizer, "padding_side", "")]
+        parts += [json.dumps(part, sort_keys=True, default=str) for part in (spelling, config, self.prompts)]
+        digest = hashlib.sha256("\0".join([*parts, str(self.default_prompt_name)]).encode())
+        for key, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     def _get_model_config(self) -> dict[str, Any]:
         """Add the versions without which the stock class refuses to load what would score otherwise."""

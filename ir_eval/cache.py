@@ -3,10 +3,13 @@
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ir_eval.errors import InputError
-from ir_eval.files import atomic_directory
+from ir_eval.files import atomic_directory, atomic_path
+
+DIGEST = 32  # bytes of a SHA-256
 
 
 def cache_dir() -> Path:
@@ -41,6 +44,28 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
                 "set IR_EVAL_CACHE to another folder"
             ) from error
     return folder
+
+
+def remembered(name: str, compute: Callable[[], bytes]) -> bytes:
+    """Return the bytes of a file of the cache, computed and written first if it is not there as it was written.
+
+    Args:
+        name: Path in the cache; holds a key of everything that the bytes depend on.
+        compute: Gives them. When it fails or is interrupted nothing stays.
+
+    Raises:
+        InputError: The cache cannot be written.
+    """
+    path = cache_dir() / name
+    with suppress(OSError):
+        with path.open("rb") as file:
+            digest, data = file.read(DIGEST), file.read()
+        if hashlib.sha256(data).digest() == digest:
+            return data
+    data = compute()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(hashlib.sha256(data).digest() + data)
+    return data
 
 
 def content_key(*parts: str | bytes | int | float | None) -> str:

@@ -9,3 +9,8 @@ def progress_bar() -> Progress:
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def announce(line: str) -> None:
+    """Say on standard error what is about to take long or much."""
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)

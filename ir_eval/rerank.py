@@ -1,25 +1,21 @@
 """Rerank the top of a run with a model that scores (query, document) pairs."""
 
-from hashlib import sha256
 from itertools import chain
-from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ir_eval.cache import cache_dir, content_key
+from ir_eval.cache import content_key, remembered
 from ir_eval.collections import Collection
 from ir_eval.errors import InputError
-from ir_eval.files import atomic_path
 from ir_eval.progress import progress_bar
 from ir_eval.run import Run
 
 Pairs = list[tuple[str, str]]
 
 PAIRS_AT_ONCE = 256  # scored and kept together: after these the bar moves, and this much an interruption can cost
-DIGEST = 32  # bytes of a SHA-256
 
 
 class Reranker(Protocol):
@@ -55,14 +51,16 @@ class _Scores(NamedTuple):
 
 
 def load_reranker(name: str) -> Reranker:
-    """Load a cross-encoder by name: a local directory, a packaged model, or a hub id.
+    """Load a cross-encoder, or a bi-encoder, by name: a local directory, a packaged model, or a hub id.
 
     Raises:
         gemma_st.errors.ModelError: There is no such model.
     """
-    from gemma_st import CrossEncoder
+    from gemma_st import CrossEncoder, SentenceTransformer
+    from gemma_st.models import locate
+    from ir_eval.bi_encoder import BiEncoder, is_bi_encoder
 
-    model: Reranker = CrossEncoder(name)
+    model: Reranker = BiEncoder(SentenceTransformer(name)) if is_bi_encoder(locate(name)) else CrossEncoder(name)
     return model
 
 
@@ -115,12 +113,9 @@ def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None) -> _Scores
     if fingerprint is None:
         return _predict(reranker, pairs)
     key = content_key("scores", fingerprint, *chain.from_iterable(pairs))
-    path = cache_dir() / "scores" / key[:2] / key[2:34]
-    scores = _load(path)
-    if scores is None:
-        scores = _predict(reranker, pairs)
-        _save(path, scores)
-    return scores
+    data = remembered(f"scores/{key[:2]}/{key[2:34]}", lambda: _pack(_predict(reranker, pairs)))
+    seconds, *values = np.frombuffer(data, dtype="<f8").tolist()
+    return _Scores(np.array(values, dtype=np.float32), seconds)
 
 
 def _predict(reranker: Reranker, pairs: Pairs) -> _Scores:
@@ -141,20 +136,5 @@ def _predict(reranker: Reranker, pairs: Pairs) -> _Scores:
     return _Scores(values.reshape(-1), seconds)
 
 
-def _save(path: Path, scores: _Scores) -> None:
-    """Write a digest, then the seconds and the scores as doubles."""
-    body = np.array([scores.seconds, *scores.values], dtype="<f8").tobytes()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(sha256(body).digest() + body)
-
-
-def _load(path: Path) -> _Scores | None:
-    """Read scores; None where there are none, or where the file is not as it was written."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if sha256(data[DIGEST:]).digest() != data[:DIGEST]:
-        return None
-    seconds, *values = np.frombuffer(data, dtype="<f8", offset=DIGEST).tolist()
-    return _Scores(np.array(values, dtype=np.float32), seconds)
+def _pack(scores: _Scores) -> bytes:
+    return np.array([scores.seconds, *scores.values], dtype="<f8").tobytes()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from gemma_st.errors import ModelError
-from ir_eval.cli import compare, doctor, evaluate, mine, report, run
+from ir_eval.cli import compare, doctor, evaluate, mine, report, reproduce, run, submit
 from ir_eval.errors import InputError
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
@@ -15,12 +15,16 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "compare": (compare.add, "say which systems differ, by how much, and whether that is chance"),
     "report": (report.add, "write one HTML page of what run found"),
     "mine": (mine.add, "write hard negatives as training lists"),
+    "reproduce": (reproduce.add, "run published figures again, and say OK or off by how much"),
+    "submit": (submit.add, "write the files of a submission to the MS MARCO passage leaderboard"),
     "doctor": (doctor.add, "say what is present, what is missing, and what mends it"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 1 if ``doctor`` misses something, 2 for bad input, 130 for Ctrl-C.
+    """Run a command and return its exit code.
+
+    0; 1 if ``doctor`` misses something or a figure of ``reproduce`` is off; 2 for bad input; 130 for Ctrl-C.
 
     Args:
         argv: The arguments; those of the process if not given.

@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from ir_eval.experiment.config import CollectionName, Experiment
 from ir_eval.experiment.systems import Fuse, Given, Rerank, Retrieve, SystemConfig
 
 FIELDS = {"collections": list, "systems": dict, "measures": list, "baseline": str, "correction": str, "seed": int}
-WORDS = {list: "a list", dict: "tables [systems.NAME]", str: "a text", int: "a whole number"}
+WORDS = {list: "a list", dict: "tables [systems.NAME]", str: "a text", int: "a whole number", Decimal: "a fraction"}
 KINDS = ("retrieve", "run", "fuse", "rerank")
 
 
@@ -42,7 +43,7 @@ def parse_experiment(table: Mapping[str, Any]) -> Experiment:
     Raises:
         InputError: A field is unknown, missing or of another type.
     """
-    _check_fields("", table, FIELDS)
+    check_fields("", table, FIELDS)
     for name in ("collections", "systems"):
         if name not in table:
             raise InputError(f"no {name}; expected collections and [systems.NAME] tables; add them")
@@ -85,7 +86,7 @@ def _collection(place: object) -> CollectionName:
         return CollectionName(place)
     if not isinstance(place, dict) or not isinstance(place.get("name"), str):
         raise InputError(f"collections: {place!r}; expected a name, or a table with name and split or measures")
-    _check_fields("collections: ", place, {"name": str, "split": str, "measures": list})
+    check_fields("collections: ", place, {"name": str, "split": str, "measures": list})
     return CollectionName(place["name"], place.get("split"), _texts("collections: measures", place.get("measures", [])))
 
 
@@ -101,18 +102,28 @@ def _system(where: str, table: object) -> SystemConfig:
     if not isinstance(value, str):
         _refuse(f"{where} ", kind, value, "a text")
     if kind == "retrieve":
-        _check_fields(f"{where} ", {"hits": options.get("hits", 1)}, {"hits": int})
+        check_fields(f"{where} ", {"hits": options.get("hits", 1)}, {"hits": int})
         return Retrieve(value, **({"hits": options.pop("hits")} if "hits" in options else {}), options=options)
     if kind == "run":
-        _check_fields(f"{where} ", options, {})
+        check_fields(f"{where} ", options, {})
         return Given(value)
-    _check_fields(f"{where} ", options, {"model": str, "depth": int})
+    check_fields(f"{where} ", options, {"model": str, "depth": int})
     if "model" not in options:
         raise InputError(f"{where} rerank without a model; expected a directory, packaged model or hub id; add model")
     return Rerank(value, **options)
 
 
-def _check_fields(where: str, table: Mapping[str, Any], known: Mapping[str, type]) -> None:
+def check_fields(where: str, table: Mapping[str, Any], known: Mapping[str, type]) -> None:
+    """Refuse what a table must not hold.
+
+    Args:
+        where: Before the field's name in the error.
+        table: From a file.
+        known: Field to type, one of `WORDS`.
+
+    Raises:
+        InputError: A field is unknown, or of another type; names it.
+    """
     for name, value in table.items():
         if name not in known:
             raise InputError(f"{where}unknown {name}; expected {', '.join(known) or 'nothing more'}")
@@ -127,4 +138,5 @@ def _texts(where: str, value: object) -> tuple[str, ...]:
 
 
 def _refuse(where: str, name: str, value: object, expected: str) -> NoReturn:
-    raise InputError(f"{where}{name} = {value!r}; expected {expected}")
+    seen = value if isinstance(value, Decimal) else repr(value)
+    raise InputError(f"{where}{name} = {seen}; expected {expected}")

@@ -97,11 +97,8 @@ class Retrieve(SystemConfig):
 
     def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
         """Search; what is built first, once, is not counted."""
-        retriever = self._open(collection)
-        retriever.prepare()
-        start = perf_counter()
-        run = retriever.search(collection.topics, self.hits)
-        return Made(replace(run, name=name), perf_counter() - start)
+        run, seconds = self._open(collection).retrieve(collection.topics, self.hits)
+        return Made(replace(run, name=name), seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"retrieve": kind, …}``."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ir_eval.cache import cache_dir, cached, content_key, file_key
+from ir_eval.cache import cache_dir, cached, content_key, file_key, remembered
 from ir_eval.errors import InputError
 
 
@@ -57,9 +57,32 @@ def test_cached_builds_once_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch,
     assert cached("kind/key", fail) == folder
 
 
+def test_remembered_computes_once_and_again_what_is_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A failure leaves nothing; a file that is not as it was written is computed anew; no bytes are bytes too."""
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path))
+
+    def fail() -> bytes:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        remembered("kind/key", fail)
+    assert not list(tmp_path.rglob("*"))
+    for content in (b"content", b""):
+        name = f"kind/{len(content)}"
+        assert remembered(name, lambda content=content: content) == content
+        assert remembered(name, fail) == content
+        whole = (tmp_path / name).read_bytes()
+        for damaged in (whole[:-1], whole + b"!", bytes([whole[0] ^ 1]) + whole[1:], b""):
+            (tmp_path / name).write_bytes(damaged)
+            assert remembered(name, lambda: b"computed anew") == b"computed anew"
+            assert remembered(name, fail) == b"computed anew"
+
+
 def test_a_cache_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The message says which variable to set."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "file"))
     with pytest.raises(InputError, match="file/key: cannot be written .* set IR_EVAL_CACHE to another folder"):
         cached("key", Path.touch)
+    with pytest.raises(InputError, match="file/key: cannot be written"):
+        remembered("key", lambda: b"")

@@ -170,6 +170,16 @@ def test_an_undefined_p_is_in_no_family() -> None:
     assert [found[name].corrected["t"] for name in ("s2", "s3")] == holm(raw)
 
 
+def test_significant_is_by_every_test() -> None:
+    """Four queries with nearly the same difference: t says yes, but four signs cannot."""
+    row = np.array([0.1, 0.2, 0.3, 0.4])
+    systems = evaluations(np.stack((row, row + [0.1, 0.11, 0.12, 0.13])))
+    (found,) = compare(systems, ["s0"]).differences
+    assert (found.p["t"] or 1.0) < 0.001
+    assert (found.p["randomization"], found.significant) == (2 / 2**4, False)
+    assert compare(systems, ["s0"], tests=["t"]).differences[0].significant
+
+
 def test_to_dict_holds_everything(measured: Systems) -> None:
     """Plain data with the method beside the figures."""
     found = compare(measured, ["bm25.top100"], seed=7, alpha=0.01, holes={name: {"holes@10": 0.0} for name in RUNS})

@@ -54,7 +54,7 @@ def test_contents() -> None:
 
 @pytest.mark.parametrize("scores", ["[1.0] * 2000", "range(2000)"])
 def test_no_order_of_ids_ends_the_process(scores: str) -> None:
-    """numpy's quick argsort of strings does, of two sorted halves: of queries, and of documents with one score."""
+    """Numpy's quick argsort of strings does, of two sorted halves: of queries, and of documents with one score."""
     code = f"""
 from ir_eval.run import Run
 ids = [str(number) for number in range(1000)]
