@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from gemma_st.errors import ModelError
-from ir_eval.cli import compare, doctor, evaluate, fuse, mine, reproduce, run, submit
+from ir_eval.cli import compare, doctor, evaluate, fuse, mine, report, reproduce, run, submit
 from ir_eval.errors import InputError
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "evaluate": (evaluate.add, "measure TREC runs with trec_eval's meaning"),
     "compare": (compare.add, "say which systems differ, by how much, and whether that is chance"),
     "fuse": (fuse.add, "fuse TREC runs into one, by rank or by weighted scores"),
+    "report": (report.add, "write one HTML page of what run found"),
     "mine": (mine.add, "write hard negatives as training lists"),
     "reproduce": (reproduce.add, "run published figures again, and say OK or off by how much"),
     "submit": (submit.add, "write the files of a submission to the MS MARCO passage leaderboard"),

@@ -1,7 +1,7 @@
 """``ir-eval run``: the main job."""
 
 import argparse
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ir_eval.cli.options import add_data, add_measures, data_folder
@@ -30,20 +30,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=int, metavar="K", help="documents reranked a query; default: 100")
     add_measures(parser)
     add_data(parser)
-    parser.add_argument("--out", metavar="DIR", help="write the TREC run of every system, and results.json, here")
+    parser.add_argument(
+        "--out", metavar="DIR", help="write the TREC run of every system, results.json and a report in HTML here"
+    )
     parser.set_defaults(command=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     from ir_eval.experiment import run_experiment
-    from ir_eval.report.terminal import results_table, show
+    from ir_eval.report.html import FILE, write_report
+    from ir_eval.report.terminal import results_notes, results_table, show
 
-    experiment = _experiment(arguments)
-    results = run_experiment(experiment, arguments.out)
-    for outcome in results.outcomes:
-        show(results_table(results, outcome))
+    results = run_experiment(_experiment(arguments), arguments.out)
+    notes = results_notes(results)
     if arguments.out:
-        sys.stdout.write(f"runs and results.json in {arguments.out}\n")
+        write_report(results, Path(arguments.out, FILE))
+        notes.append(f"runs, results.json and {FILE} in {arguments.out}")
+    *tables, last = (results_table(results, outcome) for outcome in results.outcomes)
+    for table in tables:
+        show(table)
+    show(last, *notes)
 
 
 def _experiment(arguments: argparse.Namespace) -> "Experiment":

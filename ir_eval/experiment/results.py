@@ -3,21 +3,26 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ir_eval.cache import file_key
 from ir_eval.collections import Collection, open_collection
+from ir_eval.compare import compare
+from ir_eval.comparison import Comparison
 from ir_eval.errors import InputError
 from ir_eval.evaluate import Evaluation, evaluate
 from ir_eval.experiment.config import Experiment
 from ir_eval.experiment.file import parse_experiment
 from ir_eval.experiment.systems import Rerank
 from ir_eval.files import atomic_write
+from ir_eval.holes import hole_rates
 from ir_eval.qrels import Qrels
 from ir_eval.run import Run
 
 FILE = "results.json"
+HOLES = "judged@10"  # what the share of unjudged documents is taken of
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,33 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Results:
-    """What an experiment found, a collection after the other."""
+    """What an experiment found, a collection after the other.
+
+    Attributes:
+        experiment: What was run.
+        outcomes: In the order of its collections.
+        origin: Tuned weights, versions, commit and a key of this package's code.
+    """
 
     experiment: Experiment
     outcomes: tuple[Outcome, ...]
     origin: Mapping[str, Any]
+
+    @cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """Of every system with the baseline, by the outcome's folder; of a system alone there is none."""
+        experiment = self.experiment
+        return {
+            outcome.folder: compare(
+                outcome.evaluations,
+                [experiment.baseline],
+                holes={system.run.name: hole_rates(outcome.qrels, system.run, [HOLES]) for system in outcome.systems},
+                correction=experiment.correction,
+                seed=experiment.seed,
+            )
+            for outcome in self.outcomes
+            if len(outcome.systems) > 1
+        }
 
     def label(self, system: str) -> str:
         """Return a system's name behind that of the one it reranks: ``bm25 → model``."""

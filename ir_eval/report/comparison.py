@@ -59,17 +59,28 @@ def sheets(title: str, comparison: Comparison) -> list[Sheet]:
 
 def notes(comparison: Comparison) -> list[str]:
     """Say what the marks and columns mean, and warn."""
-    method, labels = comparison.method, _labels(comparison)
-    baselines = ", ".join(f"{label}: {baseline}" for baseline, label in labels.items())
-    family = {"tukey": "all pairs of systems", "none": ""}.get(method.correction, "all systems against one baseline")
-    corrected = f"corrected over {family} on one measure ({method.correction})" if family else "not corrected"
+    method = comparison.method
+    baselines = ", ".join(f"{label}: {baseline}" for baseline, label in _labels(comparison).items())
     return [
-        f"↑ above, ↓ below a baseline ({baselines}) where p ≤ {method.alpha:g} by {' and '.join(method.tests)}; "
-        f"p {corrected}; seed {method.seed}",
+        test_note(comparison, f"a baseline ({baselines})"),
         f"difference: to the baseline's mean, with its {1 - method.alpha:.0%} BCa bootstrap interval; "
         "d: Cohen's d of paired samples; W/T/L: queries won, tied, lost",
         *(f"warning: {warning}" for warning in comparison.warnings),
     ]
+
+
+def test_note(comparison: Comparison, baseline: str) -> str:
+    """Say what the marks mean, and by which tests.
+
+    Args:
+        comparison: What `compare` found.
+        baseline: What the marks are against, in words.
+    """
+    method = comparison.method
+    family = {"tukey": "all pairs of systems", "none": ""}.get(method.correction, "all systems against one baseline")
+    corrected = f"corrected over {family} on one measure ({method.correction})" if family else "not corrected"
+    tests = " and ".join(method.tests)
+    return f"↑ above, ↓ below {baseline} where p ≤ {method.alpha:g} by {tests}; p {corrected}; seed {method.seed}"
 
 
 def comparison_tables(title: str, comparison: Comparison) -> list["Table"]:

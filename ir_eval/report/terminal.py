@@ -22,13 +22,35 @@ def results_table(results: "Results", outcome: "Outcome") -> "Table":
     systems = {results.label(system.run.name): system for system in outcome.systems}
     evaluations = {label: system.evaluation for label, system in systems.items()}
     rates = {label: _rate(system.queries_per_second) for label, system in systems.items()}
-    return measures_table(evaluations, title=title, more={"queries/s": rates})
+    comparison = results.comparisons.get(outcome.folder)
+    marks = {row.measure: dict[str, str]() for row in comparison.differences} if comparison else {}
+    for row in comparison.differences if comparison else ():
+        marks[row.measure][results.label(row.system)] = (
+            "" if not row.significant else "↑" if row.difference > 0 else "↓"
+        )
+    return measures_table(evaluations, title=title, marks=marks, more={"queries/s": rates})
+
+
+def results_notes(results: "Results") -> list[str]:
+    """Say what the marks of `results_table` mean, and which systems the judgements may be unfair to."""
+    from ir_eval.report.comparison import test_note
+
+    comparisons = results.comparisons
+    marked = [
+        comparison for comparison in comparisons.values() if any(row.significant for row in comparison.differences)
+    ]
+    names = {outcome.folder: outcome.collection.name for outcome in results.outcomes}
+    return [
+        *(test_note(comparison, results.experiment.baseline) for comparison in marked[:1]),
+        *(f"{names[folder]}: {line}" for folder, comparison in comparisons.items() for line in comparison.warnings),
+    ]
 
 
 def measures_table(
     evaluations: Mapping[str, Evaluation],
     *,
     title: str | None = None,
+    marks: Mapping[str, Mapping[str, str]] | None = None,
     more: Mapping[str, Mapping[str, str]] | None = None,
 ) -> "Table":
     """Lay out measures to four decimals: a row per system, a column per measure, the best of each in bold.
@@ -36,13 +58,14 @@ def measures_table(
     Args:
         evaluations: System to its evaluation, all of the same measures.
         title: Above the table.
+        marks: Measure to system to a mark behind the figure, of one character.
         more: Further columns: heading to each system's text.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    more = more or {}
+    more, marks = more or {}, marks or {}
     table = Table(title=title and Text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.add_column("system")
     means = {system: evaluation.means for system, evaluation in evaluations.items()}
@@ -51,9 +74,17 @@ def measures_table(
         table.add_column(heading, justify="right", no_wrap=True)
     for system, row in means.items():
         bold = {measure: len(means) > 1 and mean == best[measure] for measure, mean in row.items()}
-        cells = [Text(f"{mean:.4f}", style="bold" if bold[measure] else "") for measure, mean in row.items()]
+        cells = [
+            Text.assemble((f"{mean:.4f}", "bold" if bold[measure] else ""), _mark(marks.get(measure, {}), system))
+            for measure, mean in row.items()
+        ]
         table.add_row(Text(system), *cells, *(column[system] for column in more.values()))
     return table
+
+
+def _mark(marks: Mapping[str, str], system: str) -> str:
+    """Return a system's mark, or a blank where only others have one, so that the figures stay in line."""
+    return (marks.get(system) or " ") if any(marks.values()) else ""
 
 
 def rank_note(system: str, evaluation: Evaluation, by_rank: Evaluation) -> str | None:

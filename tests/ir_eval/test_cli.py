@@ -179,7 +179,7 @@ def test_run_from_topics_to_table(
     assert main(["run", str(dl19), *arguments, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "trec-dl19: 43 topics" in printed
-    assert printed.rstrip().endswith(f"runs and results.json in {out}")
+    assert printed.rstrip().endswith(f"runs, results.json and report.html in {out}")
     found = rows(printed)
     assert list(found) == ["bm25", "bm25 → tiny-reranker"]
     for system in json.loads((out / "results.json").read_text())["collections"][0]["systems"]:
@@ -226,7 +226,7 @@ def test_ctrl_c_while_indexing_and_while_searching(
     assert not list(scratch.iterdir())
     assert not out.exists()
     assert main(command) == 0
-    assert sorted(path.name for path in out.rglob("*.*")) == ["bm25.trec", "qrels.txt", "results.json"]
+    assert sorted(path.name for path in out.rglob("*.*")) == ["bm25.trec", "qrels.txt", "report.html", "results.json"]
 
 
 def test_ctrl_c_while_reranking(dl19: Path, cache: Path, tmp_path: Path, tiny_reranker: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = "torch jnius pyserini faiss numba ranx pandas pyarrow ir_datasets".split()
+HEAVY = "torch jinja2 jnius pyserini faiss numba ranx pandas pyarrow ir_datasets".split()
 HEAVY += ["transformers", "sentence_transformers", "datasets"]
 REPORT = f"\nimport sys; print(sorted(set({HEAVY}) & set(sys.modules)))"
 HELP = """
@@ -21,7 +21,7 @@ with suppress(SystemExit):
     "code",
     [
         "import gemma_st",
-        "import ir_eval.first_stage.bm25, ir_eval.first_stage.dense",
+        "import ir_eval.first_stage.bm25, ir_eval.first_stage.dense, ir_eval.report.html",
         "import ir_eval.cli, ir_eval.experiment, ir_eval.leaderboard, ir_eval.negatives, ir_eval.doctor",
         f"from ir_eval.cli import main{HELP}",
         f"from gemma_st.cli import main{HELP}",

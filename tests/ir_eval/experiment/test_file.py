@@ -110,7 +110,10 @@ BM25 = '[systems.bm25]\nretrieve = "bm25"\n'
         (START + BM25 + '[systems.a]\nrerank = "bm25"\nmodel = "m"\ndeph = 3\n', "[systems.a] unknown deph; expected"),
         (START + '[systems.a]\nfuse = "bm25"\n', "[systems.a] fuse = 'bm25'; expected a list of texts"),
         (START + "[systems.a]\nfuse = []\nk = 3\n", "[systems.a] unknown k; expected method, normalisation, weights"),
-        (START + '[systems.a]\nfuse = []\nweights = ["1"]\n', "[systems.a] weights = ['1']; expected a list of numbers"),
+        (
+            START + '[systems.a]\nfuse = []\nweights = ["1"]\n',
+            "[systems.a] weights = ['1']; expected a list of numbers",
+        ),
         (
             START + '[systems.a]\nrerank = "bm25"\nmodel = "m"\n' + BM25,
             "system 'a' is made of 'bm25', which is not above it; expected a first stage",
