@@ -207,7 +207,7 @@ def test_an_experiment_and_its_file_are_the_same() -> None:
     systems = {
         "a b": Retrieve("bm25", 50, {"k1": 0.9, "rm3": True, "nested": {"x": 1e-7}}),
         'q"\x7f\n': Given("ünï/{collection}.trec"),
-        "fused": Fuse(("a b", 'q"\x7f\n'), {"method": "wsum", "weights": [0.25, 2]}),
+        "fused": Fuse(("a b", 'q"\x7f\n'), "sum", "z-score", (0.25, 2.0), CollectionName("dev")),
         "m": Rerank("fused", "tiny", 7),
     }
     places = (CollectionName("x"), CollectionName("y", "dev", ("map-l2",)))
