@@ -83,7 +83,7 @@ def _build(kind: str, matrix: Matrix, path: Path) -> None:
     threads = faiss.omp_get_max_threads()
     if isinstance(index, faiss.IndexHNSW):
         index.hnsw.efConstruction = 128
-        faiss.omp_set_num_threads(1)  # several link the vectors in whatever order they come: another graph every time
+        faiss.omp_set_num_threads(1)  # several link vectors as they come: another graph every time (faiss #983)
     try:
         index.train(matrix)  # its k-means has a fixed seed
         with progress_bar() as bar:
