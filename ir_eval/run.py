@@ -53,10 +53,13 @@ class Run(Table):
 
         Raises:
             InputError: No rows; columns of unequal length; an id that is not a string, is empty or has whitespace;
-                a score that is not finite as float32; a document twice for one query.
+                a score that is not a number, or not finite as float32; a document twice for one query.
         """
+        numbers = np.asarray(scores)
+        if numbers.size and numbers.dtype.kind not in "iuf":
+            raise InputError(f"scores of type {numbers.dtype}; expected numbers")
         with np.errstate(over="ignore"):
-            values = np.asarray(scores).astype(np.float32)
+            values = numbers.astype(np.float32)
         parts, _ = group(query_ids, doc_ids, values)
         return cls(*parts, name=name)
 
