@@ -5,7 +5,7 @@ Columns have the names that the field uses: ``query_id``, ``doc_id``, and ``scor
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ir_eval.errors import InputError
 from ir_eval.qrels import Qrels
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import ranx
 
-    RunData = pd.DataFrame | pa.Table | ranx.Run | Iterable[ir_measures.ScoredDoc]
-    QrelsData = pd.DataFrame | pa.Table | ranx.Qrels | Iterable[ir_measures.Qrel]
+    RunData: TypeAlias = pd.DataFrame | pa.Table | ranx.Run | Iterable[ir_measures.ScoredDoc]
+    QrelsData: TypeAlias = pd.DataFrame | pa.Table | ranx.Qrels | Iterable[ir_measures.Qrel]
 
 _QUERY, _DOC, _SCORE, _RELEVANCE = ("query_id", "qid"), ("doc_id", "docno"), ("score",), ("relevance", "label")
 
@@ -94,10 +94,11 @@ def _read(data: "RunData | QrelsData", number: tuple[str, ...]) -> tuple[list[An
     if not hasattr(data, "columns"):
         rows = [(record.query_id, record.doc_id, getattr(record, number[0])) for record in data]
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
-    names = list(getattr(data, "column_names", data.columns))
+    frame: Any = data
+    names = list(getattr(frame, "column_names", frame.columns))
     query, doc, value = (_name(names, spellings) for spellings in (_QUERY, _DOC, number))
-    as_list = "to_pylist" if hasattr(data, "column_names") else "tolist"
-    return getattr(data[query], as_list)(), getattr(data[doc], as_list)(), data[value].to_numpy()
+    as_list = "to_pylist" if hasattr(frame, "column_names") else "tolist"
+    return getattr(frame[query], as_list)(), getattr(frame[doc], as_list)(), frame[value].to_numpy()
 
 
 def _name(names: list[str], spellings: tuple[str, ...]) -> str:
