@@ -8,7 +8,7 @@ from ir_eval.experiment.config import MEASURES, Experiment, single
 from ir_eval.experiment.file import experiment_toml, read_experiment
 from ir_eval.experiment.results import Outcome, Results, System, read_results
 from ir_eval.experiment.runner import run_experiment
-from ir_eval.experiment.systems import CollectionName, Fuse, Given, Rerank, Retrieve
+from ir_eval.experiment.systems import CollectionName, Fuse, Given, Rerank, Retrieve, SystemConfig
 
 __all__ = [
     "MEASURES",
@@ -21,6 +21,7 @@ __all__ = [
     "Results",
     "Retrieve",
     "System",
+    "SystemConfig",
     "experiment_toml",
     "read_experiment",
     "read_results",

@@ -38,7 +38,7 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
     collections = _open(experiment)
     if folder is not None:
         (Path(folder) / FILE).unlink(missing_ok=True)  # of an earlier experiment, whose runs are about to be replaced
-    systems = _tuned(experiment)
+    systems = _tuned(experiment, collections)
     outcomes = []
     for place, collection, label in zip(experiment.collections, collections, _folders(collections), strict=True):
         own = None if folder is None else Path(folder) / label
@@ -46,8 +46,12 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
         texts = collection.source.local or any(system.reads_documents for system in systems.values())
         outcomes.append(Outcome(collection, label, found, texts))
     tuned = {name: system.tuned for name, system in systems.items() if isinstance(system, Fuse) and system.tuned}
-    weights = {name: list(found.weights) for name, found in tuned.items()}
-    origin = {"tuned": weights, "versions": versions(), "commit": commit(), "sources": sources()}
+    origin = {
+        "tuned": {name: list(weights) for name, weights in tuned.items()},
+        "versions": versions(),
+        "commit": commit(),
+        "sources": sources(),
+    }
     results = Results(experiment, tuple(outcomes), origin)
     if folder is not None:
         write_results(results, Path(folder))
@@ -77,19 +81,25 @@ def _naming(system: str) -> Iterator[None]:
         raise InputError(f"system {system!r}: {error}") from error
 
 
-def _tuned(experiment: Experiment) -> dict[str, SystemConfig]:
+def _tuned(experiment: Experiment, collections: list[Collection]) -> dict[str, SystemConfig]:
     """Return the systems, the weights of fusions tuned: on runs that the same systems make of another collection."""
     systems = dict(experiment.systems)
     for name, config in experiment.systems.items():
         if isinstance(config, Fuse) and config.tune_on:
             collection = open_collection(config.tune_on.name, split=config.tune_on.split)
+            topics = collection.topics.items()
+            if known := next((topic for other in collections for topic in topics & other.topics.items()), None):
+                raise InputError(
+                    f"system {name!r} is tuned on topic {known[0]!r}, which is measured, too; "
+                    "expected a development collection apart"
+                )
             made: dict[str, Made] = {}
             for part, system in systems.items():
                 if part in _needed(config.parts, systems):
                     made[part] = system.make(part, collection, made)
             runs = [made[part].run for part in config.parts]
-            tuned = tune(runs, judgements(collection), experiment.measures[0], normalisation=config.normalisation)
-            systems[name] = replace(config, tuned=tuned)
+            found = tune(runs, judgements(collection), experiment.measures[0], normalisation=config.normalisation)
+            systems[name] = replace(config, tuned=found.weights)
     return systems
 
 

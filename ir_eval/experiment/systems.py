@@ -15,7 +15,6 @@ from ir_eval.run import Run
 
 if TYPE_CHECKING:
     from ir_eval.first_stage import Retriever
-    from ir_eval.first_stage.fusion import Tuned
 
 HITS = 1000  # of a first stage, the field's standard
 
@@ -179,7 +178,7 @@ class Fuse(SystemConfig):
         normalisation: Of each query's scores before a sum.
         weights: Of each run in a sum; all 1 if not given.
         tune_on: The development collection that the weights are tuned on, for the experiment's first measure.
-        tuned: What was found there; no file says it.
+        tuned: The weights that were found there; no file says them.
     """
 
     parts: tuple[str, ...]
@@ -187,7 +186,7 @@ class Fuse(SystemConfig):
     normalisation: str | None = None
     weights: tuple[float, ...] | None = None
     tune_on: CollectionName | None = None
-    tuned: "Tuned | None" = None
+    tuned: tuple[float, ...] | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
