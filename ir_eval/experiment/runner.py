@@ -46,7 +46,8 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
         texts = collection.source.local or any(system.reads_documents for system in systems.values())
         outcomes.append(Outcome(collection, label, found, texts))
     tuned = {name: system.tuned for name, system in systems.items() if isinstance(system, Fuse) and system.tuned}
-    origin = {
+    weights = {name: list(found) for name, found in tuned.items()}
+    origin = {"tuned": weights, "versions": versions(), "commit": commit(), "sources": sources()}
         "tuned": {name: list(weights) for name, weights in tuned.items()},
         "versions": versions(),
         "commit": commit(),
