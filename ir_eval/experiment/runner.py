@@ -48,11 +48,6 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
     tuned = {name: system.tuned for name, system in systems.items() if isinstance(system, Fuse) and system.tuned}
     weights = {name: list(found) for name, found in tuned.items()}
     origin = {"tuned": weights, "versions": versions(), "commit": commit(), "sources": sources()}
-        "tuned": {name: list(weights) for name, weights in tuned.items()},
-        "versions": versions(),
-        "commit": commit(),
-        "sources": sources(),
-    }
     results = Results(experiment, tuple(outcomes), origin)
     if folder is not None:
         write_results(results, Path(folder))
