@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import secrets
 import shutil
 import tempfile
 import zlib
@@ -59,17 +60,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield the path of a temporary file that takes the name ``path`` only if the block ends without an error.
 
     Args:
-        path: The file to write; its folder is made. The temporary file is for the block to make, under the same name.
+        path: The file to write; its folder is made. The temporary file, whose name ends alike, is for the block to make.
 
     Raises:
         InputError: It cannot be written.
     """
     path = Path(path)
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            yield Path(folder, path.name)
-            Path(folder, path.name).replace(path)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); {_WRITABLE}") from error
 
