@@ -60,7 +60,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield the path of a temporary file that takes the name ``path`` only if the block ends without an error.
 
     Args:
-        path: The file to write; its folder is made. The temporary file, whose name ends alike, is for the block to make.
+        path: The file to write; its folder is made. The block makes the temporary file, whose name ends as this one's.
 
     Raises:
         InputError: It cannot be written.
