@@ -5,7 +5,7 @@ Columns have the names that the field uses: ``query_id``, ``doc_id``, and ``scor
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ir_eval.errors import InputError
 from ir_eval.qrels import Qrels
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import ranx
 
-    RunData = pd.DataFrame | pa.Table | ranx.Run | Iterable[ir_measures.ScoredDoc]
-    QrelsData = pd.DataFrame | pa.Table | ranx.Qrels | Iterable[ir_measures.Qrel]
+    RunData: TypeAlias = pd.DataFrame | pa.Table | ranx.Run | Iterable[ir_measures.ScoredDoc]
+    QrelsData: TypeAlias = pd.DataFrame | pa.Table | ranx.Qrels | Iterable[ir_measures.Qrel]
+
+Foreign: TypeAlias = Any  # what another library made, told apart by its attributes
 
 _QUERY, _DOC, _SCORE, _RELEVANCE = ("query_id", "qid"), ("doc_id", "docno"), ("score",), ("relevance", "label")
 
@@ -87,7 +89,7 @@ def _columns(table: Run | Qrels) -> dict[str, Any]:
     return {_QUERY[0]: query_ids, _DOC[0]: table.doc_ids.tolist(), number[0]: table.values}
 
 
-def _read(data: "RunData | QrelsData", number: tuple[str, ...]) -> tuple[list[Any], list[Any], Any]:
+def _read(data: Foreign, number: tuple[str, ...]) -> tuple[list[Any], list[Any], Any]:
     """Return the columns query, document and number of any of the kinds."""
     if hasattr(data, "to_dict") and not hasattr(data, "columns"):  # ranx
         return flatten(data.to_dict())
