@@ -1,12 +1,11 @@
 """TREC files as columns: a regular file goes through Arrow, an unusual or wrong one through a careful line scan."""
 
 import gzip
-import io
 import zlib
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, SupportsFloat
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +71,10 @@ def fields_of(line: str) -> list[str]:
 
 def _read_regular(path: Path, layout: Layout) -> tuple[Parts, Ranks | None]:
     """Read a file with exactly one separator between columns; else raise ValueError."""
-    with io.BytesIO(gzip.decompress(path.read_bytes())) if path.suffix == ".gz" else path.open("rb") as file:
+    import pyarrow as pa
+
+    packed = path.suffix == ".gz"
+    with pa.BufferReader(gzip.decompress(path.read_bytes())) if packed else pa.OSFile(str(path)) as file:
         columns = _columns(file, layout)
     with np.errstate(over="ignore"):
         values = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in columns[layout.value].chunks])
@@ -87,7 +89,7 @@ def _read_regular(path: Path, layout: Layout) -> tuple[Parts, Ranks | None]:
     return parts, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
 
 
-def _columns(file: IO[bytes], layout: Layout) -> "pa.Table":
+def _columns(file: "pa.NativeFile", layout: Layout) -> "pa.Table":
     """Read the columns that are needed: as texts with few different ones, as texts, as numbers."""
     import pyarrow as pa
     from pyarrow import csv
@@ -107,7 +109,7 @@ def _columns(file: IO[bytes], layout: Layout) -> "pa.Table":
     )
 
 
-def _separator(file: IO[bytes]) -> str:
+def _separator(file: "pa.NativeFile") -> str:
     """Return the one character that, never doubled, separates all columns; else raise ValueError."""
     separator, last = b" ", b"\n"
     while block := file.read(_BLOCK):
