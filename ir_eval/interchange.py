@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     RunData: TypeAlias = pd.DataFrame | pa.Table | ranx.Run | Iterable[ir_measures.ScoredDoc]
     QrelsData: TypeAlias = pd.DataFrame | pa.Table | ranx.Qrels | Iterable[ir_measures.Qrel]
 
-Foreign: TypeAlias = Any  # what another library made, told apart by its attributes
-
 _QUERY, _DOC, _SCORE, _RELEVANCE = ("query_id", "qid"), ("doc_id", "docno"), ("score",), ("relevance", "label")
 
 
@@ -89,17 +87,18 @@ def _columns(table: Run | Qrels) -> dict[str, Any]:
     return {_QUERY[0]: query_ids, _DOC[0]: table.doc_ids.tolist(), number[0]: table.values}
 
 
-def _read(data: Foreign, number: tuple[str, ...]) -> tuple[list[Any], list[Any], Any]:
+def _read(data: "RunData | QrelsData", number: tuple[str, ...]) -> tuple[list[Any], list[Any], Any]:
     """Return the columns query, document and number of any of the kinds."""
     if hasattr(data, "to_dict") and not hasattr(data, "columns"):  # ranx
         return flatten(data.to_dict())
     if not hasattr(data, "columns"):
         rows = [(record.query_id, record.doc_id, getattr(record, number[0])) for record in data]
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
-    names = list(getattr(data, "column_names", data.columns))
+    frame: Any = data
+    names = list(getattr(frame, "column_names", frame.columns))
     query, doc, value = (_name(names, spellings) for spellings in (_QUERY, _DOC, number))
-    as_list = "to_pylist" if hasattr(data, "column_names") else "tolist"
-    return getattr(data[query], as_list)(), getattr(data[doc], as_list)(), data[value].to_numpy()
+    as_list = "to_pylist" if hasattr(frame, "column_names") else "tolist"
+    return getattr(frame[query], as_list)(), getattr(frame[doc], as_list)(), frame[value].to_numpy()
 
 
 def _name(names: list[str], spellings: tuple[str, ...]) -> str:
