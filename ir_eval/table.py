@@ -14,6 +14,7 @@ from ir_eval.errors import InputError
 Strings = NDArray[Any]  # dtype StringDType, which numpy's own annotations cannot follow yet
 Ids = NDArray[Any]  # Strings, or the same as UTF-8 bytes
 Parts = tuple[Strings, NDArray[np.int64], Ids, NDArray[Any]]  # the fields of a Table
+Order = NDArray[np.int64] | slice  # what brings rows into order, as an index
 
 _BLOCK = 2**16  # rows hashed together: they fit the cache
 
@@ -107,7 +108,7 @@ def flatten(nested: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[
     )
 
 
-def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tuple[Parts, NDArray[np.int64]]:
+def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tuple[Parts, Order]:
     """Check rows in any order and bring them into canonical order.
 
     Args:
@@ -116,7 +117,7 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tup
         values: Numbers. (N,)
 
     Returns:
-        The rows in order, and the position that each had before. (N,)
+        The rows in order, and what brought them into it. (N,)
 
     Raises:
         InputError: No rows; columns of unequal length; an id that is not a string, is empty or has whitespace;
@@ -138,23 +139,21 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tup
     return parts, order
 
 
-def arrange(
-    names: Strings, codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]
-) -> tuple[Parts, NDArray[np.int64]]:
+def arrange(names: Strings, codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]) -> tuple[Parts, Order]:
     """Bring rows, the query of row ``i`` being ``names[codes[i]]``, into canonical order.
 
     Returns:
-        The rows in order, and the position that each had before. (N,)
+        The rows in order, and what brought them into it. (N,)
 
     Raises:
         InputError: A document twice for one query.
     """
     query_ids, position = distinct(names)
-    codes = position[codes]
+    codes = position.astype(np.int32)[codes]
     order = _canonical_order(codes, docs, values)
-    offsets = np.concatenate(([0], np.cumsum(np.bincount(codes))))
-    docs = docs[order]
-    keys = np.sort(row_keys(codes[order], docs))
+    codes, docs = codes[order], docs[order]
+    offsets = np.searchsorted(codes, np.arange(len(query_ids) + 1, dtype=codes.dtype))
+    keys = np.sort(row_keys(codes, docs))
     if np.any(keys[1:] == keys[:-1]):
         _check_unique(query_ids, offsets, as_strings(docs))
     return (query_ids, offsets, docs, values[order]), order
@@ -222,16 +221,19 @@ def _check_tokens(ids: Strings) -> None:
         )
 
 
-def _canonical_order(codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]) -> NDArray[np.int64]:
-    """Sort by query and number; compare document ids only where numbers tie."""
-    order = np.argsort(codes, kind="stable")
-    same_query = np.diff(codes[order]) == 0
-    ranked = values[order]
+def _canonical_order(codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]) -> Order:
+    """Sort by query and number; compare document ids only where numbers tie. Rows in order are left alone."""
+    order: Order = np.argsort(codes, kind="stable") if np.any(codes[1:] < codes[:-1]) else slice(None)
+    ranked, grouped = values[order], codes[order]
+    same_query = grouped[1:] == grouped[:-1]
     if np.any(same_query & (ranked[1:] > ranked[:-1])):
         order = _descending(codes, values)
         ranked = values[order]
     tied = np.concatenate(([False], same_query & (ranked[1:] == ranked[:-1])))  # with the row before
+    if not tied.any():
+        return order
     rows = np.flatnonzero(tied | np.append(tied[1:], False))
+    order = np.arange(len(codes))[order]
     doc_ranks = distinct(docs[order[rows]])[1]
     order[rows] = order[rows[np.lexsort((-doc_ranks, np.cumsum(~tied[rows])))]]
     return order

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ir_eval.errors import InputError
 from ir_eval.files import read_lines
-from ir_eval.table import Ids, Parts, arrange, as_strings, group
+from ir_eval.table import Ids, Order, Parts, arrange, as_strings, group
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,9 +71,13 @@ def fields_of(line: str) -> list[str]:
 
 def _read_regular(path: Path, layout: Layout) -> tuple[Parts, Ranks | None]:
     """Read a file with exactly one separator between columns; else raise ValueError."""
-    columns = _columns(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes(), layout)
+    import pyarrow as pa
+
+    packed = path.suffix == ".gz"
+    with pa.BufferReader(gzip.decompress(path.read_bytes())) if packed else pa.OSFile(str(path)) as file:
+        columns = _columns(file, layout)
     with np.errstate(over="ignore"):
-        values = columns[layout.value].to_numpy().astype(layout.dtype)
+        values = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in columns[layout.value].chunks])
     if not np.isfinite(values).all():
         raise ValueError("a number is not finite")
     queries = columns["qid"].combine_chunks()
@@ -85,7 +89,7 @@ def _read_regular(path: Path, layout: Layout) -> tuple[Parts, Ranks | None]:
     return parts, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
 
 
-def _columns(data: bytes, layout: Layout) -> "pa.Table":
+def _columns(file: "pa.NativeFile", layout: Layout) -> "pa.Table":
     """Read the columns that are needed: as texts with few different ones, as texts, as numbers."""
     import pyarrow as pa
     from pyarrow import csv
@@ -95,25 +99,30 @@ def _columns(data: bytes, layout: Layout) -> "pa.Table":
     number = pa.float64() if layout.dtype is np.float32 else pa.int64()
     types = {"qid": few, "docid": pa.string(), layout.value: number, "rank": few}
     types = {name: kind for name, kind in types.items() if name in layout.columns}
+    separator = _separator(file)
+    file.seek(0)
     return csv.read_csv(
-        pa.BufferReader(data),
+        file,
         read_options=csv.ReadOptions(column_names=layout.columns, skip_rows=int(layout.header)),
-        parse_options=csv.ParseOptions(delimiter=_separator(data), quote_char=False),
+        parse_options=csv.ParseOptions(delimiter=separator, quote_char=False),
         convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types, null_values=[]),
     )
 
 
-def _separator(data: bytes) -> str:
+def _separator(file: "pa.NativeFile") -> str:
     """Return the one character that, never doubled, separates all columns; else raise ValueError."""
-    separator = b"\t" if b"\t" in data else b" "
-    if data[:1].isspace() or data.endswith(separator):
-        raise ValueError("an empty column at either end")
-    for start in range(0, len(data), _BLOCK):
-        block = np.frombuffer(data[max(start - 1, 0) : start + _BLOCK], dtype=np.uint8)
-        blank = block <= ord(" ")
-        known = (block == ord(separator)) | (block == ord("\n"))
+    separator, last = b" ", b"\n"
+    while block := file.read(_BLOCK):
+        if file.tell() == len(block) and b"\t" in block:
+            separator = b"\t"
+        data = np.frombuffer(last + block, dtype=np.uint8)
+        blank = data <= ord(" ")
+        known = (data == ord(separator)) | (data == ord("\n"))
         if (blank != known).any() or (blank[1:] & blank[:-1]).any():
             raise ValueError("mixed or repeated separators")
+        last = block[-1:]
+    if last == separator:
+        raise ValueError("an empty column at the end")
     return separator.decode()
 
 
@@ -124,7 +133,10 @@ def _ids(chunks: "list[pa.Array]") -> Ids:
     width = max(pc.max(pc.binary_length(chunk)).as_py() for chunk in chunks)
     if width > _WIDEST:
         return np.concatenate([as_strings(_bytes(chunk)) for chunk in chunks])
-    return np.concatenate([_bytes(chunk, -(-width // 8) * 8) for chunk in chunks])
+    ids = np.empty(sum(map(len, chunks)), dtype=f"S{-(-width // 8) * 8}")
+    for chunk, start in zip(chunks, np.cumsum([0, *map(len, chunks)]).tolist(), strict=False):
+        ids[start : start + len(chunk)] = _bytes(chunk, ids.itemsize)
+    return ids
 
 
 def _bytes(texts: "pa.Array", width: int = 0) -> NDArray[np.bytes_]:
@@ -136,7 +148,7 @@ def _bytes(texts: "pa.Array", width: int = 0) -> NDArray[np.bytes_]:
     return np.frombuffer(padded, dtype=f"S{width}", count=len(texts))
 
 
-def _integers(texts: list[str], rows: NDArray[np.int64]) -> Ranks | None:
+def _integers(texts: list[str], rows: Order | NDArray[np.int32]) -> Ranks | None:
     """Return the integers that the texts at ``rows`` spell, if all texts do. (N,)."""
     try:
         return np.array([int(text) for text in texts], dtype=np.int64)[rows]

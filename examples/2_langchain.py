@@ -1,0 +1,39 @@
+"""A Gemma cross-encoder as a LangChain document compressor, for ``ContextualCompressionRetriever`` and its like.
+
+To try it without a retriever, ``python examples/2_langchain.py [MODEL]``.
+"""
+
+import sys
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from gemma_st import CrossEncoder
+
+try:
+    from langchain_core.documents import BaseDocumentCompressor, Document
+except ImportError:  # without LangChain the class still works on anything with page_content and metadata
+    from pydantic import BaseModel as BaseDocumentCompressor
+
+    Document = SimpleNamespace
+
+
+class GemmaReranker(BaseDocumentCompressor):
+    """Keeps the ``top_n`` documents that the model, a ``CrossEncoder``, scores highest for the query."""
+
+    model: Any
+    top_n: int = 3
+
+    def compress_documents(self, documents: Sequence[Any], query: str, callbacks: object = None) -> list[Any]:
+        """Return documents, best first, with the score among their metadata; those given stay as they are."""
+        scores = self.model.predict([(query, document.page_content) for document in documents]) if documents else []
+        ranked = sorted(zip(scores, documents, strict=True), key=lambda pair: -pair[0])[: self.top_n]
+        return [type(d)(page_content=d.page_content, metadata={**d.metadata, "score": float(s)}) for s, d in ranked]
+
+
+if __name__ == "__main__":
+    texts = ["A decoder with its mask taken off is an encoder.", "Paris is the capital of France."]
+    reranker = GemmaReranker(model=CrossEncoder(*(sys.argv[1:] or ["gemma-encoder-msmarco"])))
+    documents = [Document(page_content=text, metadata={}) for text in texts]
+    for found in reranker.compress_documents(documents, "capital of France"):
+        print(f"{found.metadata['score']:7.3f}  {found.page_content}")
