@@ -114,7 +114,8 @@ def _explained(dataset_id: str, part: str) -> Iterator[None]:
         yield
     except FAILURES as error:
         home = os.environ.get("IR_DATASETS_HOME", "~/.ir_datasets")
-        reason = " ".join(str(error).split())[:200]
+        said = error.args[0] if isinstance(error, RuntimeError) and error.args else error  # its causes fill a page
+        reason = " ".join(str(said).split())[:200]
         raise InputError(
             f"{dataset_id}: ir_datasets has no {part} ({type(error).__name__}: {reason}); expected them under {home} "
             "or by download; connect to the network, or set IR_DATASETS_HOME to a folder that holds them"
