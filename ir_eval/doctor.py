@@ -18,7 +18,7 @@ def checks() -> list[Check]:
         _java(),
         doctor.package("pyserini", "BM25"),
         doctor.package("ir_datasets", "MS MARCO, TREC-DL and BEIR by name"),
-        doctor.package("ranx", "measures and fusion"),
+        doctor.package("ranx", "exchange of runs with ranx"),
         doctor.package("faiss", "dense first stages", extra="dense"),
         doctor.torch(),
         _cache(),
