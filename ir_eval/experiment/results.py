@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,15 @@ class Results:
             for outcome in self.outcomes
             if len(outcome.systems) > 1
         }
+
+    def without_texts(self) -> "Results":
+        """Return the same without the collections' texts, for a page to publish whatever their licence."""
+        outcomes = (
+            replace(outcome, collection=replace(outcome.collection, topics=dict.fromkeys(topics, "")), texts=False)
+            for outcome in self.outcomes
+            for topics in [outcome.collection.topics]
+        )
+        return replace(self, outcomes=tuple(outcomes))
 
     def label(self, system: str) -> str:
         """Return a system's name behind that of the one it reranks: ``bm25 → model``."""

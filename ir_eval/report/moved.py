@@ -22,7 +22,7 @@ class Document:
         doc_id: Its name in the collection.
         level: Its relevance, or None without a judgement.
         elsewhere: Its rank, from 1, in the other run; None if it is not there.
-        text: The beginning; None where the document is not on this machine.
+        text: The beginning; None where it is not at hand, or left out.
     """
 
     doc_id: str

@@ -5,6 +5,7 @@ import tomllib
 from base64 import b64encode
 from collections import Counter
 from hashlib import sha256
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -237,5 +238,12 @@ def test_the_command_writes_the_same_page(
     assert main(["report", "out", "--out", "elsewhere/page.html"]) == 0
     assert Path("out/report.html").read_bytes() == Path("elsewhere/page.html").read_bytes() == page
     assert capsys.readouterr().out == "report in out/report.html\nreport in elsewhere/page.html\n"
+    assert main(["report", "out", "--without-texts"]) == 0
+    bare = Path("out/report.html").read_text()
+    documents = results.outcomes[0].collection.texts(results.outcomes[0].systems[0].run.doc_ids.tolist())
+    for text in (*results.outcomes[0].collection.topics.values(), *documents.values()):
+        assert escape(text) not in bare
+    assert any(escape(text[:20]) in page.decode() for text in documents.values() if text)
+    capsys.readouterr()
     assert main(["report", "elsewhere"]) == 2
     assert "no results" in capsys.readouterr().err
