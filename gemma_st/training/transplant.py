@@ -160,6 +160,6 @@ def transplant_model(
     model = _assemble(base, product_head(axes, rank=config.head))
     _calibrate(model, torch.from_numpy(model.predict(some)), TEMPERATURE * cosines)
     save(model, directory)
-    tensors = {f"{depth}.weight": reading.map.contiguous() for depth, reading in enumerate(readings)}
-    tensors |= {f"{depth}.bias": reading.shift for depth, reading in enumerate(readings)}
+    tensors = {f"readings.{depth}.weight": reading.map.contiguous() for depth, reading in enumerate(readings)}
+    tensors |= {f"readings.{depth}.bias": reading.shift for depth, reading in enumerate(readings)}
     save_file(tensors, directory / READINGS)
