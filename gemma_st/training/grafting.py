@@ -157,7 +157,8 @@ def _write_gathering(target: "GemmaAttention", reading: Reading, normed: Tensor)
 def product_head(axes: Tensor, *, rank: int) -> tuple[nn.Linear, nn.Linear]:
     """Return two layers with a GELU between that multiply two halves of their input: ``a · b`` along some axes.
 
-    ``a b = ((a + b)² - (a - b)²) / 4``, and ``gelu(x) + gelu(-x) ≈ √(2/π) x²`` where x is small.
+    ``a b = ((a + b)² - (a - b)²) / 4``, and ``gelu(x) - x / 2 ≈ x² / √(2π)`` where x is small. Two more units take the
+    halves of x away: ``gelu(x) - gelu(-x) = x``.
 
     Args:
         axes: Orthonormal columns, most important first.
@@ -166,11 +167,12 @@ def product_head(axes: Tensor, *, rank: int) -> tuple[nn.Linear, nn.Linear]:
     width = len(axes) + EXTRA
     chosen = torch.cat([axes[:, :rank].T, torch.zeros(rank, EXTRA)], 1) * PRODUCT
     both, either = torch.cat([chosen, chosen], 1), torch.cat([chosen, -chosen], 1)
-    first, second = nn.Linear(2 * width, 4 * rank), nn.Linear(4 * rank, 1)
-    height = TEMPERATURE / (4 * width * PRODUCT**2 * (2 / torch.pi) ** 0.5)
+    halves = (both - either).sum(0, keepdim=True) / 2
+    first, second = nn.Linear(2 * width, 2 * rank + 2), nn.Linear(2 * rank + 2, 1)
+    height = TEMPERATURE / (4 * width * PRODUCT**2 / (2 * torch.pi) ** 0.5)
     with torch.no_grad():
-        first.weight.copy_(torch.cat([both, -both, either, -either]))
-        second.weight.copy_(torch.cat([torch.ones(2 * rank), -torch.ones(2 * rank)]) * height)
+        first.weight.copy_(torch.cat([both, either, halves, -halves]))
+        second.weight.copy_(height * torch.cat([torch.ones(rank), -torch.ones(rank), torch.tensor([-1.0, 1.0])]))
         nn.init.zeros_(first.bias)
         nn.init.zeros_(second.bias)
     return first, second
