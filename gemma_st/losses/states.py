@@ -10,7 +10,7 @@ from torch.nn.functional import mse_loss
 
 from gemma_st.errors import ModelError
 from gemma_st.losses.lists import label_entropy, list_divergence
-from gemma_st.training.grafting import TEMPERATURE
+from gemma_st.training.grafting import TEMPERATURE, UNIT
 from gemma_st.training.positions import EXTRA
 from gemma_st.training.rows import Row, averaged, layout, pooled, teacher_states
 from gemma_st.training.student import teacher_ids
@@ -31,8 +31,9 @@ class StateDistillationLoss(nn.Module):
     - states: ``(mean of |W_l n_l + b_l - t_l|² / var t_l over layers l before the last, and that of the last) / 2``;
       W and b of the last are the values that the gathering layer takes the mean of, which thus keep up with the stream
     - means: ``|mean of W_L n_L + b_L - mean of t_L|² / var of mean of t_L``, the means over the tokens of each text
-    - scores: ``KL(softmax(20 cos(t_q, t_d)) ‖ softmax(score)) + 20 · mean (score / 20 - cos(t_q, t_d))²``
-    - labels: ``-log softmax(score)`` of the document judged relevant
+    - scores: ``KL(softmax(20 cos(t_q, t_d)) ‖ softmax(s)) + 20 · mean (s / 20 - cos(t_q, t_d))²``, s being 64 times the
+      model's score
+    - labels: ``-log softmax(s)`` of the document judged relevant
 
     Token table and first layer, which find out text and position, stay as they are, and run in full precision. The
     gradient of the scores is some hundred times that of the states: weighted alike, it undoes them.
@@ -97,7 +98,7 @@ class StateDistillationLoss(nn.Module):
         for module in list(self.model)[1:]:
             features = module(features)
         cosines = (pooled(targets[-1], row, 0) * pooled(targets[-1], row, 1)).sum(1)
-        scores = features["scores"].view(-1).float()
+        scores = features["scores"].view(-1).float() / UNIT
         states, means = self._errors(output.hidden_states, targets, row)
         parts = {
             "states": states,

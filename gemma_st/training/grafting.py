@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 TURNING = 3  # pairs of a head's dimensions that are not for content
 WALL, LAST_WALL = 5.0, 8.0  # nats for the own text and against the other
 GATHERED = 200.0  # times a token's own state, what the last layer gathers
-PRODUCT, TEMPERATURE = 0.15, 20.0  # size of what the head squares; score of a cosine of 1
+PRODUCT = 0.15  # size of what the head squares
+TEMPERATURE, UNIT = 20.0, 1 / 64  # nats of a cosine of 1 in a list; what a nat is in the score
 
 
 class Stream:
@@ -169,7 +170,7 @@ def product_head(axes: Tensor, *, rank: int) -> tuple[nn.Linear, nn.Linear]:
     both, either = torch.cat([chosen, chosen], 1), torch.cat([chosen, -chosen], 1)
     halves = (both - either).sum(0, keepdim=True) / 2
     first, second = nn.Linear(2 * width, 2 * rank + 2), nn.Linear(2 * rank + 2, 1)
-    height = TEMPERATURE / (4 * width * PRODUCT**2 / (2 * torch.pi) ** 0.5)
+    height = TEMPERATURE * UNIT / (4 * width * PRODUCT**2 / (2 * torch.pi) ** 0.5)
     with torch.no_grad():
         first.weight.copy_(torch.cat([both, either, halves, -halves]))
         second.weight.copy_(height * torch.cat([torch.ones(rank), -torch.ones(rank), torch.tensor([-1.0, 1.0])]))

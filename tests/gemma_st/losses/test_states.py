@@ -71,7 +71,7 @@ def test_each_part_is_its_formula(loss: StateDistillationLoss) -> None:
             averages[0].extend([values[:second].mean(0), values[second:].mean(0)])
             averages[1].extend(means)
         cosines.append(float(torch.nn.functional.cosine_similarity(*means, dim=0)))
-        scores.append(float(loss.model.predict((query, document))))
+        scores.append(64 * float(loss.model.predict((query, document))))
     errors = [relative(torch.cat(read), torch.cat(states)) for read, states in zip(readings, targets, strict=True)]
     assert float(found["states"]) == pytest.approx(np.mean(errors), rel=1e-3)
     assert float(found["means"]) == pytest.approx(relative(*map(torch.stack, averages)), rel=1e-3)
