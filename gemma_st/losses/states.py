@@ -1,4 +1,4 @@
-"""Distillation of a bi-encoder into its transplant: every token's state at every depth, then scores and labels."""
+"""Distillation of a bi-encoder into its transplant: every token's state at every depth, means, scores and labels."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +10,9 @@ from torch.nn.functional import mse_loss
 
 from gemma_st.errors import ModelError
 from gemma_st.losses.lists import label_entropy, list_divergence
-from gemma_st.training.grafting import TEMPERATURE
+from gemma_st.training.grafting import TEMPERATURE, UNIT
 from gemma_st.training.positions import EXTRA
-from gemma_st.training.rows import Row, layout, pooled, teacher_states
+from gemma_st.training.rows import Row, averaged, layout, pooled, teacher_states
 from gemma_st.training.student import teacher_ids
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ class StateDistillationLoss(nn.Module):
 
     - states: ``(mean of |W_l n_l + b_l - t_l|² / var t_l over layers l before the last, and that of the last) / 2``;
       W and b of the last are the values that the gathering layer takes the mean of, which thus keep up with the stream
-    - scores: ``KL(softmax(20 cos(t_q, t_d)) ‖ softmax(score)) + 20 · mean (score / 20 - cos(t_q, t_d))²``
-    - labels: ``-log softmax(score)`` of the document judged relevant
+    - means: ``|mean of W_L n_L + b_L - mean of t_L|² / var of mean of t_L``, the means over the tokens of each text
+    - scores: ``KL(softmax(20 cos(t_q, t_d)) ‖ softmax(s)) + 20 · mean (s / 20 - cos(t_q, t_d))²``, s being 64 times the
+      model's score
+    - labels: ``-log softmax(s)`` of the document judged relevant
 
     Token table and first layer, which find out text and position, stay as they are, and run in full precision. The
     gradient of the scores is some hundred times that of the states: weighted alike, it undoes them.
@@ -39,8 +41,9 @@ class StateDistillationLoss(nn.Module):
     Args:
         model: A cross-encoder that [gemma_st.training.transplant.transplant_model][] made, or that was trained on.
         teacher: The mean-pooled bi-encoder it was made of.
-        readings: The file with W and b, as they were when the student was made; they are trained further.
-        weights: Weight of each of the three parts.
+        readings: The file with W and b, as they were when the student was made or, from an earlier stage's last
+            checkpoint, as they were trained; they are trained further.
+        weights: Weight of each of the four parts.
 
     Raises:
         ModelError: The readings cannot be loaded.
@@ -67,7 +70,7 @@ class StateDistillationLoss(nn.Module):
         """Load the readings, and freeze what is exact already."""
         super().__init__()
         self.model = model
-        self.weights = {"states": 1.0, "scores": 0.02, "labels": 0.0} | (weights or {})
+        self.weights = {"states": 1.0, "means": 0.0, "scores": 0.02, "labels": 0.0} | (weights or {})
         self._teacher = [teacher.requires_grad_(False).eval()]  # in a list: neither trained nor saved with the loss
         self.readings = load_readings(readings)
         ids = torch.tensor(teacher_ids(teacher.tokenizer, model.tokenizer))
@@ -88,16 +91,18 @@ class StateDistillationLoss(nn.Module):
         left = [query for query, n in zip(queries, sizes, strict=True) for _ in range(n)]
         features = self._features(left, [text for texts in documents for text in texts])
         row = layout(features["input_ids"])
-        states, _ = teacher_states(self._teacher[0][0].model, self.ids[features["input_ids"]], row)
-        targets = [state.float() for state in states]
+        taught, _ = teacher_states(self._teacher[0][0].model, self.ids[features["input_ids"]], row)
+        targets = [state.float() for state in taught]
         output = self.model[0].model(**features, output_hidden_states=True, use_cache=False)
         features["token_embeddings"] = output.last_hidden_state
         for module in list(self.model)[1:]:
             features = module(features)
         cosines = (pooled(targets[-1], row, 0) * pooled(targets[-1], row, 1)).sum(1)
-        scores = features["scores"].view(-1).float()
+        scores = features["scores"].view(-1).float() / UNIT
+        states, means = self._errors(output.hidden_states, targets, row)
         parts = {
-            "states": self._states(output.hidden_states, targets, row),
+            "states": states,
+            "means": means,
             "scores": list_divergence(scores, TEMPERATURE * cosines, sizes)
             + TEMPERATURE * mse_loss(scores / TEMPERATURE, cosines),
             "labels": label_entropy(scores, labels, sizes),
@@ -116,20 +121,23 @@ class StateDistillationLoss(nn.Module):
         )
         return {key: batch[key].to(self.model.device) for key in ("input_ids", "attention_mask")}
 
-    def _states(self, hidden: tuple[Tensor, ...], targets: list[Tensor], row: Row) -> Tensor:
-        """Return the relative error of the teacher's states; the first, of its embeddings, is exact."""
-        errors: list[Tensor] = []
+    def _errors(self, hidden: tuple[Tensor, ...], targets: list[Tensor], row: Row) -> tuple[Tensor, Tensor]:
+        """Return the relative errors of the teacher's states and means; the first states, its embeddings, are exact."""
         layers = self.model[0].model.layers
-        for depth, reading in enumerate(self.readings[1:], 1):
+        errors: list[Tensor] = []
+        for depth, reading in enumerate(self.readings[1:-1], 1):
             normed = layers[depth + 1].input_layernorm(hidden[depth + 1])[row.filled]
-            target = targets[depth][row.filled]
-            last = depth == len(targets) - 1
-            read = layers[-1].self_attn.v_proj(normed) if last else reading(normed[:, : reading.in_features])
-            error = (read.float() - target).pow(2).sum(1)
-            variance = (target - target.mean(0)).pow(2).sum(1).mean()
-            errors.append((error / variance).clamp(max=OUTLIER).mean())
-        before: Tensor = torch.stack(errors[:-1]).mean()
-        return (before + errors[-1]) / 2
+            errors.append(_relative(reading(normed[:, : reading.in_features]), targets[depth][row.filled]))
+        values = layers[-1].self_attn.v_proj(layers[-1].input_layernorm(hidden[-2]))
+        last = _relative(values[row.filled], targets[-1][row.filled])
+        found, wanted = (torch.cat([averaged(x, row, side) for side in (0, 1)]) for x in (values, targets[-1]))
+        return (torch.stack(errors).mean() + last) / 2, _relative(found, wanted)
+
+
+def _relative(found: Tensor, wanted: Tensor) -> Tensor:
+    error = (found.float() - wanted).pow(2).sum(1)
+    variance = (wanted - wanted.mean(0)).pow(2).sum(1).mean()
+    return (error / variance).clamp(max=OUTLIER).mean()
 
 
 def load_readings(path: str | Path) -> nn.ModuleList:
@@ -138,15 +146,15 @@ def load_readings(path: str | Path) -> nn.ModuleList:
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(path)
+        tensors = {name: tensor for name, tensor in load_file(path).items() if name.startswith("readings.")}
     except (OSError, SafetensorError) as error:
         raise ModelError(f"[loss] readings={path}: cannot be loaded ({error}); name a transplant's file") from error
-    linears = []
+    readings = nn.ModuleList()
     for depth in range(len(tensors) // 2):
-        weight = tensors[f"{depth}.weight"]
-        linears.append(nn.Linear(weight.shape[1], weight.shape[0]))
-        linears[-1].load_state_dict({"weight": weight, "bias": tensors[f"{depth}.bias"]})
-    return nn.ModuleList(linears)
+        rows, columns = tensors[f"readings.{depth}.weight"].shape
+        readings.append(nn.Linear(columns, rows))
+    readings.load_state_dict({name.removeprefix("readings."): tensor for name, tensor in tensors.items()})
+    return readings
 
 
 def _in_full_precision(layer: nn.Module) -> None:

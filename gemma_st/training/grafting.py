@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 TURNING = 3  # pairs of a head's dimensions that are not for content
 WALL, LAST_WALL = 5.0, 8.0  # nats for the own text and against the other
 GATHERED = 200.0  # times a token's own state, what the last layer gathers
-PRODUCT, TEMPERATURE = 0.15, 20.0  # size of what the head squares; score of a cosine of 1
+PRODUCT = 0.15  # size of what the head squares
+TEMPERATURE, UNIT = 20.0, 1 / 64  # nats of a cosine of 1 in a list; what a nat is in the score
 
 
 class Stream:
@@ -157,7 +158,8 @@ def _write_gathering(target: "GemmaAttention", reading: Reading, normed: Tensor)
 def product_head(axes: Tensor, *, rank: int) -> tuple[nn.Linear, nn.Linear]:
     """Return two layers with a GELU between that multiply two halves of their input: ``a · b`` along some axes.
 
-    ``a b = ((a + b)² - (a - b)²) / 4``, and ``gelu(x) + gelu(-x) ≈ √(2/π) x²`` where x is small.
+    ``a b = ((a + b)² - (a - b)²) / 4``, and ``gelu(x) - x / 2 ≈ x² / √(2π)`` where x is small. Two more units take the
+    halves of x away: ``gelu(x) - gelu(-x) = x``.
 
     Args:
         axes: Orthonormal columns, most important first.
@@ -166,11 +168,12 @@ def product_head(axes: Tensor, *, rank: int) -> tuple[nn.Linear, nn.Linear]:
     width = len(axes) + EXTRA
     chosen = torch.cat([axes[:, :rank].T, torch.zeros(rank, EXTRA)], 1) * PRODUCT
     both, either = torch.cat([chosen, chosen], 1), torch.cat([chosen, -chosen], 1)
-    first, second = nn.Linear(2 * width, 4 * rank), nn.Linear(4 * rank, 1)
-    height = TEMPERATURE / (4 * width * PRODUCT**2 * (2 / torch.pi) ** 0.5)
+    halves = (both - either).sum(0, keepdim=True) / 2
+    first, second = nn.Linear(2 * width, 2 * rank + 2), nn.Linear(2 * rank + 2, 1)
+    height = TEMPERATURE * UNIT / (4 * width * PRODUCT**2 / (2 * torch.pi) ** 0.5)
     with torch.no_grad():
-        first.weight.copy_(torch.cat([both, -both, either, -either]))
-        second.weight.copy_(torch.cat([torch.ones(2 * rank), -torch.ones(2 * rank)]) * height)
+        first.weight.copy_(torch.cat([both, either, halves, -halves]))
+        second.weight.copy_(height * torch.cat([torch.ones(rank), -torch.ones(rank), torch.tensor([-1.0, 1.0])]))
         nn.init.zeros_(first.bias)
         nn.init.zeros_(second.bias)
     return first, second

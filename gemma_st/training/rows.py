@@ -59,5 +59,10 @@ def teacher_states(bert: "BertModel", ids: Tensor, row: Row) -> tuple[list[Tenso
 
 def pooled(states: Tensor, row: Row, side: int) -> Tensor:
     """Return the normalised mean of the states of one text of each pair."""
+    return normalize(averaged(states, row, side), dim=-1)
+
+
+def averaged(states: Tensor, row: Row, side: int) -> Tensor:
+    """Return the mean of the states of one text of each pair."""
     mask = ((row.side == side) & row.filled)[..., None]
-    return normalize((states * mask).sum(1), dim=-1)
+    return (states * mask).sum(1) / mask.sum(1)

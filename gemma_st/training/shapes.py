@@ -30,4 +30,4 @@ class TransplantConfig:
     intermediate_size: int = 512
     max_length: int = 128
     pairs: int = 192
-    head: int = 192
+    head: int = 384

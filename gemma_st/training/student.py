@@ -86,8 +86,9 @@ def fewer_pieces(
 def _frequent(teacher: "PreTrainedTokenizerFast", texts: Iterable[str], size: int, *, special: int) -> list[str]:
     vocabulary = teacher.get_vocab()
     counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(teacher.tokenize(text))
+    for text, times in Counter(texts).items():  # a passage is in many lists
+        for piece in teacher.tokenize(text):
+            counts[piece] += times
     # Single characters keep every word spellable; the template's words must be there too.
     needed = {p for p in vocabulary if len(p.removeprefix("##")) == 1 and p.isascii()} | {"query", "document", ":"}
     ranked = sorted(vocabulary, key=lambda piece: (piece not in needed, -counts[piece], vocabulary[piece]))

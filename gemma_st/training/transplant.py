@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from gemma_st.training.grafting import TEMPERATURE, product_head, transplant
+from gemma_st.training.grafting import TEMPERATURE, UNIT, product_head, transplant
 from gemma_st.training.positions import EXTRA, rope_theta, token_rows, write_marks, write_positions
 from gemma_st.training.shapes import TransplantConfig
 from gemma_st.training.student import SPECIAL, fewer_pieces, teacher_ids
@@ -158,8 +158,8 @@ def transplant_model(
     tokenizer.save_pretrained(base)
     student.save_pretrained(base)
     model = _assemble(base, product_head(axes, rank=config.head))
-    _calibrate(model, torch.from_numpy(model.predict(some)), TEMPERATURE * cosines)
+    _calibrate(model, torch.from_numpy(model.predict(some)), TEMPERATURE * UNIT * cosines)
     save(model, directory)
-    tensors = {f"{depth}.weight": reading.map.contiguous() for depth, reading in enumerate(readings)}
-    tensors |= {f"{depth}.bias": reading.shift for depth, reading in enumerate(readings)}
+    tensors = {f"readings.{depth}.weight": reading.map.contiguous() for depth, reading in enumerate(readings)}
+    tensors |= {f"readings.{depth}.bias": reading.shift for depth, reading in enumerate(readings)}
     save_file(tensors, directory / READINGS)

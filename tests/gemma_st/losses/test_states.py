@@ -34,8 +34,14 @@ def directory(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loss(directory: Path, teacher: Path) -> StateDistillationLoss:
     """The loss, every part weighted 1."""
     model, bert = CrossEncoder(str(directory), device="cpu"), SentenceTransformer(str(teacher), device="cpu")
-    weights = {"states": 1.0, "scores": 1.0, "labels": 1.0}
+    weights = {"states": 1.0, "means": 1.0, "scores": 1.0, "labels": 1.0}
     return StateDistillationLoss(model, bert, readings=directory / READINGS, weights=weights)
+
+
+def relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Return the mean squared error in units of the variance, no row's above 10."""
+    variance = (wanted - wanted.mean(0)).pow(2).sum(1).mean()
+    return float(((found - wanted).pow(2).sum(1) / variance).clamp(max=10).mean())
 
 
 def test_each_part_is_its_formula(loss: StateDistillationLoss) -> None:
@@ -45,6 +51,7 @@ def test_each_part_is_its_formula(loss: StateDistillationLoss) -> None:
     pieces, scores, cosines = loss.model.tokenizer, [], []
     targets: list[list[Any]] = [[], []]
     readings: list[list[Any]] = [[], []]
+    averages: tuple[list[Any], list[Any]] = ([], [])
     for query, document in [(q, d) for q, ds in zip(*LISTS, strict=True) for d in ds]:
         batch = pieces(query, document, truncation="longest_first", max_length=64, return_tensors="pt")
         ids = loss.ids[batch["input_ids"][0]].tolist()
@@ -61,14 +68,13 @@ def test_each_part_is_its_formula(loss: StateDistillationLoss) -> None:
                 readings[place].append(values if depth == 2 else loss.readings[depth](normed[:, :24]))
                 targets[place].append(torch.cat([part[depth][0] for part in alone]))
             means = [part[-1][0].mean(0) for part in alone]
+            averages[0].extend([values[:second].mean(0), values[second:].mean(0)])
+            averages[1].extend(means)
         cosines.append(float(torch.nn.functional.cosine_similarity(*means, dim=0)))
-        scores.append(float(loss.model.predict((query, document))))
-    errors = []
-    for read, wanted in zip(readings, targets, strict=True):
-        x, t = torch.cat(read), torch.cat(wanted)
-        variance = (t - t.mean(0)).pow(2).sum(1).mean()
-        errors.append(float(((x - t).pow(2).sum(1) / variance).clamp(max=10).mean()))
+        scores.append(64 * float(loss.model.predict((query, document))))
+    errors = [relative(torch.cat(read), torch.cat(states)) for read, states in zip(readings, targets, strict=True)]
     assert float(found["states"]) == pytest.approx(np.mean(errors), rel=1e-3)
+    assert float(found["means"]) == pytest.approx(relative(*map(torch.stack, averages)), rel=1e-3)
     wanted, given = (np.exp(np.array(x[:3])) / np.exp(np.array(x[:3])).sum() for x in (20 * np.array(cosines), scores))
     divergence = float((wanted * np.log(wanted / given)).sum()) / 2  # a list of one has none
     distance = 20 * float(np.mean((np.array(scores) / 20 - cosines) ** 2))

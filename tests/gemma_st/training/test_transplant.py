@@ -10,7 +10,7 @@ from torch import nn
 
 from gemma_st import CrossEncoder, verify_bidirectional
 from gemma_st.training.folding import affine, low_rank, prune
-from gemma_st.training.grafting import TEMPERATURE, product_head
+from gemma_st.training.grafting import TEMPERATURE, UNIT, product_head
 from gemma_st.training.positions import EXTRA, SIDE, token_rows, write_positions
 from gemma_st.training.rows import layout, pooled, teacher_states
 from gemma_st.training.shapes import TransplantConfig
@@ -153,4 +153,4 @@ def test_the_head_multiplies() -> None:
     with torch.no_grad():
         scores = second(nn.functional.gelu(first(torch.cat(halves, 1))))[:, 0]
     cosines = nn.functional.cosine_similarity(left, right)
-    assert torch.allclose(scores / TEMPERATURE, cosines, atol=0.05)
+    assert torch.allclose(scores / TEMPERATURE / UNIT, cosines, atol=0.05)
