@@ -31,7 +31,9 @@ def add_glue(glue: argparse.ArgumentParser) -> None:
         "--train-examples", type=int, metavar="N", help="learn from so many, drawn at random; all if not given"
     )
     model = glue.add_argument_group("the model")
-    model.add_argument("--pooler", default="mean", help="mean, first, last, query-probe, kv-probe (mean)")
+    model.add_argument(
+        "--pooler", default="mean", help="mean, first, last, query-probe, kv-probe; or own, to keep that of BASE (mean)"
+    )
     model.add_argument("--attention", choices=("bidirectional", "causal"), default="bidirectional")
     model.add_argument("--padding-side", choices=("left", "right"), default="right")
     model.add_argument("--max-length", type=int, default=128, metavar="TOKENS", help="longest input (128)")

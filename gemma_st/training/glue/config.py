@@ -14,6 +14,7 @@ from gemma_st.training.glue.tasks import Task
 
 WEIGHTS = ("*.safetensors", "*.json")  # of a base, and its tokenizer
 KEY = 12  # hex digits
+OWN = "own"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class GlueConfig:
 
     Attributes:
         base: A Gemma checkpoint, a packaged model or a hub id; of a whole cross-encoder the backbone.
-        pooler: As for [gemma_st.build.cross_encoder][].
+        pooler: As for [gemma_st.build.cross_encoder][]; or ``"own"``, to keep pooler and head of a base that is a whole
+            cross-encoder, all but the last layer.
         attention: ``"bidirectional"`` or ``"causal"``.
         padding_side: Where short rows are filled.
         max_length: Longest input in tokens.

@@ -62,7 +62,7 @@ def load(task: Task, source: str | None = None, *, train_examples: int | None = 
         train, dev, test = (from_files(task, folder, name) for name in ("train", "dev", "test"))
     else:
         train, dev, test = (from_hub(task, source, name) for name in ("train", "dev", "test"))
-    if not train or not train[""].texts:
+    if not train:
         raise ModelError(f"{source}: no training set of {task.title} in there; expected one, see docs/glue.md")
     known, notes = train[""], []
     order = np.random.default_rng(SEED).permutation(len(known.texts))

@@ -41,13 +41,13 @@ class Split:
         return Split([self.texts[i] for i in places], labels, [self.index[i] for i in places])
 
 
-def split(task: Task, rows: Iterable[tuple[str, Row]], *, secret: bool = False) -> Split:
+def split(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
     """Make examples of rows.
 
     Args:
         task: The task.
         rows: ``(where it is from, its columns)``.
-        secret: Whether labels may be missing.
+        name: ``"train"``, ``"dev"`` or ``"test"``, where labels may be missing.
 
     Raises:
         ModelError: A row is not an example of the task.
@@ -55,12 +55,13 @@ def split(task: Task, rows: Iterable[tuple[str, Row]], *, secret: bool = False) 
     texts, labels, index = [], [], []
     for number, (where, row) in enumerate(rows):
         texts.append(_texts(task, row, where))
-        labels.append(None if secret and row.get("label") in (None, -1) else _label(task, row.get("label"), where))
+        unknown = name == "test" and row.get("label") in (None, -1)
+        labels.append(None if unknown else _label(task, row.get("label"), where))
         found = str(row.get("index"))
         index.append(int(found) if found.isdecimal() else number)
     known = [label for label in labels if label is not None]
-    if len(known) not in (0, len(labels)):
-        raise ModelError(f"{task.title}: {len(known)} labels of {len(texts)} examples; expected one for each, or none")
+    if not texts or len(known) not in (0, len(labels)):
+        raise ModelError(f"{task.title} {name}: {len(texts)} examples, {len(known)} labels; expected one for each")
     return Split(texts, np.array(known, dtype=np.int64 if task.labels else np.float64) if known else None, index)
 
 

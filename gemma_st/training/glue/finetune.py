@@ -1,22 +1,26 @@
 """One task, one seed: a model trained through sentence-transformers' trainer, its best checkpoint returned."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.base.modules import Dense
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from gemma_st.build import cross_encoder
 from gemma_st.cross_encoder import CrossEncoder
 from gemma_st.dropout import DropoutRates, fine_tuning_dropout
+from gemma_st.errors import ModelError
 from gemma_st.losses.classes import ClassificationLoss, RegressionLoss, pairs
 from gemma_st.models import locate
 from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
 from gemma_st.training.glue.batches import LengthBatches, dataset
-from gemma_st.training.glue.config import GlueConfig
+from gemma_st.training.glue.config import OWN, GlueConfig
 from gemma_st.training.glue.data import Data
 from gemma_st.training.glue.examples import Split
 from gemma_st.training.glue.metrics import measure, predictions
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 TEMPLATE = "Sentence 1: {query} Sentence 2: {document}"  # of a bare decoder, whose own runs a pair into one text
 EVERY = 500  # steps after which a long epoch is evaluated and saved
 KEPT = 2  # checkpoints: the best and the last
+FIRST = 0.75  # share of the longest input that a first text may take, so that something is left for the second
 WARMUP, WEIGHT_DECAY = 0.1, 0.01  # those of BERT's own GLUE
 
 
@@ -69,22 +74,47 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
 
 
 def build(task: Task, config: GlueConfig) -> CrossEncoder:
-    """Put a fresh pooler and head onto the backbone of the base.
+    """Put a fresh pooler and head onto the backbone of the base; or a fresh last layer onto a whole cross-encoder.
 
     Args:
         task: The task.
         config: How to train.
+
+    Raises:
+        ModelError: The base cannot be used so.
     """
     base = locate(config.base)
+    labels = [] if task.choices else task.labels
+    if config.pooler == OWN:
+        return _with_own_head(base, labels, config)
     return cross_encoder(
         base,
         pooler=config.pooler,
-        labels=1 if task.choices or not task.labels else task.labels,
+        labels=labels or 1,
         template=None if Path(base, "modules.json").exists() else TEMPLATE,
         attention=config.attention,
         padding_side=config.padding_side,
         max_length=config.max_length,
+        query_length=max(int(FIRST * config.max_length), 1),
     )
+
+
+def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> CrossEncoder:
+    """Replace the last layer of a cross-encoder: what stands before it may be where it compares two texts."""
+    source = CrossEncoder(base)
+    *kept, last = source
+    asked = {"attention": config.attention, "padding_side": config.padding_side}
+    has = {"attention": source.attention, "padding_side": source.tokenizer.padding_side}
+    if asked != has or not isinstance(last, Dense):
+        raise ModelError(f"pooler {OWN!r} keeps the model as it is, with {has}; ask for these, or for another pooler")
+    names = labels or ["LABEL_0"]
+    fresh = Dense(last.in_features, len(names), activation_function=nn.Identity(), module_output_name="scores")
+    source.config.id2label, source.config.label2id = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
+    model = CrossEncoder(modules=[*kept, fresh], activation_fn=nn.Identity())
+    model.set_keep_in_fp32_modules([f"{len(kept)}.linear"])
+    model.max_seq_length = min(config.max_length, source.max_seq_length)
+    model[0].query_length = max(int(FIRST * model.max_seq_length), 1)
+    return model
 
 
 def score(model: CrossEncoder, split: Split) -> "NDArray[np.float32]":
@@ -110,6 +140,7 @@ def _arguments(task: Task, config: GlueConfig, seed: int, checkpoints: Path) -> 
         warmup_steps=WARMUP,
         weight_decay=WEIGHT_DECAY,
         bf16=config.bf16,
+        dataloader_pin_memory=False,  # a batch is text
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=KEPT,

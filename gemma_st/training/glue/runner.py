@@ -14,7 +14,7 @@ from gemma_st.saving import save
 from gemma_st.training.glue.config import GlueConfig
 from gemma_st.training.glue.data import Data, load
 from gemma_st.training.glue.metrics import baseline, predictions
-from gemma_st.training.glue.report import markdown, write_task_card
+from gemma_st.training.glue.report import markdown
 from gemma_st.training.glue.submission import file_name, submission, title
 from gemma_st.training.glue.tasks import Task
 
@@ -75,6 +75,8 @@ def run(request: Request, config: GlueConfig) -> dict[str, Any]:
 
 def _task(task: Task, data: Data, request: Request, config: GlueConfig) -> list[dict[str, Any]]:
     """Run a task's seeds, write its card and submissions, and return a row of results for each labelled set."""
+    from gemma_st.training.glue.cards import write_task_card
+
     folder = request.output / f"{task.name}-{config.key(task, data)}"
     cells = {seed: _cell(task, data, config, seed, folder) for seed in request.seeds}
     best = json.loads((folder / "model.json").read_text(encoding="utf-8"))
@@ -97,11 +99,12 @@ def _task(task: Task, data: Data, request: Request, config: GlueConfig) -> list[
                     "metrics": {name: [measured[seed][name] for seed in cells] for name in task.metrics},
                     "baseline": baseline(task, data.train.labels, split.labels),
                     "seconds": [cell["seconds"] for cell in cells.values()],
-                    "model": f"{folder.name}/model",
+                    "model": f"{folder.name}/{task.name}",
                     "model_seed": best["seed"],
                 }
             )
-    write_task_card(folder / "model", task, rows, {**asdict(config), "command": request.command, "seeds": list(cells)})
+    settings = {**asdict(config), "command": request.command, "seeds": list(cells)}
+    write_task_card(folder / task.name, task, rows, settings)
     return rows
 
 
@@ -127,18 +130,18 @@ def _cell(task: Task, data: Data, config: GlueConfig, seed: int, folder: Path) -
         for part, split in data.test.items()
     }
     first = cell["metrics"][next(iter(sets))][task.metrics[0]]
-    _keep_best(folder, model, {"seed": seed, "score": first, "submissions": said})
+    _keep_best(folder, task, model, {"seed": seed, "score": first, "submissions": said})
     write_whole(path, json.dumps(cell, indent=2) + "\n")
     shutil.rmtree(checkpoints)
     return cell
 
 
-def _keep_best(folder: Path, model: "CrossEncoder", found: dict[str, Any]) -> None:
+def _keep_best(folder: Path, task: Task, model: "CrossEncoder", found: dict[str, Any]) -> None:
     """Keep a model and its submissions if none before it was as good; what is written last says whose it is."""
     kept = folder / "model.json"
     if kept.exists():
         before = json.loads(kept.read_text(encoding="utf-8"))
         if before["seed"] != found["seed"] and before["score"] >= found["score"]:
             return
-    save(model, folder / "model")
+    save(model, folder / task.name)
     write_whole(kept, json.dumps(found, indent=2) + "\n")

@@ -36,7 +36,7 @@ def from_files(task: Task, folder: Path, name: str) -> dict[str, Split]:
     for part in ("",) if name == "train" else task.parts:
         paths = [folder / f"{stem}{part}{ENDS[task.suite]}" for stem in FILES[name]]
         if found := [path for path in paths if path.exists()]:
-            splits[part] = split(task, _rows(found[0], task), secret=name == "test")
+            splits[part] = split(task, _rows(found[0], task), name)
     return splits
 
 
@@ -105,7 +105,7 @@ def from_hub(task: Task, source: str | None, name: str) -> dict[str, Split]:
             ) from error
         names = getattr(loaded.features.get("label"), "names", None)
         rows = ((f"{path} {task.config} {called}:{n}", _named(row, names)) for n, row in enumerate(loaded, 1))
-        splits[part] = split(task, rows, secret=name == "test")
+        splits[part] = split(task, rows, name)
     return splits
 
 
