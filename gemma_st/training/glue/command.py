@@ -3,9 +3,14 @@
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
+from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
+
+PLACES = tuple(field.name for field in fields(DropoutRates))
 
 
 def add_glue(glue: argparse.ArgumentParser) -> None:
@@ -38,25 +43,31 @@ def add_glue(glue: argparse.ArgumentParser) -> None:
     model.add_argument("--padding-side", choices=("left", "right"), default="right")
     model.add_argument("--max-length", type=int, default=128, metavar="TOKENS", help="longest input (128)")
     training = glue.add_argument_group("the training")
-    training.add_argument("--dropout", type=float, default=0.1, metavar="RATE", help="in every place it can be (0.1)")
+    training.add_argument(
+        "--dropout",
+        nargs="+",
+        default=[],
+        metavar="RATE",
+        help=f"like 0.1, or {PLACES[0]}=0.1; {', '.join(PLACES)} (none)",
+    )
     training.add_argument("--learning-rate", type=float, default=2e-5, metavar="RATE", help="(2e-5)")
     training.add_argument("--relative-rates", action="store_true", help="it is a share of each weight's typical size")
-    training.add_argument("--epochs", type=int, default=3, metavar="N", help="(3)")
+    training.add_argument("--probe", action="store_true", help="fit the last layer alone before all are trained")
+    training.add_argument("--epochs", type=int, default=3, metavar="N", help="0 with --probe stops behind it (3)")
     training.add_argument("--batch-size", type=int, default=32, metavar="N", help="(32)")
     training.add_argument("--bf16", action="store_true", help="compute in bfloat16, scores and losses in float32")
     glue.set_defaults(command=_glue)
 
 
 def _glue(arguments: argparse.Namespace) -> None:
-    from dataclasses import fields
-
     from gemma_st.training.glue.config import GlueConfig
     from gemma_st.training.glue.tasks import find
 
     if arguments.seeds < 1:
         raise ModelError(f"--seeds {arguments.seeds}; expected at least 1")
     tasks = find(arguments.task)
-    config = GlueConfig(**{field.name: getattr(arguments, field.name) for field in fields(GlueConfig)})
+    given = {field.name: getattr(arguments, field.name) for field in fields(GlueConfig)}
+    config = GlueConfig(**{**given, "dropout": _rates(arguments.dropout)})
     from rich.console import Console
 
     from gemma_st.training.glue.report import table
@@ -67,6 +78,20 @@ def _glue(arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"results, models and submissions written to {arguments.out}\n")
 
 
+def _rates(given: Sequence[str]) -> DropoutRates:
+    """Return dropout rates of words like ``0.1``, for all places, and ``head=0.1``."""
+    rates: dict[str, float] = {}
+    for word in given:
+        place, _, rate = word.rpartition("=")
+        try:
+            rates |= dict.fromkeys([place] if place else PLACES, float(rate))
+        except ValueError:
+            rates[word] = 0.0
+    if unknown := set(rates) - set(PLACES):
+        raise ModelError(f"--dropout {unknown.pop()}; expected a rate, or a place and its rate like {PLACES[0]}=0.1")
+    return DropoutRates(**rates)
+
+
 def _spell(arguments: argparse.Namespace) -> str:
     """Return the command line, without what it takes for granted."""
     parser = argparse.ArgumentParser()
@@ -74,5 +99,6 @@ def _spell(arguments: argparse.Namespace) -> str:
     words = ["gemma-st", "glue", arguments.base, "--task", *arguments.task]
     for name, value in vars(arguments).items():
         if name not in ("base", "task", "command") and value != parser.get_default(name):
-            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+            values = value if isinstance(value, list) else [] if value is True else [value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
     return shlex.join(words)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
 from gemma_st.models import locate
 from gemma_st.training.glue.data import Data
@@ -28,10 +29,11 @@ class GlueConfig:
         attention: ``"bidirectional"`` or ``"causal"``.
         padding_side: Where short rows are filled.
         max_length: Longest input in tokens.
-        dropout: Rate in attention weights and outputs, feed-forward networks, pooler and head.
+        dropout: Shares of values dropped; see [gemma_st.dropout][].
         learning_rate: Of AdamW, at its highest: it rises over a tenth of the steps and falls to 0.
         relative_rates: Whether the learning rate is a share of each weight's own typical size.
-        epochs: Passes over the training set.
+        probe: Whether to fit the last layer alone before; see [gemma_st.training.glue.probe][].
+        epochs: Passes over the training set; with ``probe``, 0 stops behind it.
         batch_size: Examples a step.
         bf16: Whether to compute in bfloat16; weights, scores and losses stay in float32.
         train_examples: How many examples to learn from; all if not given.
@@ -45,9 +47,10 @@ class GlueConfig:
     attention: Literal["bidirectional", "causal"] = "bidirectional"
     padding_side: Literal["left", "right"] = "right"
     max_length: int = 128
-    dropout: float = 0.1
+    dropout: DropoutRates = DropoutRates()
     learning_rate: float = 2e-5
     relative_rates: bool = False
+    probe: bool = False
     epochs: int = 3
     batch_size: int = 32
     bf16: bool = False
@@ -57,7 +60,7 @@ class GlueConfig:
         """Check the numbers that nobody else checks."""
         for name in ("max_length", "learning_rate", "epochs", "batch_size", "train_examples"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not value > 0 and not (name == "epochs" and value == 0 and self.probe):
                 raise ModelError(f"{name}={value}; expected a number above 0")
 
     def key(self, task: Task, data: Data) -> str:

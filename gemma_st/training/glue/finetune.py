@@ -14,7 +14,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 
 from gemma_st.build import cross_encoder
 from gemma_st.cross_encoder import CrossEncoder
-from gemma_st.dropout import DropoutRates, fine_tuning_dropout
+from gemma_st.dropout import fine_tuning_dropout
 from gemma_st.errors import ModelError
 from gemma_st.losses.classes import ClassificationLoss, RegressionLoss, pairs
 from gemma_st.models import locate
@@ -24,6 +24,7 @@ from gemma_st.training.glue.config import OWN, GlueConfig
 from gemma_st.training.glue.data import Data
 from gemma_st.training.glue.examples import Split
 from gemma_st.training.glue.metrics import measure, predictions
+from gemma_st.training.glue.probe import fit_last_layer
 from gemma_st.training.glue.tasks import HIGHEST, Task
 from gemma_st.training.ranking import relative_rates
 
@@ -51,7 +52,11 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         ModelError: The base cannot be used.
     """
     set_seed(seed)  # for the fresh head; the trainer sets it only once it has the model
-    model = build(task, config)
+    model, last = build(task, config), last_checkpoint(checkpoints)
+    if config.probe and not last:
+        fit_last_layer(task, model, data.train)
+    if not config.epochs:
+        return model
     loss = ClassificationLoss(model) if task.labels else RegressionLoss(model, HIGHEST)
     arguments = _arguments(task, config, seed, checkpoints)
     if config.relative_rates:
@@ -67,8 +72,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         callbacks=[keeper, _InLongEpochs()],
     )
     trainer.remove_callback(PrinterCallback)  # standard output is the table's
-    last = last_checkpoint(checkpoints)
-    with fine_tuning_dropout(model, DropoutRates(*[config.dropout] * 5)):
+    with fine_tuning_dropout(model, config.dropout):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     return CrossEncoder(trainer.state.best_model_checkpoint)
 

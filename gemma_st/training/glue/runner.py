@@ -132,7 +132,7 @@ def _cell(task: Task, data: Data, config: GlueConfig, seed: int, folder: Path) -
     first = cell["metrics"][next(iter(sets))][task.metrics[0]]
     _keep_best(folder, task, model, {"seed": seed, "score": first, "submissions": said})
     write_whole(path, json.dumps(cell, indent=2) + "\n")
-    shutil.rmtree(checkpoints)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return cell
 
 

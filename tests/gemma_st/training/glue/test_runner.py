@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.cli import main
+from gemma_st.dropout import DropoutRates
 from gemma_st.training.checkpoints import FILE, LossCheckpoint
 from gemma_st.training.glue.config import GlueConfig
 from gemma_st.training.glue.data import load
@@ -23,7 +25,7 @@ from gemma_st.training.glue.runner import Request, run
 from gemma_st.training.glue.tasks import TASKS
 from tests.gemma_st.training.conftest import same, weights
 
-FAST = {"max_length": 64, "dropout": 0.0, "learning_rate": 3e-3, "epochs": 4, "batch_size": 8}
+FAST: dict[str, Any] = {"max_length": 64, "learning_rate": 3e-3, "epochs": 4, "batch_size": 8}
 # Dies at the moment when the second checkpoint is written but for its last file.
 KILLED = f"""
 import os, signal, sys
@@ -82,7 +84,19 @@ def _check_submissions(folder: Path) -> None:
 
 def command(source: str, output: Path, base: Path, *more: str) -> list[str]:
     """Return the arguments for two seeds of RTE, two steps an epoch."""
-    fast = ["--max-length", "32", "--learning-rate", "3e-3", "--epochs", "3", "--batch-size", "8"]
+    fast = [
+        "--max-length",
+        "32",
+        "--learning-rate",
+        "3e-3",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "8",
+        "--dropout",
+        "0.1",
+        "head=0.2",
+    ]
     return ["glue", str(base), "--task", "rte", "--data", source, "--out", str(output), *fast, *more]
 
 
@@ -140,7 +154,11 @@ def test_another_configuration_never_goes_on_from_this_one(
     shutil.copytree(tiny_gemma, moved)
     key = config.key(task, data)
     assert GlueConfig(str(moved)).key(task, data) == key
-    keys = {key, GlueConfig(str(tiny_gemma), dropout=0.2).key(task, data), config.key(TASKS["wnli"], data)}
+    keys = {
+        key,
+        GlueConfig(str(tiny_gemma), dropout=DropoutRates(head=0.2)).key(task, data),
+        config.key(TASKS["wnli"], data),
+    }
     path = moved / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     keys.add(GlueConfig(str(moved)).key(task, data))
@@ -196,6 +214,11 @@ def test_bad_arguments_are_one_line(tiny_gemma: Path, tmp_path: Path, capsys: py
     for more, message in (
         (["--task", "rte2"], "task 'rte2' is not known"),
         (["--task", "rte", "--seeds", "0"], "--seeds 0; expected at least 1"),
+        (
+            ["--task", "rte", "--dropout", "tail=0.1"],
+            "--dropout tail; expected a rate, or a place and its rate like att",
+        ),
+        (["--task", "rte", "--dropout", "much"], "--dropout much; expected a rate"),
         (["--task", "rte", "--epochs", "0"], "epochs=0; expected a number above 0"),
         (["--task", "rte", "--train-examples", "-1"], "train_examples=-1; expected a number above 0"),
         (["--task", "rte", "--data", str(tmp_path)], "rte is not there"),
