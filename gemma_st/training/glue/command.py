@@ -52,6 +52,9 @@ def add_glue(glue: argparse.ArgumentParser) -> None:
     )
     training.add_argument("--learning-rate", type=float, default=2e-5, metavar="RATE", help="(2e-5)")
     training.add_argument("--relative-rates", action="store_true", help="it is a share of each weight's typical size")
+    training.add_argument(
+        "--freeze", nargs="+", default=[], metavar="PART", help="weights with this in their name stay, like layers.0."
+    )
     training.add_argument("--probe", action="store_true", help="fit the last layer alone before all are trained")
     training.add_argument("--epochs", type=int, default=3, metavar="N", help="0 with --probe stops behind it (3)")
     training.add_argument("--batch-size", type=int, default=32, metavar="N", help="(32)")
@@ -67,7 +70,7 @@ def _glue(arguments: argparse.Namespace) -> None:
         raise ModelError(f"--seeds {arguments.seeds}; expected at least 1")
     tasks = find(arguments.task)
     given = {field.name: getattr(arguments, field.name) for field in fields(GlueConfig)}
-    config = GlueConfig(**{**given, "dropout": _rates(arguments.dropout)})
+    config = GlueConfig(**{**given, "dropout": _rates(arguments.dropout), "freeze": tuple(arguments.freeze)})
     from rich.console import Console
 
     from gemma_st.training.glue.report import table

@@ -32,6 +32,7 @@ class GlueConfig:
         dropout: Shares of values dropped; see [gemma_st.dropout][].
         learning_rate: Of AdamW, at its highest: it rises over a tenth of the steps and falls to 0.
         relative_rates: Whether the learning rate is a share of each weight's own typical size.
+        freeze: Parts of the names of weights that stay as they are, such as ``embed_tokens`` and ``layers.0.``.
         probe: Whether to fit the last layer alone before; see [gemma_st.training.glue.probe][].
         epochs: Passes over the training set; with ``probe``, 0 stops behind it.
         batch_size: Examples a step.
@@ -50,6 +51,7 @@ class GlueConfig:
     dropout: DropoutRates = DropoutRates()
     learning_rate: float = 2e-5
     relative_rates: bool = False
+    freeze: tuple[str, ...] = ()
     probe: bool = False
     epochs: int = 3
     batch_size: int = 32

@@ -57,6 +57,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         fit_last_layer(task, model, data.train)
     if not config.epochs:
         return model
+    _freeze(model, config.freeze)
     loss = ClassificationLoss(model) if task.labels else RegressionLoss(model, HIGHEST)
     arguments = _arguments(task, config, seed, checkpoints)
     if config.relative_rates:
@@ -119,6 +120,19 @@ def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> Cros
     model.max_seq_length = min(config.max_length, source.max_seq_length)
     model[0].query_length = max(int(FIRST * model.max_seq_length), 1)
     return model
+
+
+def _freeze(model: CrossEncoder, parts: Sequence[str]) -> None:
+    names = [name for name, _ in model.named_parameters()]
+    for part in parts:
+        if not any(part in name for name in names):
+            raise ModelError(f"freeze {part!r} is in no weight's name; they are like {names[0]}")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not any(part in name for part in parts))
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError(
+            f"freeze {' '.join(parts)} leaves nothing to train; freeze less, or ask for probe and no epochs"
+        )
 
 
 def score(model: CrossEncoder, split: Split) -> "NDArray[np.float32]":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.training.glue.examples import Split
 
-PENALTY = 0.01  # times the squared weights of standardised features
+PENALTY = 0.1  # times the squared weights of standardised features
 STEPS = 200
 SMALLEST = 1e-6  # spread of a feature that is worth a division
 
@@ -22,7 +22,7 @@ SMALLEST = 1e-6  # spread of a feature that is worth a division
 def fit_last_layer(task: Task, model: "CrossEncoder", split: "Split", *, batch_size: int = 64) -> None:
     """Fit the last layer to what the others, as they are, make of the training set.
 
-    The task's loss, plus ``0.01 |W|²`` with features standardised, is taken to its minimum by L-BFGS.
+    The task's loss, plus ``0.1 |W|²`` with features standardised, is taken to its minimum by L-BFGS.
 
     Args:
         task: The task.

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ from gemma_st.files import write_whole
 from gemma_st.saving import save
 from gemma_st.training.glue.config import GlueConfig
 from gemma_st.training.glue.data import Data, load
+from gemma_st.training.glue.examples import Split
 from gemma_st.training.glue.metrics import baseline, predictions
 from gemma_st.training.glue.report import markdown
 from gemma_st.training.glue.submission import file_name, submission, title
@@ -61,7 +62,7 @@ def run(request: Request, config: GlueConfig) -> dict[str, Any]:
     loaded = [(task, load(task, request.source, train_examples=config.train_examples)) for task in request.tasks]
     results: dict[str, Any] = {
         "command": request.command,
-        "config": asdict(config),
+        "config": {**asdict(config), "freeze": list(config.freeze)},
         "seeds": list(request.seeds),
         "versions": {name: version(name) for name in PACKAGES},
         "rows": [],
@@ -82,30 +83,36 @@ def _task(task: Task, data: Data, request: Request, config: GlueConfig) -> list[
     best = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     for name, text in best["submissions"].items():
         write_whole(request.output / "submissions" / name, text)
-    rows = []
-    for kind, splits in (("dev", data.dev), ("test", data.test)):
-        for part, split in splits.items():
-            if split.labels is None or data.train.labels is None:
-                continue
-            measured = {seed: cell["metrics"][f"{kind}{part}"] for seed, cell in cells.items()}
-            rows.append(
-                {
-                    "task": task.name,
-                    "title": title(task, part),
-                    "set": kind,
-                    "examples": len(split.texts),
-                    "train_examples": len(data.train.texts),
-                    "note": data.note,
-                    "metrics": {name: [measured[seed][name] for seed in cells] for name in task.metrics},
-                    "baseline": baseline(task, data.train.labels, split.labels),
-                    "seconds": [cell["seconds"] for cell in cells.values()],
-                    "model": f"{folder.name}/{task.name}",
-                    "model_seed": best["seed"],
-                }
-            )
+    said = {"model": f"{folder.name}/{task.name}", "model_seed": best["seed"]}
+    rows = [
+        row | said
+        for kind, splits in (("dev", data.dev), ("test", data.test))
+        for part, split in splits.items()
+        if (row := _row(task, data, cells, kind, part, split))
+    ]
     settings = {**asdict(config), "command": request.command, "seeds": list(cells)}
     write_task_card(folder / task.name, task, rows, settings)
     return rows
+
+
+def _row(
+    task: Task, data: Data, cells: Mapping[int, Mapping[str, Any]], kind: str, part: str, split: Split
+) -> dict[str, Any]:
+    """Return what all seeds scored on a set, nothing where its labels are kept secret."""
+    if split.labels is None or data.train.labels is None:
+        return {}
+    measured = [cell["metrics"][f"{kind}{part}"] for cell in cells.values()]
+    return {
+        "task": task.name,
+        "title": title(task, part),
+        "set": kind,
+        "examples": len(split.texts),
+        "train_examples": len(data.train.texts),
+        "note": data.note,
+        "metrics": {name: [metrics[name] for metrics in measured] for name in task.metrics},
+        "baseline": baseline(task, data.train.labels, split.labels),
+        "seconds": [cell["seconds"] for cell in cells.values()],
+    }
 
 
 def _cell(task: Task, data: Data, config: GlueConfig, seed: int, folder: Path) -> dict[str, Any]:

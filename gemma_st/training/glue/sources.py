@@ -1,9 +1,9 @@
 """Where rows come from: the benchmark's own files, or the hub."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from gemma_st.errors import ModelError
 from gemma_st.training.glue.examples import Row, Split, split
@@ -15,6 +15,7 @@ FILES = {"train": ("train",), "dev": ("dev", "val"), "test": ("test", "test-labe
 ENDS = {"glue": ".tsv", "super_glue": ".jsonl"}
 NAMES = {"Quality": "label", "is_duplicate": "label", "gold_label": "label", "score": "label"}
 NAMES |= {"#1 String": "sentence1", "#2 String": "sentence2", "idx": "index", "id": "index"}
+HEADERS = {"cola": ("source", "label", "star", "sentence")}  # where there may be none
 REASON = 300  # characters of a library's message that are passed on
 
 
@@ -43,33 +44,39 @@ def from_files(task: Task, folder: Path, name: str) -> dict[str, Split]:
 def _rows(path: Path, task: Task) -> Iterator[tuple[str, Row]]:
     """Yield ``(file:line, row)``, its columns named as on the hub."""
     renamed = NAMES | dict(zip(task.columns_in_files, task.columns, strict=False))
-    header: list[str] = []
+    read = _objects if path.suffix == ".jsonl" else _fields
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
-            for number, text in enumerate(lines, 1):
-                where, line = f"{path}:{number}", text.rstrip("\r\n")
-                if path.suffix == ".jsonl":
-                    yield where, {renamed.get(key, key): value for key, value in _object(line, where).items()}
-                    continue
-                fields = line.split("\t")
-                if not header:
-                    header = [renamed.get(key, key) for key in fields]
-                elif len(fields) != len(header):
-                    raise ModelError(f"{where}: {len(fields)} fields; expected {len(header)}: {', '.join(header)}")
-                else:
-                    yield where, dict(zip(header, fields, strict=True))
+            numbered = ((f"{path}:{number}", line.rstrip("\r\n")) for number, line in enumerate(lines, 1))
+            for where, row in read(numbered, HEADERS.get(task.config, ())):
+                yield where, {renamed.get(name, name): value for name, value in row.items()}
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); get the file anew") from error
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict):
-        raise ModelError(f"{where}: {line[:40]!r}; expected a JSON object")
-    return row
+def _fields(lines: Iterator[tuple[str, str]], missing: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """Read TSV without quotes; CoLA's own files begin without a header, with four fields."""
+    where, line = next(lines, ("", ""))
+    header: Sequence[str] = line.split("\t")
+    if missing and len(header) == len(missing):
+        header, lines = missing, chain([(where, line)], lines)
+    for where, line in lines:
+        fields = line.split("\t")
+        if len(fields) != len(header):
+            raise ModelError(f"{where}: {len(fields)} fields; expected {len(header)}: {', '.join(header)}")
+        yield where, dict(zip(header, fields, strict=True))
+
+
+def _objects(lines: Iterator[tuple[str, str]], _: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """Read JSON lines."""
+    for where, line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise ModelError(f"{where}: {line[:40]!r}; expected a JSON object")
+        yield where, row
 
 
 def from_hub(task: Task, source: str | None, name: str) -> dict[str, Split]:

