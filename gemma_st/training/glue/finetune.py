@@ -52,8 +52,8 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         ModelError: The base cannot be used.
     """
     set_seed(seed)  # for the fresh head; the trainer sets it only once it has the model
-    model, last = build(task, config), last_checkpoint(checkpoints)
-    if config.probe and not last:
+    model = build(task, config)
+    if config.probe:  # also where a checkpoint will be loaded: relative rates are those of the weights at the start
         fit_last_layer(task, model, data.train)
     if not config.epochs:
         return model
@@ -73,9 +73,10 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         callbacks=[keeper, _InLongEpochs()],
     )
     trainer.remove_callback(PrinterCallback)  # standard output is the table's
+    last = last_checkpoint(checkpoints)
     with fine_tuning_dropout(model, config.dropout):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return CrossEncoder(trainer.state.best_model_checkpoint)
+    return CrossEncoder(str(checkpoints / f"checkpoint-{trainer.state.best_global_step}"))
 
 
 def build(task: Task, config: GlueConfig) -> CrossEncoder:
@@ -123,6 +124,7 @@ def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> Cros
 
 
 def _freeze(model: CrossEncoder, parts: Sequence[str]) -> None:
+    """Exempt weights from training by parts of their names."""
     names = [name for name, _ in model.named_parameters()]
     for part in parts:
         if not any(part in name for name in names):

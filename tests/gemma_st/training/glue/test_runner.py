@@ -83,21 +83,12 @@ def _check_submissions(folder: Path) -> None:
 
 
 def command(source: str, output: Path, base: Path, *more: str) -> list[str]:
-    """Return the arguments for two seeds of RTE, two steps an epoch."""
-    fast = [
-        "--max-length",
-        "32",
-        "--learning-rate",
-        "3e-3",
-        "--epochs",
-        "3",
-        "--batch-size",
-        "8",
-        "--dropout",
-        "0.1",
-        "head=0.2",
-    ]
-    return ["glue", str(base), "--task", "rte", "--data", source, "--out", str(output), *fast, *more]
+    """Return the arguments for RTE, two steps an epoch."""
+    fast = (
+        "--max-length 48 --learning-rate 3e-3 --epochs 3 --batch-size 8 --dropout 0.1 head=0.2 --probe --relative-rates"
+    )
+    more = (*fast.split(), *more)
+    return ["glue", str(base), "--task", "rte", "--data", source, "--out", str(output), *more]
 
 
 def test_a_seed_killed_while_saving_goes_on_to_the_same_weights(
@@ -203,7 +194,7 @@ def test_the_command_prints_the_table_and_how_to_get_it(
     printed = capsys.readouterr().out
     assert "MNLI-m " in printed
     assert "MNLI-mm " in printed
-    assert printed.splitlines()[0].strip() == f"{tiny_gemma}, 1 seed(s)" or str(tiny_gemma)[:20] in printed
+    assert printed.endswith(f"results, models and submissions written to {out}\n")
     assert {path.name for path in (out / "submissions").iterdir()} == {"MNLI-m.tsv", "MNLI-mm.tsv"}
     spelled = f"gemma-st glue {tiny_gemma} --task mnli --data {source} --out {out} --epochs 1"
     assert json.loads((out / "results.json").read_text())["command"] == spelled
@@ -261,7 +252,7 @@ class TestBuild:
         model = build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="last"))
         assert read_template(model.tokenizer) == "<bos> Query: {query} Document: {document} <eos>"
         assert model.label_names == ["entailment", "neutral", "contradiction"]
-        assert model[1].pooling_mode == "lasttoken" or model[1].pooling_mode == ("lasttoken",)
+        assert "lasttoken" in model[1].get_config_dict()["pooling_mode"]
 
     def test_its_own_pooler_and_head_are_kept_but_for_the_last_layer(self, tiny_reranker: Path, tmp_path: Path) -> None:
         """Saved and loaded, it scores the same; what it is not is refused."""
