@@ -1,29 +1,24 @@
 """One task, one seed: a model trained through sentence-transformers' trainer, its best checkpoint returned."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sentence_transformers.base.evaluation import BaseEvaluator
-from sentence_transformers.base.modules import Dense
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
-from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
-from gemma_st.build import cross_encoder
 from gemma_st.cross_encoder import CrossEncoder
 from gemma_st.dropout import fine_tuning_dropout
-from gemma_st.errors import ModelError
 from gemma_st.losses.classes import ClassificationLoss, RegressionLoss, pairs
-from gemma_st.models import locate
 from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
 from gemma_st.training.glue.batches import LengthBatches, dataset
-from gemma_st.training.glue.config import OWN, GlueConfig
+from gemma_st.training.glue.config import GlueConfig
 from gemma_st.training.glue.data import Data
 from gemma_st.training.glue.examples import Split
 from gemma_st.training.glue.metrics import measure, predictions
+from gemma_st.training.glue.model import build, freeze
 from gemma_st.training.glue.probe import fit_last_layer
 from gemma_st.training.glue.tasks import HIGHEST, Task
 from gemma_st.training.ranking import relative_rates
@@ -31,10 +26,8 @@ from gemma_st.training.ranking import relative_rates
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TEMPLATE = "Sentence 1: {query} Sentence 2: {document}"  # of a bare decoder, whose own runs a pair into one text
 EVERY = 500  # steps after which a long epoch is evaluated and saved
 KEPT = 2  # checkpoints: the best and the last
-FIRST = 0.75  # share of the longest input that a first text may take, so that something is left for the second
 WARMUP, WEIGHT_DECAY = 0.1, 0.01  # those of BERT's own GLUE
 
 
@@ -57,7 +50,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         fit_last_layer(task, model, data.train)
     if not config.epochs:
         return model
-    _freeze(model, config.freeze)
+    freeze(model, config.freeze)
     loss = ClassificationLoss(model) if task.labels else RegressionLoss(model, HIGHEST)
     arguments = _arguments(task, config, seed, checkpoints)
     if config.relative_rates:
@@ -77,64 +70,6 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
     with fine_tuning_dropout(model, config.dropout):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     return CrossEncoder(str(checkpoints / f"checkpoint-{trainer.state.best_global_step}"))
-
-
-def build(task: Task, config: GlueConfig) -> CrossEncoder:
-    """Put a fresh pooler and head onto the backbone of the base; or a fresh last layer onto a whole cross-encoder.
-
-    Args:
-        task: The task.
-        config: How to train.
-
-    Raises:
-        ModelError: The base cannot be used so.
-    """
-    base = locate(config.base)
-    labels = [] if task.choices else task.labels
-    if config.pooler == OWN:
-        return _with_own_head(base, labels, config)
-    return cross_encoder(
-        base,
-        pooler=config.pooler,
-        labels=labels or 1,
-        template=None if Path(base, "modules.json").exists() else TEMPLATE,
-        attention=config.attention,
-        padding_side=config.padding_side,
-        max_length=config.max_length,
-        query_length=max(int(FIRST * config.max_length), 1),
-    )
-
-
-def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> CrossEncoder:
-    """Replace the last layer of a cross-encoder: what stands before it may be where it compares two texts."""
-    source = CrossEncoder(base)
-    *kept, last = source
-    asked = {"attention": config.attention, "padding_side": config.padding_side}
-    has = {"attention": source.attention, "padding_side": source.tokenizer.padding_side}
-    if asked != has or not isinstance(last, Dense):
-        raise ModelError(f"pooler {OWN!r} keeps the model as it is, with {has}; ask for these, or for another pooler")
-    names = labels or ["LABEL_0"]
-    fresh = Dense(last.in_features, len(names), activation_function=nn.Identity(), module_output_name="scores")
-    source.config.id2label, source.config.label2id = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
-    model = CrossEncoder(modules=[*kept, fresh], activation_fn=nn.Identity())
-    model.set_keep_in_fp32_modules([f"{len(kept)}.linear"])
-    model.max_seq_length = min(config.max_length, source.max_seq_length)
-    model[0].query_length = max(int(FIRST * model.max_seq_length), 1)
-    return model
-
-
-def _freeze(model: CrossEncoder, parts: Sequence[str]) -> None:
-    """Exempt weights from training by parts of their names."""
-    names = [name for name, _ in model.named_parameters()]
-    for part in parts:
-        if not any(part in name for name in names):
-            raise ModelError(f"freeze {part!r} is in no weight's name; they are like {names[0]}")
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not any(part in name for part in parts))
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ModelError(
-            f"freeze {' '.join(parts)} leaves nothing to train; freeze less, or ask for probe and no epochs"
-        )
 
 
 def score(model: CrossEncoder, split: Split) -> "NDArray[np.float32]":

@@ -9,8 +9,9 @@ import torch
 
 from gemma_st.training.glue.config import GlueConfig
 from gemma_st.training.glue.data import load
-from gemma_st.training.glue.finetune import build, fine_tune, score
+from gemma_st.training.glue.finetune import fine_tune, score
 from gemma_st.training.glue.metrics import measure, predictions
+from gemma_st.training.glue.model import build
 from gemma_st.training.glue.probe import PENALTY, fit_last_layer
 from gemma_st.training.glue.tasks import TASKS
 from tests.gemma_st.training.conftest import same

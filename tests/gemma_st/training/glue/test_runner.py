@@ -20,7 +20,8 @@ from gemma_st.dropout import DropoutRates
 from gemma_st.training.checkpoints import FILE, LossCheckpoint
 from gemma_st.training.glue.config import GlueConfig
 from gemma_st.training.glue.data import load
-from gemma_st.training.glue.finetune import build, fine_tune, score
+from gemma_st.training.glue.finetune import fine_tune, score
+from gemma_st.training.glue.model import build
 from gemma_st.training.glue.runner import Request, run
 from gemma_st.training.glue.tasks import TASKS
 from tests.gemma_st.training.conftest import same, weights
