@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gemma_st.errors import ModelError
+from gemma_st.training.glue.command import add_glue
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="run one training stage, or go on with it")
     train.add_argument("config", metavar="STAGE.toml", help="see examples/packaged_model")
     train.set_defaults(command=_train)
+    add_glue(commands.add_parser("glue", help="fine-tune on GLUE and SuperGLUE tasks, over several seeds"))
     _add_export(commands.add_parser("export", help="write a model out, with its card, for sentence-transformers"))
     verify = commands.add_parser("verify", help="prove a saved model anew: mask, invariances, template, card, …")
     verify.add_argument("directory", metavar="DIR", help="a saved model")
