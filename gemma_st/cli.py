@@ -35,8 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gemma-st", description="Gemma decoders as bidirectional encoders.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="run one training stage, or go on with it")
-    train.add_argument("config", metavar="STAGE.toml", help="see examples/packaged_model")
+    train.add_argument("config", metavar="STAGE.toml", help="see docs/training.md")
     train.set_defaults(command=_train)
+    merge = commands.add_parser("merge", help="fold a trained adapter into its model, which then loads anywhere")
+    merge.add_argument("source", metavar="DIR", help="a model trained with [lora]")
+    merge.add_argument("target", metavar="OUT", help="new or empty")
+    merge.set_defaults(command=_merge)
     _add_export(commands.add_parser("export", help="write a model out, with its card, for sentence-transformers"))
     verify = commands.add_parser("verify", help="prove a saved model anew: mask, invariances, template, card, …")
     verify.add_argument("directory", metavar="DIR", help="a saved model")
@@ -68,6 +72,13 @@ def _train(arguments: argparse.Namespace) -> None:
         sys.stdout.write(f"model written to {train(config)}\n")
     except ModelError as error:
         raise ModelError(f"{arguments.config}: {error}") from error
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    from gemma_st.training.lora import merge
+
+    target = merge(arguments.source, arguments.target)
+    sys.stdout.write(f"model written to {target}; prove it with: gemma-st verify {target}\n")
 
 
 def _export(arguments: argparse.Namespace) -> None:
