@@ -122,5 +122,6 @@ def fold(model: "Encoder") -> None:
         parent, _, own = name.rpartition(".")
         setattr(network.get_submodule(parent), own, layer.get_base_layer())
     network._hf_peft_config_loaded = False
+    network.__dict__.pop("_weight_conversions", None)  # would save the names of an adapter's base
     del network.peft_config
     network.requires_grad_(True)

@@ -7,6 +7,7 @@ import numpy as np
 
 from gemma_st.errors import ModelError
 from gemma_st.training.config import TrainingConfig
+from gemma_st.training.lora import is_adapter
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -50,7 +51,11 @@ def start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "
     if config.student is None:
         base = locate(options.pop("base"))
         if (Path(base) / "modules.json").exists():
-            return CrossEncoder(base, **options)
+            if is_adapter(base):
+                raise ModelError(f"base {base!r} is an adapter beside its backbone; fold it in first: gemma-st merge")
+            model = CrossEncoder(base, **options)
+            _refuse_incomplete(Path(base), model)
+            return model
         return cross_encoder(base, **options)
     if teacher is None:
         raise ModelError("[student] needs a teacher to take its vocabulary and projections from; set teacher")
@@ -64,6 +69,25 @@ def start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "
         student = student_model(teacher[0].model, teacher_ids(teacher.tokenizer, tokenizer), config.student)
         student.save_pretrained(made)
     return cross_encoder(made, **options)
+
+
+def _refuse_incomplete(base: Path, model: "CrossEncoder") -> None:
+    """Raise where the libraries only warn: a tensor of the backbone is missing, and was made up, or has no place."""
+    from safetensors import safe_open
+
+    network, found = model[0].model, set()
+    for file in base.glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors:
+            found |= {name.removeprefix(f"{network.base_model_prefix}.") for name in tensors.keys()}
+    wanted, parts = set(network.state_dict()), dict(network.named_children())
+    missing = sorted(wanted - found)
+    unused = sorted(name for name in found - wanted if name.partition(".")[0] in parts)
+    if missing or unused:
+        fault = f"{missing[0]} is missing" if missing else f"{unused[0]} has no place"
+        raise ModelError(
+            f"base {str(base)!r} does not load in full: of {len(missing) + len(unused)} tensors the first, {fault}; "
+            "its weights must be those that its config.json describes: get both anew"
+        )
 
 
 def _transplanted(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "Dataset") -> "CrossEncoder":

@@ -51,21 +51,21 @@ def toy(tmp_path: Path) -> Path:
 def test_measures_what_reranking_and_evaluating_would(toy: Path, tmp_path: Path) -> None:
     """Each time anew, and nothing is kept on disk."""
     run = str(tmp_path / "run.trec")
-    evaluator = rerank_evaluator(collection=str(toy), run=run, depth=4, measures=["ndcg@10", "mrr@2"])
+    evaluator = rerank_evaluator(collection=str(toy), run=run, depth=5, measures=["ndcg@10", "mrr@2"])
     assert evaluator.measures == ("ndcg@10", "mrr@2")
     collection = open_collection(str(toy))
     assert collection.qrels is not None
     found = []
-    for best in (1, 3):
+    for best in (1, 5):
         model = Lengths(best)
         found.append(evaluator(model))
-        assert model.asked == 16
+        assert model.asked == 20
         plain = type("Plain", (), {"predict": model.predict})()
-        reranked = rerank(Run.read(run), collection, plain, depth=4).run
+        reranked = rerank(Run.read(run), collection, plain, depth=5).run
         assert found[-1] == evaluate(collection.qrels, reranked, ["ndcg@10", "mrr@2"]).means
     assert found[0] != found[1]
     (toy / "corpus.jsonl").unlink()  # the texts are in memory
-    assert evaluator(Lengths(3)) == found[1]
+    assert evaluator(Lengths(5)) == found[1]
 
 
 def test_a_sample_of_queries_is_a_seeds(toy: Path, tmp_path: Path) -> None:

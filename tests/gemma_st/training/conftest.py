@@ -122,8 +122,9 @@ def dev(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def weights(model: Path) -> dict[str, torch.Tensor]:
     """Return every tensor of a model on disk."""
-    files = [path.relative_to(model) for path in model.rglob("*.safetensors") if "checkpoints" not in path.parts]
-    return {f"{path}: {name}": tensor.float() for path in files for name, tensor in load_file(model / path).items()}
+    files = [path.relative_to(model) for path in model.rglob("*.safetensors")]
+    own = [path for path in files if "checkpoints" not in path.parts and path.name != "loss.safetensors"]
+    return {f"{path}: {name}": tensor.float() for path in own for name, tensor in load_file(model / path).items()}
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

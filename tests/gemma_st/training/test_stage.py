@@ -31,12 +31,11 @@ def killed(file: Path) -> None:
     assert not (file.with_suffix("") / "modules.json").exists()
 
 
-@pytest.mark.parametrize("adapter", ["", "lora = { rank = 2, dropout = 0.2 }\n"], ids=["full", "lora"])
 def test_a_killed_run_with_dropout_and_evaluation_ends_with_the_same_weights(
-    ranking: Callable[..., Path], dev: str, adapter: str
+    ranking: Callable[..., Path], dev: str
 ) -> None:
     """And has measured and chosen the same."""
-    more = DROPOUT + adapter + dev
+    more = DROPOUT + dev
     whole = train(read_config(ranking("whole", more=more)))
     file = ranking("killed", more=more)
     killed(file)
