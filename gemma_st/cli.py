@@ -1,6 +1,7 @@
 """``gemma-st``: the command line. Every command is a thin layer over one function of the package."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,9 +70,11 @@ def _train(arguments: argparse.Namespace) -> None:
 
     config = read_config(arguments.config)
     try:
-        sys.stdout.write(f"model written to {train(config)}\n")
+        directory = train(config)
     except ModelError as error:
         raise ModelError(f"{arguments.config}: {error}") from error
+    if os.environ.get("RANK", "0") == "0":  # of several processes, the first
+        sys.stdout.write(f"model written to {directory}\n")
 
 
 def _merge(arguments: argparse.Namespace) -> None:
