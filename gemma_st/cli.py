@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="run one training stage, or go on with it")
     train.add_argument("config", metavar="STAGE.toml", help="see docs/training.md")
+    train.add_argument("--data", metavar="DIR", help="what {data} stands for in it; default: $GEMMA_ST_DATA")
     train.set_defaults(command=_train)
     merge = commands.add_parser("merge", help="fold a trained adapter into its model, which then loads anywhere")
     merge.add_argument("source", metavar="DIR", help="a model trained with [lora]")
@@ -68,7 +69,7 @@ def _train(arguments: argparse.Namespace) -> None:
     from gemma_st.training.config import read_config
     from gemma_st.training.ranking import train
 
-    config = read_config(arguments.config)
+    config = read_config(arguments.config, arguments.data or os.environ.get("GEMMA_ST_DATA") or None)
     try:
         directory = train(config)
     except ModelError as error:

@@ -1,6 +1,7 @@
 """One TOML file describes one training stage."""
 
 import inspect
+import json
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,7 @@ from gemma_st.training.evaluation import EvaluationConfig
 from gemma_st.training.lora import AdapterConfig
 from gemma_st.training.shapes import StudentConfig, TransplantConfig
 
+DATA = "{data}"  # stands for the data folder
 Made = TypeVar("Made")
 REQUIRED: dict[str, type] = {"output": str, "lists": list, "loss": dict, "trainer": dict}
 OPTIONAL: dict[str, type] = {
@@ -79,17 +81,21 @@ class TrainingConfig:
     relative_rates: bool = False
 
 
-def read_config(path: str | Path) -> TrainingConfig:
+def read_config(path: str | Path, data: str | Path | None = None) -> TrainingConfig:
     """Read a training stage.
 
     Args:
         path: A TOML file with the fields of [gemma_st.training.config.TrainingConfig][].
+        data: What ``{data}`` stands for in it.
 
     Raises:
         ModelError: The file is missing, is not TOML, or has a field that is unknown, lacking or of another type.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        if DATA in text and data is None:
+            raise ModelError(f"{path}: {DATA} is not known; give --data DIR or set GEMMA_ST_DATA")
+        table = tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{path}: not a readable TOML file ({error})") from error
     _check_names(f"{path}:", table, {*REQUIRED, *OPTIONAL})

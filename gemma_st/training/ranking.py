@@ -1,5 +1,6 @@
 """Training a reranker on lists, through sentence-transformers' own trainer; a stage that was cut off resumes."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -83,6 +84,11 @@ def _section(name: str) -> Iterator[None]:
 def _arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEncoderTrainingArguments":
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
+    if config.trainer.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        raise ModelError(
+            "[trainer] fsdp: sentence-transformers 6.2 cannot save or resume a model in shards; use "
+            "examples/accelerate/ddp.yaml, with [lora] or gradient_checkpointing where memory is short"
+        )
     given = {**DEFAULTS, **evaluation_arguments(config.evaluation, evaluator), **config.trainer}
     with _section("trainer"):
         return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)

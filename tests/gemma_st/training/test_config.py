@@ -68,10 +68,19 @@ def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
     assert (config.teacher, config.student, config.storage) == (None, None, "float32")
 
 
-def test_the_examples_are_stages() -> None:
-    """As the packaged model was made."""
-    for path in (Path(__file__).parents[3] / "examples/packaged_model").glob("*.toml"):
-        assert read_config(path).lists
+def test_the_examples_are_stages(tmp_path: Path) -> None:
+    """As the packaged model was made, and one that trains it further."""
+    examples = Path(__file__).parents[3] / "examples"
+    for path in [*(examples / "packaged_model").glob("*.toml"), examples / "ranking.toml"]:
+        assert read_config(path, tmp_path).lists
+
+
+def test_the_data_folder_has_a_name(tmp_path: Path) -> None:
+    """Also one with what TOML would read otherwise."""
+    path = write(BRIEF.replace('["a"]', '["{data}/a"]'), tmp_path)
+    assert read_config(path, 'a\\"b').lists == [Path('a\\"b/a')]
+    with pytest.raises(ModelError, match=r"stage.toml: \{data\} is not known; give --data DIR"):
+        read_config(path)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gemma_st import ModelError
 from gemma_st.training.config import read_config
 from gemma_st.training.ranking import train
 from tests.gemma_st.conftest import LICENSE
@@ -67,3 +68,14 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(
     assert measured[0] == pytest.approx(measured[1], abs=1e-6)
     assert (logs[0]["stage"]["processes"], logs[1]["stage"]["processes"]) == (1, 2)
     assert all(torch.isfinite(tensor).all() for tensor in right.values())
+
+
+def test_shards_are_refused_before_anything_is_trained(
+    ranking: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for by the stage, or by the file that accelerate launch was given."""
+    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: .* cannot save or resume a model in shards"):
+        train(read_config(ranking(trainer='fsdp = "full_shard"\n')))
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: "):
+        train(read_config(ranking()))
