@@ -2,10 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gemma_st.dropout import fine_tuning_dropout
 from gemma_st.errors import ModelError
@@ -14,6 +14,7 @@ from gemma_st.training.config import TrainingConfig
 from gemma_st.training.data import read_lists, shorten
 from gemma_st.training.evaluation import Evaluator, evaluation_arguments, for_trainer, open_evaluator
 from gemma_st.training.losses import make_loss, training_rows
+from gemma_st.training.record import History, data_names, write_record
 from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ def train(config: TrainingConfig) -> Path:
     with fine_tuning_dropout(model, config.dropout):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.is_world_process_zero():
-        _finish(config, model, stage, trainer.state.log_history, measures=evaluator.measures if evaluator else ())
+        state = trainer.state
+        best = state.best_global_step if arguments.load_best_model_at_end else None
+        history = History(state.log_history, evaluator.measures if evaluator else (), best or state.global_step)
+        _finish(config, model, stage, history)
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return config.output.resolve()
@@ -140,24 +144,16 @@ def _trainer(
     return trainer
 
 
-def _finish(
-    config: TrainingConfig,
-    model: "CrossEncoder",
-    stage: "Stage",
-    history: list[dict[str, Any]],
-    *,
-    measures: Sequence[str],
-) -> None:
+def _finish(config: TrainingConfig, model: "CrossEncoder", stage: "Stage", history: History) -> None:
     """Save the model, the record of its training, and its card."""
     from gemma_st.card import Facts, write_card
-    from gemma_st.training.record import data_names, write_record
 
     if config.storage == "float8_e4m3fn":
         from gemma_st.training.float8 import spread
 
         spread(model[0].model)
     directory = save(model, config.output, storage=config.storage, exact=tuple(config.exact))
-    write_record(directory, stage, history, measures)
+    write_record(directory, stage, history)
     base = config.model.get("base", config.teacher) or ""
     write_card(directory, model, Facts(base_model=base, training_data=data_names(stage)))
 

@@ -34,6 +34,8 @@ def test_a_trained_model_has_its_card_record_and_picture(
     assert record["measures"] == ["mrr@10", "ndcg@10"]
     assert [entry["step"] for entry in record["log"] if "eval_mrr@10" in entry] == [2, 4, 6]
     card = (trained / "README.md").read_text()
+    values = {entry["step"]: entry["eval_mrr@10"] for entry in record["log"] if "eval_mrr@10" in entry}
+    assert f"The weights are those of step {max(values, key=values.__getitem__)}." in card
     assert lacking(trained, open_model(trained)) == ["license", "measured"]
     assert f"| base model | {tiny_gemma} |" in card
     assert "## Training data\n\n- nq\n" in card

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from gemma_st import ModelError
 from gemma_st.training.checkpoints import FILE
 from gemma_st.training.config import read_config
 from gemma_st.training.ranking import train
-from gemma_st.training.stage import claim, to_toml
+from gemma_st.training.stage import claim
 from tests.gemma_st.training.conftest import same, weights
 from tests.gemma_st.training.test_ranking import KILLED
 
@@ -102,9 +101,3 @@ def test_checkpoints_that_do_not_say_whose_they_are_are_nobodys(tmp_path: Path) 
     (tmp_path / "stage.json").unlink()
     with pytest.raises(ModelError, match="differs in lists"):
         claim(tmp_path, {"lists": [1]})
-
-
-def test_toml_reads_back() -> None:
-    """Tables in tables, text with quotes, and names that need them."""
-    table = {"a": 'x "y" é\n', "list": [{"b": 1, "c d": [0.5, True]}, {}], "t": {"u": {"v": [1]}, "w@x": -1e-9}}
-    assert tomllib.loads(to_toml(table)) == table
