@@ -63,7 +63,7 @@ def train(config: TrainingConfig) -> Path:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
     trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last)
     with fine_tuning_dropout(model, config.dropout):
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        _run(trainer, last)
     if trainer.is_world_process_zero():
         state = trainer.state
         best = state.best_global_step if arguments.load_best_model_at_end else None
@@ -142,6 +142,20 @@ def _trainer(
         )
     keeper.restore(last)
     return trainer
+
+
+def _run(trainer: "CrossEncoderTrainer", last: Path | None) -> None:
+    """Train, or take up what was trained to the end: the trainer would add a step to that."""
+    from transformers import TrainerState
+
+    state = TrainerState.load_from_json(str(last / "trainer_state.json")) if last else None
+    if last is None or state is None or state.global_step < state.max_steps:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        return
+    best = trainer.args.load_best_model_at_end and state.best_model_checkpoint
+    kept = type(trainer.model)(str(last.with_name(Path(best).name) if best else last), device="cpu")
+    trainer.model.load_state_dict(kept.state_dict())
+    trainer.state = state
 
 
 def _finish(config: TrainingConfig, model: "CrossEncoder", stage: "Stage", history: History) -> None:

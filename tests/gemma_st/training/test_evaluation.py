@@ -43,6 +43,19 @@ def test_the_best_checkpoint_is_the_model_and_its_measure_is_what_a_fresh_load_g
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_finished_stage_run_again_takes_no_step_more(ranking: Callable[..., Path], dev: str) -> None:
+    """Within an epoch too, at a rate that is not zero; with the best weights, and with the last."""
+    for name, more in (("best", dev), ("last", "")):
+        file = ranking(name, more=more, trainer='lr_scheduler_type = "constant"\n')
+        file.write_text(file.read_text().replace("max_steps = 6", "max_steps = 4"))
+        first = train(read_config(file))
+        model, record = weights(first), (first / "training.json").read_text()
+        assert same(weights(train(read_config(file))), model)
+        again, once = json.loads((first / "training.json").read_text()), json.loads(record)
+        assert again["step"] == once["step"]
+        assert max(entry["step"] for entry in again["log"]) == 4
+
+
 def test_measuring_changes_nothing_that_is_learned(ranking: Callable[..., Path], dev: str) -> None:
     """The order of the lists among it, and the last weights are kept where they are asked for."""
     one = train(read_config(ranking("one", more=dev, trainer="load_best_model_at_end = false\n")))
