@@ -61,7 +61,7 @@ def describe(model: "Encoder") -> dict[str, str]:
 
 
 def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
-    """Write ``README.md`` into a saved model's directory, ready for the hub.
+    """Write ``README.md`` into a saved model's directory, ready for the hub; it tells the training that was left there.
 
     Args:
         directory: The saved model.
@@ -69,9 +69,11 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
         facts: What it cannot say of itself.
 
     Raises:
-        ModelError: A results file is not one.
+        ModelError: A results file, or the record of the training, is not one.
     """
     from huggingface_hub import ModelCard, ModelCardData
+
+    from gemma_st.training.record import describe_training
 
     kind, said = model.model_type, describe(model)
     package = "gemma_st" if model.own_modules else "sentence_transformers"
@@ -85,10 +87,11 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
     )
     rows = "\n".join(f"| {name} | {value} |" for name, value in {"base model": facts.base_model, **said}.items())
     trained = "\n".join(f"- {name}" for name in facts.training_data) or UNSTATED
+    run = f"## Training run\n\n{described}\n\n" if (described := describe_training(directory)) else ""
     usage = f'from {package} import {kind}\n\nmodel = {kind}("{directory.name}")\n{USAGE[kind]}'
     content = (
         f"# {directory.name}\n\n```python\n{usage}\n```\n\n| | |\n|---|---|\n{rows}\n\n"
-        f"## Training data\n\n{trained}\n\n## Measured\n\n{results_table(facts.results)}\n"
+        f"## Training data\n\n{trained}\n\n{run}## Measured\n\n{results_table(facts.results)}\n"
     )
     ModelCard(f"---\n{data.to_yaml()}\n---\n{content}").save(directory / "README.md")
 

@@ -1,6 +1,7 @@
 """``gemma-st``: the command line. Every command is a thin layer over one function of the package."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,9 +37,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gemma-st", description="Gemma decoders as bidirectional encoders.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="run one training stage, or go on with it")
-    train.add_argument("config", metavar="STAGE.toml", help="see examples/packaged_model")
+    train.add_argument("config", metavar="STAGE.toml", help="see docs/training.md")
+    train.add_argument("--data", metavar="DIR", help="what {data} stands for in it; default: $GEMMA_ST_DATA")
     train.set_defaults(command=_train)
     add_glue(commands.add_parser("glue", help="fine-tune on GLUE and SuperGLUE tasks, over several seeds"))
+    merge = commands.add_parser("merge", help="fold a trained adapter into its model, which then loads anywhere")
+    merge.add_argument("source", metavar="DIR", help="a model trained with [lora]")
+    merge.add_argument("target", metavar="OUT", help="new or empty")
+    merge.set_defaults(command=_merge)
     _add_export(commands.add_parser("export", help="write a model out, with its card, for sentence-transformers"))
     verify = commands.add_parser("verify", help="prove a saved model anew: mask, invariances, template, card, …")
     verify.add_argument("directory", metavar="DIR", help="a saved model")
@@ -65,11 +71,20 @@ def _train(arguments: argparse.Namespace) -> None:
     from gemma_st.training.config import read_config
     from gemma_st.training.ranking import train
 
-    config = read_config(arguments.config)
+    config = read_config(arguments.config, arguments.data or os.environ.get("GEMMA_ST_DATA") or None)
     try:
-        sys.stdout.write(f"model written to {train(config)}\n")
+        directory = train(config)
     except ModelError as error:
         raise ModelError(f"{arguments.config}: {error}") from error
+    if os.environ.get("RANK", "0") == "0":  # of several processes, the first
+        sys.stdout.write(f"model written to {directory}\n")
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    from gemma_st.training.lora import merge
+
+    target = merge(arguments.source, arguments.target)
+    sys.stdout.write(f"model written to {target}; prove it with: gemma-st verify {target}\n")
 
 
 def _export(arguments: argparse.Namespace) -> None:

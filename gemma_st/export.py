@@ -8,8 +8,9 @@ from gemma_st.card import Facts, write_card
 from gemma_st.errors import ModelError
 from gemma_st.models import locate
 from gemma_st.saving import open_model
+from gemma_st.training.lora import is_adapter
 
-TRAINING = ("checkpoints", "student")  # what training leaves beside a model
+TRAINING = ("checkpoints", "student", "base")  # what training leaves beside a model
 
 
 def export(name: str, directory: str | Path, facts: Facts | None = None) -> Path:
@@ -21,11 +22,13 @@ def export(name: str, directory: str | Path, facts: Facts | None = None) -> Path
         facts: What the card says beyond what the model says of itself.
 
     Raises:
-        ModelError: There is no such model here, or the directory exists and is not empty.
+        ModelError: There is no such model here, it is an adapter, or the directory exists and is not empty.
     """
     source, target = Path(locate(name)).resolve(), Path(directory).resolve()
     if not (source / "modules.json").is_file():
         raise ModelError(f"model {name!r}: no modules.json in {source}; expected a packaged model or a saved one")
+    if is_adapter(source):
+        raise ModelError(f"model {name!r}: an adapter beside its backbone; fold it in first: gemma-st merge {name} NEW")
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ModelError(f"{target}: exists already; expected a new or empty directory")
     if target.is_relative_to(source):

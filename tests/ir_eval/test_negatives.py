@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,40 @@ def test_negatives_come_from_the_depth_asked_for(toy: Toy, tmp_path: Path) -> No
     assert sorted(read(tmp_path / "lists.jsonl")[0]["documents"][1:]) == ["grey fox", "red fox in the snow"]
 
 
+def test_a_window_leaves_out_the_first_documents_too(toy: Toy, tmp_path: Path) -> None:
+    """From the fourth on; what is judged relevant and stands before counts as a rank all the same."""
+    mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=2, start=4)
+    mine(toy(q={"a": 1}), mining, tmp_path / "lists.jsonl")
+    assert sorted(read(tmp_path / "lists.jsonl")[0]["documents"][1:]) == ["blue sky", "grey fox"]
+    with pytest.raises(InputError, match="start 6, depth 5; expected a first rank above the last"):
+        Mining(start=6, depth=5)
+
+
+def test_several_relevant_documents_keep_their_grades(toy: Toy, tmp_path: Path) -> None:
+    """The best first, no more than asked for; the others are no negatives either."""
+    collection = toy(q={"c": 1, "a": 3, "e": 2})
+    mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=1, positives=2)
+    mine(collection, mining, tmp_path / "lists.jsonl")
+    (row,) = read(tmp_path / "lists.jsonl")
+    assert row["documents"] == ["Red fox", "blue sky", "grey fox"]
+    assert row["labels"] == [3, 2, 0]
+
+
+def test_lists_say_where_they_are_from(toy: Toy, tmp_path: Path) -> None:
+    """In a file beside them: what was asked for, and the content of the run and of the lists."""
+    mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=1, seed=7)
+    collection = toy(q={"a": 1})
+    mine(collection, mining, tmp_path / "lists.jsonl")
+    origin = json.loads((tmp_path / "lists.json").read_text())
+    asked = {"collection": "toy", "split": "train", "start": 1, "depth": 50, "negatives": 1, "seed": 7, "lists": 1}
+    assert asked.items() <= origin.items()
+    assert origin["sha256"] == sha256((tmp_path / "lists.jsonl").read_bytes()).hexdigest()
+    assert origin["first_stage_sha256"] == sha256((tmp_path / "run.trec").read_bytes()).hexdigest()
+    assert origin["versions"]["pyserini"] == version("pyserini")
+    with pytest.raises(InputError, match=r"lists.json: expected a name that ends in \.jsonl"):
+        mine(collection, mining, tmp_path / "lists.json")
+
+
 def test_queries_without_enough_are_left_out(toy: Toy, tmp_path: Path) -> None:
     """Nothing relevant, too few candidates, not in the run; when none is left, no file."""
     collection = toy(q1={"a": 1}, q2={"a": 1, "c": 1, "d": 1}, q3={"a": 0}, q4={"a": 1})
@@ -119,9 +155,12 @@ def test_a_relevant_document_that_is_missing_is_named(toy: Toy, tmp_path: Path) 
 
 def test_input_that_cannot_be_mined(toy: Toy, tmp_path: Path) -> None:
     """Numbers, judgements and the file are looked at before any work."""
-    faults: list[dict[str, Any]] = [{"depth": 0}, {"negatives": 0}, {"queries": 0}, {"seed": -1}]
+    faults: list[dict[str, Any]] = [{name: 0} for name in ("start", "depth", "positives", "negatives", "queries")]
+    faults.append({"seed": -1})
     for wrong in faults:
-        with pytest.raises(InputError, match=r"(depth|negatives|queries) 0; .* at least 1|seed -1; .* at least 0"):
+        with pytest.raises(
+            InputError, match=r"(start|depth|positives|negatives|queries) 0; .* 1|seed -1; .* at least 0"
+        ):
             Mining(**wrong)
     collection = toy(q={"a": 1})
     with pytest.raises(InputError, match="toy: no judgements to mine with; .* add them"):

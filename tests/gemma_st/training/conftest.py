@@ -66,10 +66,65 @@ def stage(teacher: Path, lists: Path, fresh_reranker: Path, tmp_path: Path) -> C
     return write
 
 
+RANKING = """\
+output = "{output}"
+lists = ["{lists}"]
+{more}
+[model]
+base = "{base}"
+{model}
+[loss]
+name = "{loss}"
+[trainer]
+use_cpu = true
+max_steps = 6
+save_steps = 2
+logging_steps = 1
+per_device_train_batch_size = 2
+learning_rate = 1e-2
+disable_tqdm = true
+"""
+
+
+@pytest.fixture
+def ranking(lists: Path, tiny_gemma: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Write the file of a stage that trains ``tiny_gemma`` on lists, without a teacher."""
+
+    def write(
+        name: str = "ranking", *, loss: str = "softmax", base: Path | None = None, more: str = "", **parts: str
+    ) -> Path:
+        path = tmp_path / f"{name}.toml"
+        given = {"output": tmp_path / name, "lists": lists, "base": base or tiny_gemma, "model": parts.get("model", "")}
+        path.write_text(RANKING.format(**given, loss=loss, more=more) + parts.get("trainer", ""))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def dev(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The [evaluation] table of a BEIR folder made of the lists, measured every second step."""
+    folder = tmp_path_factory.mktemp("dev") / "toy"
+    (folder / "qrels").mkdir(parents=True)
+    rows = [json.loads(line) for line in lists.read_text().splitlines()]
+    texts = list(dict.fromkeys(text for row in rows for text in row["documents"]))
+    records = [{"_id": f"d{place}", "text": text} for place, text in enumerate(texts)]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, records)))
+    queries = [{"_id": f"q{place}", "text": row["query"]} for place, row in enumerate(rows)]
+    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    judged = [f"q{place}\td{texts.index(row['documents'][0])}\t1\n" for place, row in enumerate(rows)]
+    (folder / "qrels/dev.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))
+    run = [f"q{place} Q0 d{n} {n + 1} {-n} a\n" for place in range(len(rows)) for n in range(len(texts))]
+    (folder / "run.trec").write_text("".join(run))
+    table = f'steps = 2, collection = "{folder}", run = "{folder}/run.trec", measures = ["mrr@10", "ndcg@10"]'
+    return f"evaluation = {{ {table} }}"
+
+
 def weights(model: Path) -> dict[str, torch.Tensor]:
     """Return every tensor of a model on disk."""
-    files = [path.relative_to(model) for path in model.rglob("*.safetensors") if "checkpoints" not in path.parts]
-    return {f"{path}: {name}": tensor.float() for path in files for name, tensor in load_file(model / path).items()}
+    files = [path.relative_to(model) for path in model.rglob("*.safetensors")]
+    own = [path for path in files if "checkpoints" not in path.parts and path.name != "loss.safetensors"]
+    return {f"{path}: {name}": tensor.float() for path in own for name, tensor in load_file(model / path).items()}
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

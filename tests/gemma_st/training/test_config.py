@@ -7,6 +7,8 @@ import pytest
 from gemma_st import ModelError
 from gemma_st.dropout import DropoutRates
 from gemma_st.training.config import TrainingConfig, read_config
+from gemma_st.training.evaluation import EvaluationConfig
+from gemma_st.training.lora import AdapterConfig
 from gemma_st.training.shapes import StudentConfig
 
 WHOLE = """
@@ -51,6 +53,14 @@ def test_reads_every_field(tmp_path: Path) -> None:
     )
 
 
+def test_tables_of_ranking_are_dataclasses(tmp_path: Path) -> None:
+    """What is the evaluator's own is handed on as it is."""
+    more = 'documents = 20\nlora = {rank = 4}\nevaluation = {steps = 5, collection = "c", measures = ["mrr@10"]}\n'
+    config = read_config(write(BRIEF + more, tmp_path))
+    assert (config.documents, config.lora) == (20, AdapterConfig(rank=4))
+    assert config.evaluation == EvaluationConfig(5, "rerank", {"collection": "c", "measures": ["mrr@10"]})
+
+
 def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
     """No teacher, no student, no dropout, float32."""
     config = read_config(str(write(BRIEF, tmp_path)))
@@ -58,10 +68,19 @@ def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
     assert (config.teacher, config.student, config.storage) == (None, None, "float32")
 
 
-def test_the_examples_are_stages() -> None:
-    """As the packaged model was made."""
-    for path in (Path(__file__).parents[3] / "examples/packaged_model").glob("*.toml"):
-        assert read_config(path).lists
+def test_the_examples_are_stages(tmp_path: Path) -> None:
+    """As the packaged model was made, and one that trains it further."""
+    examples = Path(__file__).parents[3] / "examples"
+    for path in [*(examples / "packaged_model").glob("*.toml"), examples / "ranking.toml"]:
+        assert read_config(path, tmp_path).lists
+
+
+def test_the_data_folder_has_a_name(tmp_path: Path) -> None:
+    """Also one with what TOML would read otherwise."""
+    path = write(BRIEF.replace('["a"]', '["{data}/a"]'), tmp_path)
+    assert read_config(path, 'a\\"b').lists == [Path('a\\"b/a')]
+    with pytest.raises(ModelError, match=r"stage.toml: \{data\} is not known; give --data DIR"):
+        read_config(path)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +90,7 @@ def test_the_examples_are_stages() -> None:
         ("", "missing lists, loss, output, trainer; add them"),
         (
             BRIEF + "speed = 3",
-            "unknown speed; the fields are dropout, exact, lists, loss, model, output, relative_rates, storage, ",
+            "unknown speed; the fields are documents, dropout, evaluation, exact, lists, lora, loss, model, output, ",
         ),
         (BRIEF.replace('"o"', "3"), "output = 3; expected a string"),
         (BRIEF.replace('["a"]', '"a"'), "lists = 'a'; expected a list of strings"),
@@ -93,6 +112,16 @@ def test_the_examples_are_stages() -> None:
         (WHOLE.replace("head = 0.1", "head = 1.0"), "[dropout] dropout head=1.0; expected 0 ≤ rate < 1"),
         (WHOLE.replace("layers = 2", 'layers = "2"'), "[student] layers = '2'; expected a whole number above 0"),
         (WHOLE.replace("layers = 2", "layers = 0"), "[student] layers = 0; expected a whole number above 0"),
+        (BRIEF + "documents = 0", "documents = 0; expected a whole number above 0"),
+        (BRIEF + "documents = true", "documents = True; expected a whole number above 0"),
+        (BRIEF + "lora = {depth = 1}", "[lora] unknown depth; the fields are alpha, dropout, rank, targets"),
+        (BRIEF + "lora = {rank = 0}", "[lora] rank = 0; expected a whole number above 0"),
+        (BRIEF + "lora = {alpha = 1.5}", "[lora] alpha = 1.5; expected a whole number above 0"),
+        (BRIEF + "lora = {dropout = 1}", "[lora] dropout = 1; expected 0 ≤ rate < 1"),
+        (BRIEF + "lora = {targets = 'q_proj'}", "[lora] targets = 'q_proj'; expected a list of names such as q_proj"),
+        (BRIEF + 'lora = {}\nstorage = "bfloat16"', "[lora] with storage = 'bfloat16'; take it out"),
+        (BRIEF + "evaluation = {}", "[evaluation] EvaluationConfig.__init__() missing 1 required"),
+        (BRIEF + "evaluation = {steps = 0}", "[evaluation] steps = 0; expected a whole number above 0"),
         (WHOLE.replace("layers = 2", "layers = true"), "[student] layers = True; expected a whole number above 0"),
     ],
 )

@@ -18,7 +18,8 @@ from gemma_st import CrossEncoder, ModelError, verify_bidirectional
 from gemma_st.cli import main
 from gemma_st.training.checkpoints import FILE, LossCheckpoint
 from gemma_st.training.config import read_config
-from gemma_st.training.ranking import load_teacher, read_lists, relative_rates, train
+from gemma_st.training.ranking import relative_rates, train
+from gemma_st.training.start import load_teacher
 from tests.gemma_st.conftest import PAIRS
 from tests.gemma_st.training.conftest import STUDENT, same, weights
 
@@ -165,7 +166,7 @@ def test_a_student_whose_writing_was_cut_off_is_made_again(stage: Callable[..., 
         ("use_cpu = true", "no_such = true", r"^\[trainer\] .*unexpected keyword argument 'no_such'"),
         ("use_cpu = true", 'output_dir = "x"', r"^\[trainer\] .*multiple values for keyword argument 'output_dir'"),
         ("use_cpu = true", 'save_strategy = "often"', r"^\[trainer\] often is not a valid"),
-        ('name = "interaction"', 'name = "magic"', r"^\[loss\] name='magic' is not known; use interaction or states"),
+        ('name = "interaction"', 'name = "magic"', r"^\[loss\] name='magic' is not known; use one of softmax, poly1, "),
         ('name = "interaction"', 'name = "interaction", power = 2', r"^\[loss\] .*unexpected keyword argument 'power'"),
         ('name = "interaction", ', "", r"^\[loss\] name=None is not known"),
         ("base =", "pooler = 3, base =", r"^\[model\] .*unexpected keyword argument 'pooler'"),
@@ -204,66 +205,6 @@ def test_the_command_names_the_stages_file(stage: Callable[..., Path], capsys: p
     capsys.readouterr()
     assert main(["train", str(file)]) == 2
     assert capsys.readouterr().err.startswith(f"gemma-st: error: {file}: [trainer] ")
-
-
-class TestReadLists:
-    """JSON lines to a data set."""
-
-    def test_files_are_read_in_order_and_labels_are_floats(self, tmp_path: Path) -> None:
-        """Whole numbers in one list and fractions in another, and texts with line separators of Unicode in them."""
-        one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
-        rows = [
-            {"query": "a\u2028b", "documents": ["é\x85", "d"], "labels": [1, 0]},
-            {"query": "q", "documents": ["x"], "labels": [0.5], "ids": ["extra"]},
-        ]
-        for path, row in zip((one, two), rows, strict=True):
-            path.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
-        found = read_lists([one, two])
-        assert found.column_names == ["query", "documents", "labels"]
-        assert found[0] == {"query": "a\u2028b", "documents": ["é\x85", "d"], "labels": [1.0, 0.0]}
-        assert found["labels"][1] == [0.5]
-
-    @pytest.mark.parametrize(
-        "line",
-        [
-            "",
-            "no json",
-            "[]",
-            "3",
-            '{"query": "q", "documents": ["d"]}',
-            '{"query": "q", "documents": ["d", "e"], "labels": [1]}',
-            '{"query": "q", "documents": [], "labels": []}',
-            '{"query": "q", "documents": "d", "labels": [1]}',
-            '{"query": "q", "documents": [3], "labels": [1]}',
-            '{"query": 3, "documents": ["d"], "labels": [1]}',
-            '{"query": "q", "documents": ["d"], "labels": ["relevant"]}',
-            '{"query": "q", "documents": ["d"], "labels": 1}',
-            '{"query": "q", "documents": ["d"], "labels": [null]}',
-        ],
-    )
-    def test_a_bad_line_is_named_with_its_file_and_number(self, line: str, tmp_path: Path) -> None:
-        """And shown."""
-        path = tmp_path / "lists.jsonl"
-        good = '{"query": "q", "documents": ["d"], "labels": [1]}\n'
-        path.write_text(good + line + "\n" + good)
-        with pytest.raises(ModelError) as error:
-            read_lists([path])
-        assert str(error.value).startswith(f"{path}:2: {line[:40]!r}; expected {{")
-        assert "\n" not in str(error.value)
-
-    def test_a_missing_file_one_in_latin_and_an_empty_one_are_one_line(self, tmp_path: Path) -> None:
-        """Each named."""
-        latin, empty = tmp_path / "latin.jsonl", tmp_path / "empty.jsonl"
-        latin.write_bytes(b'{"query": "\xe9"}')
-        empty.touch()
-        with pytest.raises(ModelError, match="absent.jsonl: cannot be read as UTF-8 text .*No such file"):
-            read_lists([tmp_path / "absent.jsonl"])
-        with pytest.raises(ModelError, match="latin.jsonl: cannot be read as UTF-8 text"):
-            read_lists([latin])
-        with pytest.raises(ModelError, match="empty.jsonl: no list in there"):
-            read_lists([empty])
-        with pytest.raises(ModelError, match="lists: no list in there"):
-            read_lists([])
 
 
 def test_the_teacher_comes_as_a_package_or_from_a_directory(teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:

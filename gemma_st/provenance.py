@@ -1,0 +1,24 @@
+"""Where a result comes from: the commit of this checkout."""
+
+from pathlib import Path
+
+
+def commit() -> str | None:
+    """Return the commit that the checkout is at, read from ``.git``; None where the package was installed otherwise."""
+    git = Path(__file__).parents[1] / ".git"
+    if git.is_file():  # a worktree
+        git = (git.parent / git.read_text().removeprefix("gitdir:").strip()).resolve()
+    head = git / "HEAD"
+    if not head.is_file():
+        return None
+    reference = head.read_text().strip()
+    if not reference.startswith("ref: "):
+        return reference
+    common = git / "commondir"
+    shared = (git / common.read_text().strip()).resolve() if common.is_file() else git
+    name = reference.removeprefix("ref: ")
+    if (shared / name).is_file():
+        return (shared / name).read_text().strip()
+    packed = shared / "packed-refs"
+    lines = packed.read_text().splitlines() if packed.is_file() else []
+    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None)

@@ -1,0 +1,71 @@
+"""A stage as it is run: every setting and the content behind every name. Only its own checkpoints go on with it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gemma_st.errors import ModelError
+from gemma_st.training.checkpoints import last_checkpoint
+from gemma_st.training.config import TrainingConfig
+
+FILE = "stage.json"
+Stage = dict[str, Any]
+
+
+def resolve(config: TrainingConfig, *, start: str, processes: int) -> Stage:
+    """Return all that decides the weights of a stage, but for the folder they are written to.
+
+    Args:
+        config: The stage.
+        start: The fingerprint of the model that it begins with.
+        processes: How many train it.
+    """
+    settings = {name: value for name, value in asdict(config).items() if name not in ("output", "lists")}
+    stage = {name: value for name, value in settings.items() if value not in (None, {}, [])}
+    stage["lists"] = [{"file": str(path), "sha256": _digest(path)} for path in config.lists]
+    plain: Stage = json.loads(json.dumps({**stage, "start": start, "processes": processes}, default=str))
+    return plain
+
+
+def claim(checkpoints: Path, stage: Stage, *, write: bool = True) -> Path | None:
+    """Say from which checkpoint a stage goes on, and mark the folder as its own.
+
+    Args:
+        checkpoints: The folder of the trainer's checkpoints.
+        stage: What `resolve` returned.
+        write: Whether this process is the one that marks it.
+
+    Raises:
+        ModelError: The checkpoints there are another stage's; names what differs.
+    """
+    last, file = last_checkpoint(checkpoints), checkpoints / FILE
+    if last:
+        former = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if changed := list(_changed(former, stage)):
+            raise ModelError(
+                f"{checkpoints} is of a stage that differs in {', '.join(changed[:4])}; expected checkpoints of this "
+                "one: give another output, or delete that folder to start anew"
+            )
+    elif write:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        (checkpoints / f".{FILE}").write_text(json.dumps(stage, indent=1) + "\n", encoding="utf-8")
+        (checkpoints / f".{FILE}").replace(file)
+    return last
+
+
+def _changed(former: Stage, stage: Stage, within: str = "") -> Iterator[str]:
+    """Yield the names of what differs, dotted."""
+    for name in sorted(former.keys() | stage.keys()):
+        one, other = former.get(name), stage.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _changed(one, other, f"{within}{name}.")
+        elif one != other:
+            yield f"{within}{name}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

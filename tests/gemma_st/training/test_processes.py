@@ -1,0 +1,81 @@
+"""Tests of a stage under accelerate launch: several processes, one model."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from gemma_st import ModelError
+from gemma_st.training.config import read_config
+from gemma_st.training.ranking import train
+from tests.gemma_st.conftest import LICENSE
+from tests.gemma_st.training.conftest import weights
+
+CONFIG = Path(__file__).parents[3] / "examples/accelerate/ddp.yaml"
+
+
+@pytest.fixture
+def uneven(tmp_path: Path) -> Path:
+    """Eight lists of two to five documents: the processes score different numbers of mini-batches."""
+    texts = [" ".join(text.split())[:200] for text in LICENSE.read_text().split("\n\n") if len(text) > 100]
+    sizes = [2, 5, 3, 4, 5, 2, 2, 3]
+    rows = [
+        {"query": texts[i][:30], "documents": texts[i : i + size], "labels": [1] + [0] * (size - 1)}
+        for i, size in enumerate(sizes)
+    ]
+    path = tmp_path / "uneven.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def launch(file: Path) -> str:
+    """Run a stage in two processes, on CPUs since it says ``use_cpu``."""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIG)]
+    command += ["--num_processes", "2", "-m", "gemma_st", "train", str(file)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return ran.stdout
+
+
+def test_two_processes_learn_what_one_does_with_twice_the_batch(
+    ranking: Callable[..., Path], uneven: Path, lists: Path, dev: str
+) -> None:
+    """Twenty steps with Adam, and one process writes and measures."""
+    files = []
+    for name, size in (("one", 4), ("two", 2)):
+        # Adam's own epsilon would turn what is nothing but rounding into steps of full size.
+        file = ranking(name, more=dev.replace("steps = 2", "steps = 10"), trainer="adam_epsilon = 1e-5\n")
+        text = file.read_text().replace(str(lists), str(uneven)).replace("size = 2", f"size = {size}")
+        text = text.replace("max_steps = 6\nsave_steps = 2", "max_steps = 20\nsave_steps = 10").replace("1e-2", "1e-3")
+        file.write_text(text.replace('name = "softmax"', 'name = "softmax"\nmini_batch_size = 4'))
+        files.append(file)
+    one = train(read_config(files[0]))
+    out = launch(files[1])
+    two = files[1].with_suffix("")
+    assert out.count("model written to") == 1
+    left, right = weights(one), weights(two)
+    assert left.keys() == right.keys()
+    worst = max(float((left[name] - right[name]).abs().max()) for name in left)
+    assert worst < 1e-4
+    logs = [json.loads((directory / "training.json").read_text()) for directory in (one, two)]
+    measured = [[entry["eval_mrr@10"] for entry in log["log"] if "eval_mrr@10" in entry] for log in logs]
+    assert measured[0] == pytest.approx(measured[1], abs=1e-6)
+    assert (logs[0]["stage"]["processes"], logs[1]["stage"]["processes"]) == (1, 2)
+    assert all(torch.isfinite(tensor).all() for tensor in right.values())
+
+
+def test_shards_are_refused_before_anything_is_trained(
+    ranking: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for by the stage, or by the file that accelerate launch was given."""
+    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: .* cannot save or resume a model in shards"):
+        train(read_config(ranking(trainer='fsdp = "full_shard"\n')))
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: "):
+        train(read_config(ranking()))
