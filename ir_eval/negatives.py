@@ -1,7 +1,7 @@
 """Hard negatives: documents that a first stage ranks high for a query and nobody judged relevant."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -83,19 +83,14 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
     written = 0
     with atomic_write(path) as file:
         for query_id, doc_ids in ranked.items():
-            same = {_normal(texts[doc_id]) for doc_id in relevant[query_id]}
-            candidates = [texts[doc_id] for doc_id in doc_ids if _normal(texts[doc_id]) not in same]
+            candidates = _candidates(doc_ids, relevant[query_id], texts)
             if len(candidates) < mining.negatives:
                 continue
             negatives = [candidates[i] for i in random.choice(len(candidates), mining.negatives, replace=False)]
             grades = dict(list(relevant[query_id].items())[: mining.positives])
             documents = [*(texts[doc_id] for doc_id in grades), *negatives]
-            row = {
-                "query": topics[query_id],
-                "documents": documents,
-                "labels": [*grades.values(), *[0] * len(negatives)],
-            }
-            file.write(json.dumps(row) + "\n")
+            labels = [*grades.values(), *[0] * len(negatives)]
+            file.write(json.dumps({"query": topics[query_id], "documents": documents, "labels": labels}) + "\n")
             written += 1
         if not written:
             raise InputError(
@@ -152,6 +147,12 @@ def _relevant(collection: Collection) -> dict[str, dict[str, int]]:
         query_id: {doc_id: level for doc_id, level in levels.items() if level > 0} for query_id, levels in judged
     }
     return {query_id: levels for query_id, levels in relevant.items() if levels}
+
+
+def _candidates(doc_ids: Iterable[str], relevant: Iterable[str], texts: Mapping[str, str]) -> list[str]:
+    """Return the texts of documents that say something else than the relevant ones."""
+    same = {_normal(texts[doc_id]) for doc_id in relevant}
+    return [texts[doc_id] for doc_id in doc_ids if _normal(texts[doc_id]) not in same]
 
 
 def _normal(text: str) -> str:

@@ -1,6 +1,6 @@
 """What is run: collections, systems, measures."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -93,10 +93,13 @@ def single(
         first: Retrieve("bm25", hits=max(HITS, depth)) if first_stage == "bm25" else Given(first_stage)
     }
     for model in rerankers:
-        short = _short_name(model)
-        name = next(name for n in count(1) if (name := short if n == 1 else f"{short}-{n}") not in systems)
-        systems[name] = Rerank(first, model, depth)
+        systems[unused(_short_name(model), systems)] = Rerank(first, model, depth)
     return Experiment((CollectionName(collection, split),), systems, measures)
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """Return a name that is not taken: itself, or with ``-2``, ``-3`` and so on behind it."""
+    return next(other for n in count(1) if (other := name if n == 1 else f"{name}-{n}") not in taken)
 
 
 def _short_name(name: str) -> str:

@@ -1,7 +1,6 @@
 """An experiment from its TOML file, and back."""
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gemma_st.errors import ModelError
+from gemma_st.toml import toml_key, toml_lines
 from ir_eval.errors import InputError
 from ir_eval.experiment.config import Experiment
 from ir_eval.experiment.systems import CollectionName, Fuse, Given, Rerank, Retrieve, SystemConfig
@@ -68,27 +68,10 @@ def experiment_toml(experiment: Experiment) -> str:
     """Return the file that says all of an experiment, its defaults too; `read_experiment` reads the same from it."""
     table = experiment.to_dict()
     systems = table.pop("systems")
-    lines = _toml_lines(table)
+    lines = toml_lines(table)
     for name, system in systems.items():
-        lines += ["", f"[systems.{_toml_key(name)}]", *_toml_lines(system)]
+        lines += ["", f"[systems.{toml_key(name)}]", *toml_lines(system)]
     return "\n".join(lines) + "\n"
-
-
-def _toml_lines(table: Mapping[str, Any]) -> list[str]:
-    return [f"{_toml_key(name)} = {_toml(value)}" for name, value in table.items() if value not in (None, ())]
-
-
-def _toml(value: object) -> str:
-    """Spell a value; texts, numbers and truth are spelled as in JSON."""
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(_toml_lines(value))}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
 
 
 def _collection(place: object) -> CollectionName:

@@ -75,6 +75,11 @@ class Outcome:
         """System to evaluation."""
         return {system.run.name: system.evaluation for system in self.systems}
 
+    @property
+    def holes(self) -> dict[str, dict[str, float]]:
+        """System to the share of its first documents that nobody judged."""
+        return {system.run.name: hole_rates(self.qrels, system.run, [HOLES]) for system in self.systems}
+
 
 @dataclass(frozen=True)
 class Results:
@@ -98,7 +103,7 @@ class Results:
             outcome.folder: compare(
                 outcome.evaluations,
                 [experiment.baseline],
-                holes={system.run.name: hole_rates(outcome.qrels, system.run, [HOLES]) for system in outcome.systems},
+                holes=outcome.holes,
                 correction=experiment.correction,
                 seed=experiment.seed,
             )

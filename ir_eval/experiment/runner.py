@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 from ir_eval.collections import Collection, open_collection
 from ir_eval.errors import InputError
 from ir_eval.evaluate import evaluate
-from ir_eval.experiment.config import Experiment
+from ir_eval.experiment.config import Experiment, unused
 from ir_eval.experiment.provenance import commit, sources, versions
 from ir_eval.experiment.results import FILE, Outcome, Results, System, judgements, write_results
 from ir_eval.experiment.systems import Fuse, Given, Made, SystemConfig
@@ -128,6 +127,5 @@ def _folders(collections: list[Collection]) -> list[str]:
     folders: list[str] = []
     for collection in collections:
         parts = [collection.name, *([collection.split] if collection.split and collection.name.count("/") == 0 else [])]
-        short = "-".join(parts).replace("/", "-")
-        folders.append(next(name for n in count(1) if (name := short if n == 1 else f"{short}-{n}") not in folders))
+        folders.append(unused("-".join(parts).replace("/", "-"), folders))
     return folders

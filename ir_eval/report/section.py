@@ -10,8 +10,6 @@ import numpy as np
 from ir_eval.cache import file_key
 from ir_eval.comparison import Comparison, Difference
 from ir_eval.experiment import Outcome, Results, System
-from ir_eval.experiment.results import HOLES
-from ir_eval.holes import hole_rates
 from ir_eval.measures import parse_measure
 from ir_eval.progress import progress_bar
 from ir_eval.report.curves import precision_at_recall, retrieved_levels, score_distribution
@@ -92,8 +90,8 @@ class Section:
         experiment = results.experiment
         measures = tuple(outcome.systems[0].evaluation.means)
         min_rel = max(parse_measure(measure).min_rel for measure in measures)
-        holes = {system.run.name: hole_rates(outcome.qrels, system.run, [HOLES]) for system in outcome.systems}
         comparison = results.comparisons.get(outcome.folder)
+        holes = comparison.holes if comparison else outcome.holes
         rows = _rows(results, outcome, folder, comparison=comparison, holes=holes)
         plots = _plots(outcome, rows, min_rel) | {"baseline": [row.name for row in rows].index(experiment.baseline)}
         return cls(outcome, experiment.baseline, measures, min_rel, rows, comparison, plots)
