@@ -140,9 +140,8 @@ def _origin(collection: Collection, mining: Mining, path: Path, written: int) ->
 
 def _relevant(collection: Collection) -> dict[str, dict[str, int]]:
     """Return the relevant documents of each query that has any, the most relevant first, with their grades."""
-    if collection.qrels is None:
-        raise InputError(f"{collection.name}: no judgements to mine with; expected qrels beside the queries; add them")
-    judged = ((query_id, collection.qrels[query_id]) for query_id in collection.qrels)
+    qrels = collection.judgements("mine with")
+    judged = ((query_id, qrels[query_id]) for query_id in qrels)
     relevant = {
         query_id: {doc_id: level for doc_id, level in levels.items() if level > 0} for query_id, levels in judged
     }

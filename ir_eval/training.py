@@ -48,16 +48,15 @@ def rerank_evaluator(
         if value is not None and (type(value) is not int or value < 1):
             raise InputError(f"{name} {value!r}; expected a whole number above 0")
     opened = open_collection(collection, split=split)
-    if opened.qrels is None:
-        raise InputError(f"{opened.name}: no judgements to measure with; expected qrels beside the queries; add them")
-    judged = list(opened.qrels)
+    qrels = opened.judgements("measure with")
+    judged = list(qrels)
     if queries is not None and queries < len(judged):
         places = np.random.default_rng(seed).permutation(len(judged))[:queries]
         judged = [judged[place] for place in sorted(places.tolist())]
     sample = replace(
         opened,
         topics={query_id: text for query_id, text in opened.topics.items() if query_id in set(judged)},
-        qrels=Qrels.from_dict({query_id: opened.qrels[query_id] for query_id in judged}),
+        qrels=Qrels.from_dict({query_id: qrels[query_id] for query_id in judged}),
     )
     return RerankEvaluator(sample, run, depth, tuple(str(parse_measure(measure)) for measure in measures))
 
@@ -86,9 +85,7 @@ class RerankEvaluator:
         """
         run, collection = self._candidates
         reranked = rerank(run, collection, _Unkept(model), depth=self.depth, name="dev").run
-        if collection.qrels is None:
-            return {}
-        return evaluate(collection.qrels, reranked, self.measures).means
+        return evaluate(collection.judgements(), reranked, self.measures).means
 
     @cached_property
     def _candidates(self) -> tuple[Run, Collection]:

@@ -56,6 +56,19 @@ class Collection:
         """A key of the documents' content: what an index of them is cached under."""
         return self.source.fingerprint
 
+    def judgements(self, purpose: str = "evaluate with") -> Qrels:
+        """Return the judgements where there must be some.
+
+        Args:
+            purpose: What they are for, in the error's words.
+
+        Raises:
+            InputError: The collection has none.
+        """
+        if self.qrels is None:
+            raise InputError(f"{self.name}: no judgements to {purpose}; expected qrels beside the queries; add them")
+        return self.qrels
+
     def documents(self) -> Iterator[tuple[str, str]]:
         """Yield every ``(document id, text)``; an empty text is legal, an empty collection is not.
 

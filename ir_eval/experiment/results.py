@@ -68,7 +68,7 @@ class Outcome:
         Raises:
             InputError: The collection has none.
         """
-        return judgements(self.collection)
+        return self.collection.judgements()
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -124,17 +124,6 @@ class Results:
         """Return a system's name behind that of the one it reranks: ``bm25 → model``."""
         config = self.experiment.systems[system]
         return f"{self.label(config.first)} → {system}" if isinstance(config, Rerank) else system
-
-
-def judgements(collection: Collection) -> Qrels:
-    """Return a collection's judgements.
-
-    Raises:
-        InputError: It has none.
-    """
-    if collection.qrels is None:
-        raise InputError(f"{collection.name}: no judgements to evaluate with; expected qrels beside the queries")
-    return collection.qrels
 
 
 def write_results(results: Results, folder: Path) -> None:
@@ -200,6 +189,6 @@ def _read(folder: Path, experiment: Experiment, index: int, place: Mapping[str, 
         if not file.is_file() or file_key(file) != row["sha256"]:
             raise InputError(f"{row['run']} is missing or was changed; expected it as written; run it again")
         run = Run.read(file, name=row["name"])
-        evaluation = evaluate(judgements(collection), run, measures or experiment.measures)
+        evaluation = evaluate(collection.judgements(), run, measures or experiment.measures)
         systems.append(System(run, evaluation, row["seconds"]))
     return Outcome(collection, place["folder"], tuple(systems), texts=place["fingerprint"] is not None)

@@ -10,7 +10,7 @@ from ir_eval.errors import InputError
 from ir_eval.evaluate import evaluate
 from ir_eval.experiment.config import Experiment, unused
 from ir_eval.experiment.provenance import commit, sources, versions
-from ir_eval.experiment.results import FILE, Outcome, Results, System, judgements, write_results
+from ir_eval.experiment.results import FILE, Outcome, Results, System, write_results
 from ir_eval.experiment.systems import Fuse, Given, Made, SystemConfig
 from ir_eval.files import check_folder
 from ir_eval.first_stage.fusion import tune
@@ -60,7 +60,7 @@ def _open(experiment: Experiment) -> list[Collection]:
             system.check()
     collections = [open_collection(place.name, split=place.split) for place in experiment.collections]
     for collection in collections:
-        judgements(collection)
+        collection.judgements()
         for name, system in experiment.systems.items():
             with _naming(name):
                 system.check_for(collection)
@@ -93,7 +93,7 @@ def _tuned(experiment: Experiment, collections: list[Collection]) -> dict[str, S
                 if part in _needed(config.parts, systems):
                     made[part] = system.make(part, collection, made)
             runs = [made[part].run for part in config.parts]
-            found = tune(runs, judgements(collection), experiment.measures[0], normalisation=config.normalisation)
+            found = tune(runs, collection.judgements(), experiment.measures[0], normalisation=config.normalisation)
             systems[name] = replace(config, tuned=found.weights)
     return systems
 
@@ -106,7 +106,7 @@ def _needed(names: Iterable[str], systems: Mapping[str, SystemConfig]) -> set[st
 def _run(
     systems: Mapping[str, SystemConfig], measures: Sequence[str], collection: Collection, folder: Path | None
 ) -> tuple[System, ...]:
-    qrels = judgements(collection)
+    qrels = collection.judgements()
     made: dict[str, Made] = {}
     found = []
     for name, config in systems.items():
