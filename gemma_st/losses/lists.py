@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.nn.utils.rnn import pad_sequence
+
+from gemma_st.losses.listwise import OUT, rows
 
 
 def list_divergence(scores: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:
@@ -14,9 +15,9 @@ def list_divergence(scores: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:
         wanted: Of its teacher, (pairs,).
         sizes: How many documents each list has; they add up to the pairs.
     """
-    target = _rows(wanted, sizes).softmax(-1)
+    target = rows(wanted, sizes, fill=OUT).softmax(-1)
     entropy: Tensor = torch.special.xlogy(target, target).sum(-1).mean()
-    return cross_entropy(_rows(scores, sizes), target) + entropy
+    return cross_entropy(rows(scores, sizes, fill=OUT), target) + entropy
 
 
 def label_entropy(scores: Tensor, labels: list[Tensor], sizes: list[int]) -> Tensor:
@@ -27,10 +28,5 @@ def label_entropy(scores: Tensor, labels: list[Tensor], sizes: list[int]) -> Ten
         labels: Relevance, a tensor a list.
         sizes: How many documents each list has.
     """
-    gold = _rows(torch.cat(labels).float().to(scores.device), sizes, fill=0.0)
-    return cross_entropy(_rows(scores, sizes), gold / gold.sum(-1, keepdim=True).clamp(min=1))
-
-
-def _rows(flat: Tensor, sizes: list[int], fill: float = -1e9) -> Tensor:
-    """Cut a flat tensor into rows of the given sizes, filled up to the longest: with -inf, 0 · log softmax is NaN."""
-    return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)
+    gold = rows(torch.cat(labels).float().to(scores.device), sizes)
+    return cross_entropy(rows(scores, sizes, fill=OUT), gold / gold.sum(-1, keepdim=True).clamp(min=1))
