@@ -26,6 +26,7 @@ class GlueConfig:
         base: A Gemma checkpoint, a packaged model or a hub id; of a whole cross-encoder the backbone.
         pooler: As for [gemma_st.build.cross_encoder][]; or ``"own"``, to keep pooler and head of a base that is a whole
             cross-encoder, all but the last layer.
+        head: ``"mlp"`` or ``"linear"``; see [gemma_st.heads.make_head][].
         attention: ``"bidirectional"`` or ``"causal"``.
         padding_side: Where short rows are filled.
         max_length: Longest input in tokens.
@@ -45,6 +46,7 @@ class GlueConfig:
 
     base: str
     pooler: str | Mapping[str, Any] = "mean"
+    head: Literal["mlp", "linear"] = "mlp"
     attention: Literal["bidirectional", "causal"] = "bidirectional"
     padding_side: Literal["left", "right"] = "right"
     max_length: int = 128
