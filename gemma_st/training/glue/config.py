@@ -74,17 +74,21 @@ class GlueConfig:
             task: The task.
             data: Its examples.
         """
-        said = asdict(self) | {"base": _content(locate(self.base))}
+        said = asdict(self) | {"base": content(locate(self.base))}
         parts = json.dumps([said, asdict(task), data.digest], sort_keys=True)
         return hashlib.sha256(parts.encode()).hexdigest()[:KEY]
 
 
-def _content(base: str) -> str:
-    """Return a digest of a local model's weights and tokenizer, or a hub id."""
+def content(base: str) -> str:
+    """Return a digest of a local model's weights and tokenizer, or a hub id.
+
+    Args:
+        base: As [gemma_st.models.locate][] returns it.
+    """
     if not Path(base).is_dir():
         return base
     hashed = hashlib.sha256()
     for path in sorted({path for pattern in WEIGHTS for path in Path(base).glob(pattern)}):
-        with path.open("rb") as content:
-            hashed.update(f"{path.name} {hashlib.file_digest(content, 'sha256').hexdigest()}".encode())
+        with path.open("rb") as file:
+            hashed.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
     return hashed.hexdigest()
