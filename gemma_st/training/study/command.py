@@ -27,8 +27,6 @@ def _ablate(arguments: argparse.Namespace) -> None:
     results = run(study)
     for name, rows in results["questions"].items():
         Console().print(question_table(name, rows))
-    if results["missing"]:
-        sys.stdout.write(
-            f"{results['missing']} cells are still being run by others, whose last one writes all of them\n"
-        )
+    if missing := results["missing"]:
+        sys.stdout.write(f"{missing} of {len(study.cells)} cells are still being run by others, who will report them\n")
     sys.stdout.write(f"results, tables and pictures written to {study.output}\n")

@@ -54,7 +54,7 @@ def _panel(factor: str, rows: Sequence[Mapping[str, Any]], *, top: int, left: fl
         spelled = f"{tick:+g}".replace("-", "\N{MINUS SIGN}") if tick else "0"
         parts.append(f'<path d="M{at(tick)} {bottom}v4" stroke="{LINE}"/>')
         parts.append(f'<text x="{at(tick)}" y="{bottom + 16}" text-anchor="middle" font-size="11">{spelled}</text>')
-    axis = escape(f"{rows[0]['measure']}, difference in points")
+    axis = escape(f"{rows[0]['measure']}, difference in points; to the right is better")
     parts.append(f'<text x="{(left + right) / 2}" y="{bottom + 32}" text-anchor="middle" font-size="11">{axis}</text>')
     for place, row in enumerate(rows):
         middle = top + HEAD + ROW * place + ROW // 2

@@ -12,6 +12,7 @@ from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
 from gemma_st.models import locate
 from gemma_st.training.config import TrainingConfig
+from gemma_st.training.data import read_lists
 from gemma_st.training.evaluation import EvaluationConfig, Evaluator, open_evaluator
 from gemma_st.training.glue.config import KEY, GlueConfig, content
 from gemma_st.training.glue.data import Data
@@ -101,7 +102,7 @@ class RankingTask:
         evaluation: Its ``[evaluation]``.
 
     Raises:
-        ModelError: Its base is no decoder, or loss, trainer or evaluator cannot be used.
+        ModelError: Its base is no decoder, or its lists, model, loss, trainer or evaluator cannot be used.
     """
 
     config: TrainingConfig
@@ -115,6 +116,8 @@ class RankingTask:
             raise ModelError(f"[model] base = {base!r}; expected a decoder, which pooler and head can be put on")
         loss_kind(self.config)
         training_arguments(self.config, self.evaluator)
+        read_lists(self.config.lists)
+        self.key(self.defaults)
 
     @cached_property
     def evaluator(self) -> Evaluator:
