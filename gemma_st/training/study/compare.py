@@ -10,7 +10,7 @@ from gemma_st.training.study.factors import label
 LEVEL = 0.95
 
 
-def compare(cells: Sequence[Mapping[str, Any]], factor: str, listed: Sequence[Any]) -> list[dict[str, Any]]:
+def compare(cells: Sequence[Mapping[str, Any]], factor: str, *, listed: Sequence[Any]) -> list[dict[str, Any]]:
     """Compare each other value of a factor with the baseline, task by task, by the task's first measure.
 
     Args:

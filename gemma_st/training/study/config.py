@@ -88,7 +88,7 @@ def read_study(path: str | Path, data: str | Path | None = None) -> Study:
     for task in tasks:
         given = {"task": task.name, "data": task.data.digest} if isinstance(task, GlueTask) else {}
         resolved["tasks"][task.name] = {**json.loads(json.dumps(asdict(task.config), default=str)), **given}
-    return Study(Path(output), _cells(tasks, grids, seeds), factors, resolved)
+    return Study(Path(output), _cells(tasks, grids, seeds=seeds), factors, resolved)
 
 
 def _glue(where: str, table: Mapping[str, Any]) -> list[GlueTask]:
@@ -156,7 +156,7 @@ def _grids(path: str | Path, given: object, known: set[str]) -> list[tuple[Seque
 
 
 def _cells(
-    tasks: Sequence[StudyTask], grids: Sequence[tuple[Sequence[str], Mapping[str, list[Value]]]], seeds: int
+    tasks: Sequence[StudyTask], grids: Sequence[tuple[Sequence[str], Mapping[str, list[Value]]]], *, seeds: int
 ) -> list[Cell]:
     """Return a cell for every seed, task and combination of settings, none twice; a cut-off study is balanced."""
     found: dict[tuple[str, str], tuple[StudyTask, Settings]] = {}

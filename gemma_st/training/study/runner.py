@@ -44,7 +44,8 @@ def _run_cells(study: Study) -> None:
     console = Console(file=sys.stderr, highlight=False)  # the stream itself: a cell's own is shut off
     columns = TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        place, ran = bar.add_task("", total=len(study.cells)), True
+        place = bar.add_task("", total=len(study.cells), completed=_finished(study, folder))
+        ran = True
         while ran:  # again, since a process that was at a cell may have died
             ran = False
             for cell in study.cells:
@@ -71,7 +72,7 @@ def write_report(study: Study) -> dict[str, Any]:
     """
     with locked(study.output / ".report.lock", wait=True):  # whoever is last to finish a cell writes last
         cells = [made for cell in study.cells if (made := read_cell(cell, study.output / "cells"))]
-        compared = {name: compare(cells, name, study.factors.get(name, ())) for name in FACTORS}
+        compared = {name: compare(cells, name, listed=study.factors.get(name, ())) for name in FACTORS}
         questions = {name: rows for name, rows in compared.items() if rows}
         results = {**study.resolved, "missing": len(study.cells) - len(cells), "questions": questions, "cells": cells}
         write_whole(study.output / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")

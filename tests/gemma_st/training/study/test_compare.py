@@ -30,7 +30,7 @@ def grid(scores: NDArray[Any], *, skip: int = 0) -> list[dict[str, Any]]:
 def test_is_the_paired_t_interval() -> None:
     """Against numpy and scipy: pairs are of the same attention and seed."""
     scores = np.random.default_rng(0).normal(size=(3, 2, 4))
-    rows = compare(grid(scores), "pooler", POOLERS)
+    rows = compare(grid(scores), "pooler", listed=POOLERS)
     assert [(row["task"], row["measure"], row["baseline"], row["value"]) for row in rows] == [
         ("cola", "matthews", "mean", "last"),
         ("cola", "matthews", "mean", "first"),
@@ -47,7 +47,7 @@ def test_is_the_paired_t_interval() -> None:
 def test_a_cell_without_its_pair_does_not_count() -> None:
     """In neither mean: here the baseline's first two are not trained yet."""
     scores = np.random.default_rng(1).normal(size=(2, 2, 3))
-    (row,) = compare(grid(scores, skip=2), "pooler", POOLERS)
+    (row,) = compare(grid(scores, skip=2), "pooler", listed=POOLERS)
     assert row["pairs"] == 4
     base, other = scores[0].ravel()[2:], scores[1].ravel()[2:]
     assert row["difference"] == pytest.approx((other - base).mean())
@@ -57,11 +57,11 @@ def test_a_cell_without_its_pair_does_not_count() -> None:
 def test_the_first_listed_is_the_baseline_and_what_never_changes_is_no_question() -> None:
     """Whatever the order of the cells."""
     cells = grid(np.random.default_rng(2).normal(size=(2, 1, 2)))
-    one, other = (compare(cells, "pooler", listed) for listed in (POOLERS, POOLERS[::-1]))
+    one, other = (compare(cells, "pooler", listed=listed) for listed in (POOLERS, POOLERS[::-1]))
     assert (one[0]["baseline"], other[0]["baseline"]) == ("mean", "last")
     assert one[0]["difference"] == pytest.approx(-other[0]["difference"])
-    assert compare(cells, "attention", ["bidirectional", "causal"]) == []
-    assert compare([], "attention", ["bidirectional"]) == []
+    assert compare(cells, "attention", listed=["bidirectional", "causal"]) == []
+    assert compare([], "attention", listed=["bidirectional"]) == []
 
 
 def test_a_single_pair_has_no_interval() -> None:
