@@ -22,6 +22,7 @@ def cross_encoder(
     source: "str | Path | PreTrainedConfig",
     *,
     pooler: Pooler = "mean",
+    head: str = "mlp",
     labels: int | Sequence[str] = 1,
     template: str | None = PAIR,
     query_length: int | None = None,
@@ -33,6 +34,7 @@ def cross_encoder(
     Args:
         source: A Gemma checkpoint, a directory or a hub id; or a configuration, to start at random.
         pooler: A name, or ``{"name": …}`` with its options; see [gemma_st.pooling.pooler][].
+        head: ``"mlp"``, or ``"linear"``, which has no hidden layer; see [gemma_st.heads.make_head][].
         labels: One for ranking and regression; for classification the number of classes, or their names.
         template: What a pair is put into, kept in the tokenizer; see [gemma_st.template.set_template][].
             ``None`` leaves the tokenizer's own.
@@ -51,7 +53,7 @@ def cross_encoder(
     from torch import nn
 
     from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.heads import mlp_head
+    from gemma_st.heads import make_head
 
     transformer, pooling = _encoder(source, pooler, backbone_options)
     if template is not None:
@@ -60,7 +62,7 @@ def cross_encoder(
     config = transformer.model.config
     config.id2label = dict(enumerate(names or [f"LABEL_{label}" for label in range(count)]))
     config.label2id = {name: label for label, name in config.id2label.items()}
-    modules = [transformer, pooling, *mlp_head(transformer.get_embedding_dimension(), labels=count)]
+    modules = [transformer, pooling, *make_head(head, transformer.get_embedding_dimension(), labels=count)]
     model = CrossEncoder(modules=modules, activation_fn=nn.Identity())
     # The logit is computed in fp32 whatever the rest runs in: a bf16 score ties where documents differ.
     model.set_keep_in_fp32_modules([f"{len(modules) - 1}.linear"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gemma_st.errors import ModelError
 from gemma_st.training.glue.command import add_glue
+from gemma_st.training.study.command import add_ablate
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", metavar="DIR", help="what {data} stands for in it; default: $GEMMA_ST_DATA")
     train.set_defaults(command=_train)
     add_glue(commands.add_parser("glue", help="fine-tune on GLUE and SuperGLUE tasks, over several seeds"))
+    add_ablate(commands.add_parser("ablate", help="train a grid of settings over several seeds, and compare them"))
     merge = commands.add_parser("merge", help="fold a trained adapter into its model, which then loads anywhere")
     merge.add_argument("source", metavar="DIR", help="a model trained with [lora]")
     merge.add_argument("target", metavar="OUT", help="new or empty")

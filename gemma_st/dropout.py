@@ -29,7 +29,8 @@ class DropoutRates:
         attention_output: Outputs of each self-attention, after its projection and before any norm behind it.
         feed_forward: Outputs of each layer's feed-forward network, before any norm behind it.
         pooler: The pooled vector.
-        head: Hidden units of the head: normalise → Dense → activation → dropout → Dense.
+        head: What the head's last Dense gets: hidden units (normalise → Dense → activation → dropout → Dense), or of a
+            linear head, which has none, the normalised vector (normalise → dropout → Dense).
 
     Raises:
         ModelError: A rate is not a number of at least 0 and below 1.
@@ -140,10 +141,14 @@ def _places(chain: "list[nn.Module]", network: "nn.Module", rates: DropoutRates)
     if rates.pooler and not pooler:
         raise ModelError("dropout pooler: no pooler follows the Transformer; set it to 0")
     hidden = [module for module in chain if isinstance(module, Dense)][:-1]
+    if not hidden and isinstance(chain[-1], Dense):
+        hidden = [module for module in chain[-2:-1] if isinstance(module, LayerNorm)]
     if rates.head and not hidden:
-        raise ModelError("dropout head: the model has no head of two Dense modules; set it to 0")
+        raise ModelError(
+            "dropout head: the model has no head of two Dense modules, or LayerNorm and Dense; set it to 0"
+        )
     places = [(module, "sentence_embedding", rates.pooler) for module in pooler]
-    places += [(module, module.module_output_name, rates.head) for module in hidden]
+    places += [(module, getattr(module, "module_output_name", "sentence_embedding"), rates.head) for module in hidden]
     for name, rate in (("self_attn", "attention_output"), ("mlp", "feed_forward")):
         if share := getattr(rates, rate):
             places += [(part, "", share) for part in _parts(network, name, rate)]

@@ -3,7 +3,7 @@
 import inspect
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,68 +91,114 @@ def read_config(path: str | Path, data: str | Path | None = None) -> TrainingCon
     Raises:
         ModelError: The file is missing, is not TOML, or has a field that is unknown, lacking or of another type.
     """
+    return make_config(f"{path}:", read_table(path, data))
+
+
+def read_table(path: str | Path, data: str | Path | None = None) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+        data: What ``{data}`` stands for in it.
+
+    Raises:
+        ModelError: The file is missing or is not TOML, or nobody says what ``{data}`` stands for.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
         if DATA in text and data is None:
             raise ModelError(f"{path}: {DATA} is not known; give --data DIR or set GEMMA_ST_DATA")
-        table = tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
+        return tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{path}: not a readable TOML file ({error})") from error
-    _check_names(f"{path}:", table, {*REQUIRED, *OPTIONAL})
+
+
+def make_config(where: str, given: Mapping[str, Any]) -> TrainingConfig:
+    """Make a training stage of a table.
+
+    Args:
+        where: What errors begin with: the file, and which of its tables.
+        given: The fields of [gemma_st.training.config.TrainingConfig][].
+
+    Raises:
+        ModelError: A field is unknown, lacking or of another type.
+    """
+    table = dict(given)
+    check_names(where, table, {*REQUIRED, *OPTIONAL})
     if missing := set(REQUIRED) - set(table):
-        raise ModelError(f"{path}: missing {', '.join(sorted(missing))}; add them")
+        raise ModelError(f"{where} missing {', '.join(sorted(missing))}; add them")
     for name, value in table.items():
-        _check_type(path, name, value)
+        _check_type(where, name, value)
     if table.get("storage", STORAGE[0]) not in STORAGE:
-        raise ModelError(f"{path}: storage = {table['storage']!r}; expected {' or '.join(STORAGE)}")
+        raise ModelError(f"{where} storage = {table['storage']!r}; expected {' or '.join(STORAGE)}")
     if ("student" in table) + ("transplant" in table) + ("base" in table.get("model", {})) != 1:
-        raise ModelError(f"{path}: give one of [model] base, [student] and [transplant], and not two")
-    _make_tables(path, table)
+        raise ModelError(f"{where} give one of [model] base, [student] and [transplant], and not two")
+    _make_tables(where, table)
     return TrainingConfig(output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], **table)
 
 
-def _make_tables(path: str | Path, table: dict[str, Any]) -> None:
+def _make_tables(where: str, table: dict[str, Any]) -> None:
     """Put dataclasses in the place of the tables that have one."""
     for name, shape in SHAPES.items():
         if name in table:
-            table[name] = _shape(f"{path}: [{name}]", table[name], shape)
-    table["dropout"] = _made(f"{path}: [dropout]", table.get("dropout", {}), DropoutRates)
+            table[name] = _shape(f"{where} [{name}]", table[name], shape)
+    table["dropout"] = make(f"{where} [dropout]", table.get("dropout", {}), DropoutRates)
     if "lora" in table:
-        table["lora"] = _made(f"{path}: [lora]", table["lora"], AdapterConfig)
+        table["lora"] = make(f"{where} [lora]", table["lora"], AdapterConfig)
         if table.get("storage", STORAGE[0]) != STORAGE[0]:
-            raise ModelError(f"{path}: [lora] with storage = {table['storage']!r}; take it out: adapters are float32")
+            raise ModelError(f"{where} [lora] with storage = {table['storage']!r}; take it out: adapters are float32")
     if "evaluation" in table:
-        own = {name: table["evaluation"].pop(name) for name in ("steps", "name") if name in table["evaluation"]}
-        table["evaluation"] = _made(f"{path}: [evaluation]", {**own, "options": table["evaluation"]}, EvaluationConfig)
+        own = {name: value for name, value in table["evaluation"].items() if name in ("steps", "name")}
+        options = {name: value for name, value in table["evaluation"].items() if name not in own}
+        table["evaluation"] = make(f"{where} [evaluation]", {**own, "options": options}, EvaluationConfig)
 
 
 def _shape(
     where: str, table: dict[str, Any], shape: type[StudentConfig] | type[TransplantConfig]
 ) -> StudentConfig | TransplantConfig:
-    _check_names(where, table, {f.name for f in fields(shape)})
+    check_names(where, table, {f.name for f in fields(shape)})
     for name, value in table.items():
         if type(value) is not int or value < (name != "seed"):
             raise ModelError(f"{where} {name} = {value!r}; expected a whole number above 0")
     return shape(**table)
 
 
-def _made(where: str, table: dict[str, Any], kind: Callable[..., Made]) -> Made:
-    """Make a dataclass of a table; it checks its own values."""
-    _check_names(where, table, set(inspect.signature(kind).parameters))
+def make(where: str, table: Mapping[str, Any], kind: Callable[..., Made]) -> Made:
+    """Make a dataclass of a table; it checks its own values.
+
+    Args:
+        where: What errors begin with.
+        table: Its fields.
+        kind: The dataclass.
+
+    Raises:
+        ModelError: A field is unknown or lacking, or its value is not one of it.
+    """
+    check_names(where, table, set(inspect.signature(kind).parameters))
     try:
         return kind(**table)
     except (ModelError, TypeError) as error:
         raise ModelError(f"{where} {error}") from error
 
 
-def _check_type(path: str | Path, name: str, value: object) -> None:
+def _check_type(where: str, name: str, value: object) -> None:
     wanted = (REQUIRED | OPTIONAL)[name]
     strings = not isinstance(value, list) or all(isinstance(item, str) for item in value)
     number = wanted is not int or (type(value) is int and value > 0)
     if not (isinstance(value, wanted) and strings and number):
-        raise ModelError(f"{path}: {name} = {value!r}; expected {TYPES[wanted]}")
+        raise ModelError(f"{where} {name} = {value!r}; expected {TYPES[wanted]}")
 
 
-def _check_names(where: str, table: dict[str, Any], known: set[str]) -> None:
-    if unknown := set(table) - known:
+def check_names(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refuse names that are not known.
+
+    Args:
+        where: What the error begins with.
+        table: Whose names.
+        known: All that there are.
+
+    Raises:
+        ModelError: A name is not among them.
+    """
+    if unknown := set(table) - set(known):
         raise ModelError(f"{where} unknown {', '.join(sorted(unknown))}; the fields are {', '.join(sorted(known))}")

@@ -47,16 +47,16 @@ def train(config: TrainingConfig) -> Path:
     """
     from transformers import set_seed
 
-    with _section("evaluation"):
+    with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
-    arguments = _arguments(config, evaluator)
+    arguments = training_arguments(config, evaluator)
     data = read_lists(config.lists)
     if config.documents:
         data = shorten(data, config.documents, arguments.seed)
     teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the fresh head; the trainer sets it only once it has the model
     model, stage, last = _begin(config, arguments, teacher, data)
-    with _section("loss"):
+    with section("loss"):
         loss = make_loss(config, model, teacher)
         data = training_rows(config, data)
     if config.relative_rates:
@@ -75,8 +75,15 @@ def train(config: TrainingConfig) -> Path:
 
 
 @contextmanager
-def _section(name: str) -> Iterator[None]:
-    """Turn what the receiver of a section's options says of them into one line that names the section."""
+def section(name: str) -> Iterator[None]:
+    """Turn what the receiver of a section's options says of them into one line that names the section.
+
+    Args:
+        name: The section's.
+
+    Raises:
+        ModelError: In place of a TypeError or a ValueError.
+    """
     try:
         yield
     except ModelError:
@@ -85,7 +92,16 @@ def _section(name: str) -> Iterator[None]:
         raise ModelError(f"[{name}] {str(error).splitlines()[0]}") from error
 
 
-def _arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEncoderTrainingArguments":
+def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEncoderTrainingArguments":
+    """Return a stage's ``[trainer]`` as the trainer takes it.
+
+    Args:
+        config: The stage.
+        evaluator: What measures the model while it is trained.
+
+    Raises:
+        ModelError: A value is not one of the trainer's.
+    """
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
     if config.trainer.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
@@ -94,7 +110,7 @@ def _arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEnc
             "examples/accelerate/ddp.yaml, with [lora] or gradient_checkpointing where memory is short"
         )
     given = {**DEFAULTS, **evaluation_arguments(config.evaluation, evaluator), **config.trainer}
-    with _section("trainer"):
+    with section("trainer"):
         return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
 
 
@@ -110,12 +126,12 @@ def _begin(
 
     first = arguments.process_index == 0
     with arguments.main_process_first(local=False):
-        with _section("model"):
+        with section("model"):
             model = start(config, teacher, data)
         stage = resolve(config, start=model.fingerprint(), processes=arguments.world_size)
         last = claim(config.output / "checkpoints", stage, write=first)
         if config.lora:
-            with _section("lora"):
+            with section("lora"):
                 add_adapter(model, config.lora, config.output / BASE, write=first)
     return model, stage, last
 
@@ -136,7 +152,7 @@ def _trainer(
 
     keeper = LossCheckpoint(loss)
     measured = {"evaluator": for_trainer(evaluator)} if evaluator else {}
-    with _section("trainer"):
+    with section("trainer"):
         trainer = CrossEncoderTrainer(
             model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper], **measured
         )

@@ -33,6 +33,22 @@ def test_the_stock_class_loads_each_pooler_without_trust(
     assert all(module["type"].startswith("sentence_transformers.") for module in modules)
 
 
+def test_the_stock_class_and_verify_agree_with_a_linear_head(
+    tiny_gemma: Path, stock: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Its logit is in float32 too, and it is a head to export as any other."""
+    from gemma_st.export import export
+    from gemma_st.verify import verify
+
+    torch.manual_seed(1)
+    model = cross_encoder(tiny_gemma, head="linear")
+    scores, _, activation, _ = stock(save(model, tmp_path / "saved"), PAIRS)
+    assert np.allclose(scores, model.predict(PAIRS), atol=1e-5)
+    assert (len(model), model.keep_in_fp32_modules, activation) == (4, ["3.linear"], "Identity()")
+    checks = verify(export(str(tmp_path / "saved"), tmp_path / "exported"))
+    assert [check.name for check in checks if not check.ok] == ["card"]  # nobody said what it is trained on
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("pooler", ["mean", "first", "last"])
 def test_poolers_go_by_the_mask_and_not_by_the_padding_token(tiny_gemma: Path, pooler: str, side: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
+from gemma_st.heads import HEADS
 
 PLACES = tuple(field.name for field in fields(DropoutRates))
 
@@ -39,6 +40,7 @@ def add_glue(glue: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--pooler", default="mean", help="mean, first, last, query-probe, kv-probe; or own, to keep that of BASE (mean)"
     )
+    model.add_argument("--head", choices=HEADS, default="mlp", help="linear has no hidden layer (mlp)")
     model.add_argument("--attention", choices=("bidirectional", "causal"), default="bidirectional")
     model.add_argument("--padding-side", choices=("left", "right"), default="right")
     model.add_argument("--max-length", type=int, default=128, metavar="TOKENS", help="longest input (128)")

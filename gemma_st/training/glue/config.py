@@ -26,6 +26,7 @@ class GlueConfig:
         base: A Gemma checkpoint, a packaged model or a hub id; of a whole cross-encoder the backbone.
         pooler: As for [gemma_st.build.cross_encoder][]; or ``"own"``, to keep pooler and head of a base that is a whole
             cross-encoder, all but the last layer.
+        head: ``"mlp"`` or ``"linear"``; see [gemma_st.heads.make_head][].
         attention: ``"bidirectional"`` or ``"causal"``.
         padding_side: Where short rows are filled.
         max_length: Longest input in tokens.
@@ -45,6 +46,7 @@ class GlueConfig:
 
     base: str
     pooler: str | Mapping[str, Any] = "mean"
+    head: Literal["mlp", "linear"] = "mlp"
     attention: Literal["bidirectional", "causal"] = "bidirectional"
     padding_side: Literal["left", "right"] = "right"
     max_length: int = 128
@@ -72,17 +74,21 @@ class GlueConfig:
             task: The task.
             data: Its examples.
         """
-        said = asdict(self) | {"base": _content(locate(self.base))}
+        said = asdict(self) | {"base": content(locate(self.base))}
         parts = json.dumps([said, asdict(task), data.digest], sort_keys=True)
         return hashlib.sha256(parts.encode()).hexdigest()[:KEY]
 
 
-def _content(base: str) -> str:
-    """Return a digest of a local model's weights and tokenizer, or a hub id."""
+def content(base: str) -> str:
+    """Return a digest of a local model's weights and tokenizer, or a hub id.
+
+    Args:
+        base: As [gemma_st.models.locate][] returns it.
+    """
     if not Path(base).is_dir():
         return base
     hashed = hashlib.sha256()
     for path in sorted({path for pattern in WEIGHTS for path in Path(base).glob(pattern)}):
-        with path.open("rb") as content:
-            hashed.update(f"{path.name} {hashlib.file_digest(content, 'sha256').hexdigest()}".encode())
+        with path.open("rb") as file:
+            hashed.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
     return hashed.hexdigest()

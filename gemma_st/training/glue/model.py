@@ -34,6 +34,7 @@ def build(task: Task, config: GlueConfig) -> CrossEncoder:
     return cross_encoder(
         base,
         pooler=config.pooler,
+        head=config.head,
         labels=labels or 1,
         template=None if Path(base, "modules.json").exists() else TEMPLATE,
         attention=config.attention,
@@ -47,8 +48,9 @@ def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> Cros
     """Replace the last layer of a cross-encoder: what stands before it may be where it compares two texts."""
     source = CrossEncoder(base)
     *kept, last = source
-    asked = {"attention": config.attention, "padding_side": config.padding_side}
-    has = {"attention": source.attention, "padding_side": source.tokenizer.padding_side}
+    head = "mlp" if any(isinstance(module, Dense) for module in kept) else "linear"
+    asked = {"attention": config.attention, "padding_side": config.padding_side, "head": config.head}
+    has = {"attention": source.attention, "padding_side": source.tokenizer.padding_side, "head": head}
     if asked != has or not isinstance(last, Dense):
         raise ModelError(f"pooler {OWN!r} keeps the model as it is, with {has}; ask for these, or for another pooler")
     names = labels or ["LABEL_0"]

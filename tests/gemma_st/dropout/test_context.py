@@ -112,7 +112,9 @@ def test_a_bi_encoder_without_a_head(part: str, make: Make) -> None:
         vectors = [model(dict(features))["sentence_embedding"] for _ in range(2)]
     assert not vectors[0].equal(vectors[1])
     before = traces(model)
-    with pytest.raises(ModelError, match="dropout head: the model has no head of two Dense modules; set it to 0"):
+    with pytest.raises(
+        ModelError, match="dropout head: the model has no head of two Dense modules, or LayerNorm and Dense; "
+    ):
         fine_tuning_dropout(model, DropoutRates(**{part: 0.3}, head=0.1)).__enter__()
     assert traces(model) == before
 

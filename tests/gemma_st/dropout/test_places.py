@@ -61,6 +61,17 @@ def test_drops_the_share_and_keeps_the_mean(part: str, place: str, pick: Callabl
     assert (dropped.mean(0) - full).norm() < 0.1 * full.norm()
 
 
+def test_a_linear_head_drops_values_of_the_normalised_vector(make: Make) -> None:
+    """It has no hidden units; the pooled vector is the pooler's."""
+    model = make()
+    del model[3]
+    with fine_tuning_dropout(model, DropoutRates(head=0.25)):
+        full, dropped = outputs(model, model[2], lambda output: output["sentence_embedding"], 200)
+    zero = dropped == 0
+    assert zero.float().mean().item() == pytest.approx(0.25, abs=0.02)
+    torch.testing.assert_close(dropped[~zero], (full / 0.75).expand_as(dropped)[~zero])
+
+
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("name", ["self_attn", "mlp"])
 def test_every_layer_drops(name: str, layer: int, make: Make) -> None:

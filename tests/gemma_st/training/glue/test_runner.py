@@ -246,6 +246,17 @@ class TestBuild:
         assert read_template(model.tokenizer) == "<bos> Sentence 1: {query} Sentence 2: {document} <eos>"
         assert (model.tokenizer.padding_side, model.attention) == ("left", "causal")
 
+    def test_a_linear_head_learns_and_is_saved(
+        self, files: Callable[..., str], tiny_gemma: Path, tmp_path: Path
+    ) -> None:
+        """Dropout in every place, its only layer fitted first."""
+        source, out = files("rte", count=16), tmp_path / "out"
+        assert main(command(source, out, tiny_gemma, "--head", "linear")) == 0
+        (row,) = json.loads((out / "results.json").read_text())["rows"]
+        model = CrossEncoder(str(out / row["model"]))
+        assert [type(module).__name__ for module in model][2:] == ["LayerNorm", "Dense"]
+        assert row["metrics"]["accuracy"][0] > row["baseline"]["accuracy"]
+
     def test_a_whole_cross_encoder_keeps_its_template(self, tiny_reranker: Path) -> None:
         """Its backbone is taken, with a pooler of one's choice and a fresh head."""
         from gemma_st.template import read_template
@@ -268,5 +279,6 @@ class TestBuild:
         pairs = [("a work", "the license"), ("any", "patent")]
         assert np.array_equal(again.predict(pairs), model.predict(pairs))
         assert again.label_names == model.label_names
-        with pytest.raises(ModelError, match="pooler 'own' keeps the model as it is, with .*bidirectional"):
-            build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="own", attention="causal"))
+        for other in ({"attention": "causal"}, {"head": "linear"}):
+            with pytest.raises(ModelError, match="pooler 'own' keeps the model as it is, with .*bidirectional.*mlp"):
+                build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="own", **other))
