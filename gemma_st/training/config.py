@@ -50,7 +50,8 @@ class TrainingConfig:
         lists: JSONL files of ``{"query", "documents", "labels"}``, as ``ir-eval mine`` writes them.
         teacher: A bi-encoder's directory or hub id, or ``all-minilm-l6-v2`` for the one that comes as a Python package.
         model: ``base`` (a directory, packaged model or hub id) and the arguments of
-            [gemma_st.build.cross_encoder][]; a ``base`` that is a cross-encoder is trained further as it is.
+            [gemma_st.build.cross_encoder][]; a ``base`` that is a cross-encoder is trained further as it is, or, where
+            a ``pooler`` or ``head`` is asked for, its backbone is, under fresh ones.
         student: Shape of a fresh student of the teacher, in place of ``model.base``.
         transplant: Shape of a student that holds the teacher's own weights, in place of ``model.base``.
         dropout: Shares of values dropped while training; see [gemma_st.dropout][].

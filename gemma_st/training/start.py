@@ -1,13 +1,15 @@
 """The model that a stage begins with: a decoder with a fresh head, a reranker, a student or a transplant."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gemma_st.errors import ModelError
 from gemma_st.training.config import TrainingConfig
 from gemma_st.training.lora import is_adapter
+
+FRESH = {"pooler", "head"}  # who asks for one gets both anew, on a cross-encoder's backbone too
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -42,21 +44,13 @@ def start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "
         ModelError: The base cannot be used, or there is no teacher where one is needed.
     """
     from gemma_st.build import cross_encoder
-    from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.models import locate
 
     options = dict(config.model)
     if config.transplant:
         return _transplanted(config, teacher, data)
     if config.student is None:
-        base = locate(options.pop("base"))
-        if (Path(base) / "modules.json").exists():
-            if is_adapter(base):
-                raise ModelError(f"base {base!r} is an adapter beside its backbone; fold it in first: gemma-st merge")
-            model = CrossEncoder(base, **options)
-            _refuse_incomplete(Path(base), model)
-            return model
-        return cross_encoder(base, **options)
+        return _based(locate(options.pop("base")), options)
     if teacher is None:
         raise ModelError("[student] needs a teacher to take its vocabulary and projections from; set teacher")
     from gemma_st.training.student import student_model, student_tokenizer, teacher_ids
@@ -69,6 +63,21 @@ def start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "
         student = student_model(teacher[0].model, teacher_ids(teacher.tokenizer, tokenizer), config.student)
         student.save_pretrained(made)
     return cross_encoder(made, **options)
+
+
+def _based(base: str, options: dict[str, Any]) -> "CrossEncoder":
+    from gemma_st.build import cross_encoder
+    from gemma_st.cross_encoder import CrossEncoder
+
+    if not Path(base, "modules.json").exists():
+        return cross_encoder(base, **options)
+    if is_adapter(base):
+        raise ModelError(f"base {base!r} is an adapter beside its backbone; fold it in first: gemma-st merge")
+    if FRESH & set(options):
+        return cross_encoder(base, **{"template": None, **options})
+    model = CrossEncoder(base, **options)
+    _refuse_incomplete(Path(base), model)
+    return model
 
 
 def _refuse_incomplete(base: Path, model: "CrossEncoder") -> None:

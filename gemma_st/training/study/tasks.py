@@ -111,9 +111,8 @@ class RankingTask:
 
     def __post_init__(self) -> None:
         """Check before anything is trained what the stage itself would only when its turn comes."""
-        base = self.config.model.get("base")
-        if base is None or Path(locate(base), "modules.json").exists():
-            raise ModelError(f"[model] base = {base!r}; expected a decoder, which pooler and head can be put on")
+        if "base" not in self.config.model:
+            raise ModelError("[model] has no base; expected one, which pooler and head can be put on")
         loss_kind(self.config)
         training_arguments(self.config, self.evaluator)
         read_lists(self.config.lists)

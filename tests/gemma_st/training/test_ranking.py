@@ -18,8 +18,9 @@ from gemma_st import CrossEncoder, ModelError, verify_bidirectional
 from gemma_st.cli import main
 from gemma_st.training.checkpoints import FILE, LossCheckpoint
 from gemma_st.training.config import read_config
+from gemma_st.training.data import read_lists
 from gemma_st.training.ranking import relative_rates, train
-from gemma_st.training.start import load_teacher
+from gemma_st.training.start import load_teacher, start
 from tests.gemma_st.conftest import PAIRS
 from tests.gemma_st.training.conftest import STUDENT, same, weights
 
@@ -169,7 +170,7 @@ def test_a_student_whose_writing_was_cut_off_is_made_again(stage: Callable[..., 
         ('name = "interaction"', 'name = "magic"', r"^\[loss\] name='magic' is not known; use one of softmax, poly1, "),
         ('name = "interaction"', 'name = "interaction", power = 2', r"^\[loss\] .*unexpected keyword argument 'power'"),
         ('name = "interaction", ', "", r"^\[loss\] name=None is not known"),
-        ("base =", "pooler = 3, base =", r"^\[model\] .*unexpected keyword argument 'pooler'"),
+        ("base =", "labels = 3, base =", r"^\[model\] .*unexpected keyword argument 'labels'"),
         ('base = "', 'base = "absent/', r"^\[model\] |^model '.*no such directory or packaged model"),
         ("teacher = ", "#", r'^\[loss\] name = "interaction" learns from a bi-encoder; set teacher'),
         ('teacher = "', 'teacher = "nobody/nothing"#', "^model 'nobody/nothing' cannot be loaded: "),
@@ -185,6 +186,22 @@ def test_what_cannot_be_used_is_one_line(stage: Callable[..., Path], old: str, n
         train(read_config(file))
     assert "\n" not in str(error.value)
     assert not (file.with_suffix("") / "modules.json").exists()
+
+
+def test_a_rerankers_backbone_is_taken_where_a_pooler_is_asked_for(
+    stage: Callable[..., Path], tiny_reranker: Path
+) -> None:
+    """Under a fresh head, with the mask that is asked for and the template that it was trained with."""
+    asked = f'base = "{tiny_reranker}", pooler = "last", attention = "causal", head = "linear"'
+    config = read_config(stage(model=asked))
+    begun, source = start(config, None, read_lists(config.lists)), CrossEncoder(str(tiny_reranker))
+    assert begun.attention == "causal"
+    assert [type(module).__name__ for module in begun] == ["Transformer", "Pooling", "LayerNorm", "Dense"]
+    assert "lasttoken" in begun[1].pooling_mode
+    pair = ("a query", "a document")
+    assert begun.tokenizer(*pair)["input_ids"] == source.tokenizer(*pair)["input_ids"]
+    theirs = source[0].model.state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in begun[0].model.state_dict().items())
 
 
 def test_options_of_a_bare_base_are_the_builders(stage: Callable[..., Path], tiny_gemma: Path) -> None:

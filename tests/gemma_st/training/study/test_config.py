@@ -141,8 +141,8 @@ def test_a_mistake_is_one_line_before_anything_is_trained(study: Write, old: str
     assert "\n" not in str(error.value)
 
 
-def test_a_study_needs_a_grid_a_task_and_a_decoder(study: Write, tiny_reranker: Path) -> None:
-    """A reranker would be trained on as it is, whatever the grid says."""
+def test_a_study_needs_a_grid_a_task_and_a_base(study: Write, tiny_reranker: Path) -> None:
+    """A reranker is one: its backbone."""
     with pytest.raises(ModelError, match=r"no \[\[grid\]\]; give the study at least one"):
         cells(study(grid=""))
     file = study()
@@ -152,5 +152,9 @@ def test_a_study_needs_a_grid_a_task_and_a_decoder(study: Write, tiny_reranker: 
     file.write_text('output = "o"\nseeds = 1\nglue = 3\n')
     with pytest.raises(ModelError, match="glue = 3; expected a table"):
         cells(file)
-    with pytest.raises(ModelError, match=r"\[ranking\] \[model\] base = '.*'; expected a decoder"):
-        cells(study(base=tiny_reranker))
+    assert len(cells(study(base=tiny_reranker))) == len(cells(study()))
+    file = study()
+    ranking = file.read_text().partition("[ranking.model]")
+    file.write_text(ranking[0] + ranking[1] + ranking[2].replace("base =", "max_length =", 1))
+    with pytest.raises(ModelError, match=r"\[ranking\]:? give one of \[model\] base"):
+        cells(file)
