@@ -92,20 +92,32 @@ def read_study(path: str | Path, data: str | Path | None = None) -> Study:
 
 
 def _glue(where: str, table: Mapping[str, Any]) -> list[GlueTask]:
+    """Return the tasks, each by its own table ``[glue.TASK]`` where there is one, and else by ``[glue]``."""
     if "glue" not in table:
         return []
-    given = {name: value for name, value in table["glue"].items() if name in FACTORS or _checked(where, name, value)}
+    given = dict(table["glue"])
+    names = given.pop("tasks", [])
+    _checked(where, "tasks", names)
+    own = {name: given.pop(name) for name in names if isinstance(given.get(name), dict)}
+    if not names:
+        raise ModelError(f"{where} names no tasks; expected a list such as ['sst-2', 'cola']")
+    return [
+        _glue_task(f"{where[:-1]}.{name}]" if name in own else where, name, {**given, **own.get(name, {})})
+        for name in names
+    ]
+
+
+def _glue_task(where: str, name: str, table: Mapping[str, Any]) -> GlueTask:
+    given = {name: value for name, value in table.items() if name in FACTORS or _checked(where, name, value)}
     with _within(where):
         dropout = rates(given.pop("dropout", 0))
         said: dict[str, Any] = {name: parse(name, value) if name in FACTORS else value for name, value in given.items()}
-        names, source = said.pop("tasks", []), said.pop("data", None)
-        if not names:
-            raise ModelError("names no tasks; expected a list such as ['sst-2', 'cola']")
+        source = said.pop("data", None)
         said |= {"dropout": dropout, "freeze": tuple(said.get("freeze", ()))}
     config = make(where, said, GlueConfig)
     with _within(where):
-        loaded = [(task, load(task, source, train_examples=config.train_examples)) for task in find(names)]
-    return [GlueTask(task, examples, config) for task, examples in loaded]
+        (task,) = find([name])
+        return GlueTask(task, load(task, source, train_examples=config.train_examples), config)
 
 
 def _checked(where: str, name: str, value: object) -> bool:
