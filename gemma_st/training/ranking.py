@@ -64,6 +64,8 @@ def train(config: TrainingConfig) -> Path:
     trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last)
     with fine_tuning_dropout(model, config.dropout):
         _run(trainer, last)
+    if trainer.is_fsdp_enabled:
+        model = trainer.whole()
     if trainer.is_world_process_zero():
         state = trainer.state
         best = state.best_global_step if arguments.load_best_model_at_end else None
@@ -88,11 +90,6 @@ def _section(name: str) -> Iterator[None]:
 def _arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEncoderTrainingArguments":
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
-    if config.trainer.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
-        raise ModelError(
-            "[trainer] fsdp: sentence-transformers 6.2 cannot save or resume a model in shards; use "
-            "examples/accelerate/ddp.yaml, with [lora] or gradient_checkpointing where memory is short"
-        )
     given = {**DEFAULTS, **evaluation_arguments(config.evaluation, evaluator), **config.trainer}
     with _section("trainer"):
         return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
@@ -133,11 +130,13 @@ def _trainer(
     from sentence_transformers.cross_encoder import CrossEncoderTrainer
 
     from gemma_st.training.checkpoints import LossCheckpoint
+    from gemma_st.training.sharding import ShardedTrainer
 
     keeper = LossCheckpoint(loss)
     measured = {"evaluator": for_trainer(evaluator)} if evaluator else {}
     with _section("trainer"):
-        trainer = CrossEncoderTrainer(
+        kind = ShardedTrainer if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true" else CrossEncoderTrainer
+        trainer = kind(
             model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper], **measured
         )
     keeper.restore(last)

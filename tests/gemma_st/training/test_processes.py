@@ -16,7 +16,9 @@ from gemma_st.training.ranking import train
 from tests.gemma_st.conftest import LICENSE
 from tests.gemma_st.training.conftest import weights
 
-CONFIG = Path(__file__).parents[3] / "examples/accelerate/ddp.yaml"
+ROOT = Path(__file__).parents[3]
+CONFIGS = ROOT / "examples/accelerate"
+SHARDED = "tests.gemma_st.training.sharded"  # gemma_st, where CPUs can have shards
 
 
 @pytest.fixture
@@ -33,18 +35,19 @@ def uneven(tmp_path: Path) -> Path:
     return path
 
 
-def launch(file: Path) -> str:
+def launch(file: Path, config: str = "ddp.yaml", module: str = "gemma_st") -> str:
     """Run a stage in two processes, on CPUs since it says ``use_cpu``."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIG)]
-    command += ["--num_processes", "2", "-m", "gemma_st", "train", str(file)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIGS / config)]
+    command += ["--num_processes", "2", "-m", module, "train", str(file)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert ran.returncode == 0, ran.stderr[-3000:]
     return ran.stdout
 
 
+@pytest.mark.parametrize(("config", "module"), [("ddp.yaml", "gemma_st"), ("fsdp.yaml", SHARDED)])
 def test_two_processes_learn_what_one_does_with_twice_the_batch(
-    ranking: Callable[..., Path], uneven: Path, lists: Path, dev: str
+    ranking: Callable[..., Path], uneven: Path, lists: Path, dev: str, config: str, module: str
 ) -> None:
     """Twenty steps with Adam, and one process writes and measures."""
     files = []
@@ -56,7 +59,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(
         file.write_text(text.replace('name = "softmax"', 'name = "softmax"\nmini_batch_size = 4'))
         files.append(file)
     one = train(read_config(files[0]))
-    out = launch(files[1])
+    out = launch(files[1], config, module)
     two = files[1].with_suffix("")
     assert out.count("model written to") == 1
     left, right = weights(one), weights(two)
