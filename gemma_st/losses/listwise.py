@@ -70,7 +70,7 @@ class ListLoss(nn.Module, ABC):
         """Return one float32 score a pair. (pairs,)."""
         order = sorted(range(len(pairs)), key=lambda place: sum(map(len, pairs[place])))
         batches = [order[start : start + self.mini_batch_size] for start in range(0, len(order), self.mini_batch_size)]
-        batches += [order[:1]] * (_most(len(batches), self.model) - len(batches))
+        batches += [order[:1]] * (_rounds(self.model, len(batches)) - len(batches))
         parts = []
         for places in batches:
             batch = [pairs[place] for place in places]
@@ -81,7 +81,7 @@ class ListLoss(nn.Module, ABC):
             }
             parts.append(self.model(features)["scores"].view(-1).float())
         found, spare = torch.cat(parts).tensor_split([len(order)])
-        found = found + 0 * spare.sum()  # the backward pass through them gathers, too
+        found = found + 0 * spare.sum()  # for their backward pass
         return found[torch.tensor(order, device=found.device).argsort()]
 
 
@@ -90,12 +90,12 @@ def rows(flat: Tensor, sizes: list[int], fill: float = 0) -> Tensor:
     return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)
 
 
-def _most(batches: int, model: nn.Module) -> int:
-    """Return the most mini-batches that a process has where a model is in shards: all gather them, or all wait."""
+def _rounds(model: nn.Module, batches: int) -> int:
+    """Return how often a model is called: where it is in shards every process joins in each call, or all wait."""
     from torch.distributed.fsdp import FSDPModule
 
     if not isinstance(model, FSDPModule):
         return batches
-    most = torch.tensor(batches, device=model.device)
+    most = torch.tensor(batches, device=next(model.parameters()).device)
     torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
     return int(most)

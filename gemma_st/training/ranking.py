@@ -1,6 +1,5 @@
 """Training a reranker on lists, through sentence-transformers' own trainer; a stage that was cut off resumes."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +46,9 @@ def train(config: TrainingConfig) -> Path:
     """
     from transformers import set_seed
 
+    from gemma_st.training.sharding import ShardedTrainer, in_shards
+
+    sharded = in_shards(config)
     with _section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = _arguments(config, evaluator)
@@ -55,16 +57,16 @@ def train(config: TrainingConfig) -> Path:
         data = shorten(data, config.documents, arguments.seed)
     teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the fresh head; the trainer sets it only once it has the model
-    model, stage, last = _begin(config, arguments, teacher, data)
+    model, stage, last = _begin(config, arguments, teacher, data, sharded=sharded)
     with _section("loss"):
         loss = make_loss(config, model, teacher)
         data = training_rows(config, data)
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
-    trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last)
+    trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last, sharded=sharded)
     with fine_tuning_dropout(model, config.dropout):
         _run(trainer, last)
-    if trainer.is_fsdp_enabled:
+    if isinstance(trainer, ShardedTrainer):
         model = trainer.whole()
     if trainer.is_world_process_zero():
         state = trainer.state
@@ -100,6 +102,8 @@ def _begin(
     arguments: "CrossEncoderTrainingArguments",
     teacher: "SentenceTransformer | None",
     data: "Dataset",
+    *,
+    sharded: bool,
 ) -> "tuple[CrossEncoder, Stage, Path | None]":
     """Return the model, the stage as it is run, and the checkpoint that it goes on from."""
     from gemma_st.training.lora import BASE, add_adapter
@@ -109,7 +113,7 @@ def _begin(
     with arguments.main_process_first(local=False):
         with _section("model"):
             model = start(config, teacher, data)
-        stage = resolve(config, start=model.fingerprint(), processes=arguments.world_size)
+        stage = resolve(config, start=model.fingerprint(), processes=arguments.world_size, sharded=sharded)
         last = claim(config.output / "checkpoints", stage, write=first)
         if config.lora:
             with _section("lora"):
@@ -125,6 +129,7 @@ def _trainer(
     *,
     evaluator: Evaluator | None,
     last: Path | None,
+    sharded: bool,
 ) -> "CrossEncoderTrainer":
     """Return the trainer, the loss's own parameters as the last checkpoint has them."""
     from sentence_transformers.cross_encoder import CrossEncoderTrainer
@@ -132,13 +137,11 @@ def _trainer(
     from gemma_st.training.checkpoints import LossCheckpoint
     from gemma_st.training.sharding import ShardedTrainer
 
+    kind = ShardedTrainer if sharded else CrossEncoderTrainer
     keeper = LossCheckpoint(loss)
     measured = {"evaluator": for_trainer(evaluator)} if evaluator else {}
     with _section("trainer"):
-        kind = ShardedTrainer if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true" else CrossEncoderTrainer
-        trainer = kind(
-            model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper], **measured
-        )
+        trainer = kind(model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper], **measured)
     keeper.restore(last)
     return trainer
 
