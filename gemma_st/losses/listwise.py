@@ -69,19 +69,33 @@ class ListLoss(nn.Module, ABC):
     def _score(self, pairs: list[tuple[str, str]], prompt: str | None, task: str | None) -> Tensor:
         """Return one float32 score a pair. (pairs,)."""
         order = sorted(range(len(pairs)), key=lambda place: sum(map(len, pairs[place])))
+        batches = [order[start : start + self.mini_batch_size] for start in range(0, len(order), self.mini_batch_size)]
+        batches += [order[:1]] * (_rounds(self.model, len(batches)) - len(batches))
         parts = []
-        for start in range(0, len(pairs), self.mini_batch_size):
-            batch = [pairs[place] for place in order[start : start + self.mini_batch_size]]
+        for places in batches:
+            batch = [pairs[place] for place in places]
             features = self.model.preprocess(batch, prompt=prompt, task=task)
             features = {
                 key: value.to(self.model.device) if isinstance(value, Tensor) else value
                 for key, value in features.items()
             }
             parts.append(self.model(features)["scores"].view(-1).float())
-        found = torch.cat(parts)
+        found, spare = torch.cat(parts).tensor_split([len(order)])
+        found = found + 0 * spare.sum()  # for their backward pass
         return found[torch.tensor(order, device=found.device).argsort()]
 
 
 def rows(flat: Tensor, sizes: list[int], fill: float = 0) -> Tensor:
     """Cut a flat tensor into rows of the given sizes, filled up to the longest."""
     return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)
+
+
+def _rounds(model: nn.Module, batches: int) -> int:
+    """Return how often a model is called: where it is in shards every process joins in each call, or all wait."""
+    from torch.distributed.fsdp import FSDPModule
+
+    if not isinstance(model, FSDPModule):
+        return batches
+    most = torch.tensor(batches, device=next(model.parameters()).device)
+    torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+    return int(most)

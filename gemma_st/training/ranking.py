@@ -1,6 +1,5 @@
 """Training a reranker on lists, through sentence-transformers' own trainer; a stage that was cut off resumes."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +46,9 @@ def train(config: TrainingConfig) -> Path:
     """
     from transformers import set_seed
 
+    from gemma_st.training.sharding import ShardedTrainer, in_shards
+
+    sharded = in_shards(config)
     with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = training_arguments(config, evaluator)
@@ -55,15 +57,17 @@ def train(config: TrainingConfig) -> Path:
         data = shorten(data, config.documents, arguments.seed)
     teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the fresh head; the trainer sets it only once it has the model
-    model, stage, last = _begin(config, arguments, teacher, data)
+    model, stage, last = _begin(config, arguments, teacher, data, sharded=sharded)
     with section("loss"):
         loss = make_loss(config, model, teacher)
         data = training_rows(config, data)
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
-    trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last)
+    trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last, sharded=sharded)
     with fine_tuning_dropout(model, config.dropout):
         _run(trainer, last)
+    if isinstance(trainer, ShardedTrainer):
+        model = trainer.whole()
     if trainer.is_world_process_zero():
         state = trainer.state
         best = state.best_global_step if arguments.load_best_model_at_end else None
@@ -104,11 +108,6 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
     """
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
-    if config.trainer.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
-        raise ModelError(
-            "[trainer] fsdp: sentence-transformers 6.2 cannot save or resume a model in shards; use "
-            "examples/accelerate/ddp.yaml, with [lora] or gradient_checkpointing where memory is short"
-        )
     given = {**DEFAULTS, **evaluation_arguments(config.evaluation, evaluator), **config.trainer}
     with section("trainer"):
         return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
@@ -119,6 +118,8 @@ def _begin(
     arguments: "CrossEncoderTrainingArguments",
     teacher: "SentenceTransformer | None",
     data: "Dataset",
+    *,
+    sharded: bool,
 ) -> "tuple[CrossEncoder, Stage, Path | None]":
     """Return the model, the stage as it is run, and the checkpoint that it goes on from."""
     from gemma_st.training.lora import BASE, add_adapter
@@ -128,7 +129,7 @@ def _begin(
     with arguments.main_process_first(local=False):
         with section("model"):
             model = start(config, teacher, data)
-        stage = resolve(config, start=model.fingerprint(), processes=arguments.world_size)
+        stage = resolve(config, start=model.fingerprint(), processes=arguments.world_size, sharded=sharded)
         last = claim(config.output / "checkpoints", stage, write=first)
         if config.lora:
             with section("lora"):
@@ -144,18 +145,19 @@ def _trainer(
     *,
     evaluator: Evaluator | None,
     last: Path | None,
+    sharded: bool,
 ) -> "CrossEncoderTrainer":
     """Return the trainer, the loss's own parameters as the last checkpoint has them."""
     from sentence_transformers.cross_encoder import CrossEncoderTrainer
 
     from gemma_st.training.checkpoints import LossCheckpoint
+    from gemma_st.training.sharding import ShardedTrainer
 
+    kind = ShardedTrainer if sharded else CrossEncoderTrainer
     keeper = LossCheckpoint(loss)
     measured = {"evaluator": for_trainer(evaluator)} if evaluator else {}
     with section("trainer"):
-        trainer = CrossEncoderTrainer(
-            model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper], **measured
-        )
+        trainer = kind(model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[keeper], **measured)
     keeper.restore(last)
     return trainer
 

@@ -15,18 +15,20 @@ FILE = "stage.json"
 Stage = dict[str, Any]
 
 
-def resolve(config: TrainingConfig, *, start: str, processes: int) -> Stage:
+def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool = False) -> Stage:
     """Return all that decides the weights of a stage, but for the folder they are written to.
 
     Args:
         config: The stage.
         start: The fingerprint of the model that it begins with.
         processes: How many train it.
+        sharded: Whether each holds a part of it, which its checkpoints then say in files of their own.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in ("output", "lists")}
     stage = {name: value for name, value in settings.items() if value not in (None, {}, [])}
     stage["lists"] = [{"file": str(path), "sha256": _digest(path)} for path in config.lists]
-    plain: Stage = json.loads(json.dumps({**stage, "start": start, "processes": processes}, default=str))
+    shape = {"start": start, "processes": processes, **({"sharded": True} if sharded else {})}
+    plain: Stage = json.loads(json.dumps({**stage, **shape}, default=str))
     return plain
 
 

@@ -8,15 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sentence_transformers
 import torch
+import yaml
 
-from gemma_st import ModelError
+from gemma_st import CrossEncoder, ModelError
 from gemma_st.training.config import read_config
 from gemma_st.training.ranking import train
-from tests.gemma_st.conftest import LICENSE
-from tests.gemma_st.training.conftest import weights
+from tests.gemma_st.conftest import LICENSE, PAIRS
+from tests.gemma_st.training.conftest import same, weights
 
-CONFIG = Path(__file__).parents[3] / "examples/accelerate/ddp.yaml"
+ROOT = Path(__file__).parents[3]
+CONFIGS = ROOT / "examples/accelerate"
+SHARDED = "tests.gemma_st.training.sharded"  # gemma_st, where CPUs can have shards
 
 
 @pytest.fixture
@@ -33,18 +37,19 @@ def uneven(tmp_path: Path) -> Path:
     return path
 
 
-def launch(file: Path) -> str:
+def launch(file: Path, config: str = "ddp.yaml", module: str = "gemma_st") -> str:
     """Run a stage in two processes, on CPUs since it says ``use_cpu``."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIG)]
-    command += ["--num_processes", "2", "-m", "gemma_st", "train", str(file)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIGS / config)]
+    command += ["--num_processes", "2", "-m", module, "train", str(file)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert ran.returncode == 0, ran.stderr[-3000:]
     return ran.stdout
 
 
+@pytest.mark.parametrize(("config", "module"), [("ddp.yaml", "gemma_st"), ("fsdp.yaml", SHARDED)])
 def test_two_processes_learn_what_one_does_with_twice_the_batch(
-    ranking: Callable[..., Path], uneven: Path, lists: Path, dev: str
+    ranking: Callable[..., Path], uneven: Path, lists: Path, dev: str, config: str, module: str
 ) -> None:
     """Twenty steps with Adam, and one process writes and measures."""
     files = []
@@ -56,7 +61,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(
         file.write_text(text.replace('name = "softmax"', 'name = "softmax"\nmini_batch_size = 4'))
         files.append(file)
     one = train(read_config(files[0]))
-    out = launch(files[1])
+    out = launch(files[1], config, module)
     two = files[1].with_suffix("")
     assert out.count("model written to") == 1
     left, right = weights(one), weights(two)
@@ -68,14 +73,42 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(
     assert measured[0] == pytest.approx(measured[1], abs=1e-6)
     assert (logs[0]["stage"]["processes"], logs[1]["stage"]["processes"]) == (1, 2)
     assert all(torch.isfinite(tensor).all() for tensor in right.values())
+    settings = [{path.name: path.read_text() for path in directory.glob("*config*.json")} for directory in (one, two)]
+    assert settings[0] == settings[1]
+    stock = sentence_transformers.CrossEncoder(str(two), device="cpu")
+    assert stock.predict(PAIRS) == pytest.approx(CrossEncoder(str(one), device="cpu").predict(PAIRS), abs=1e-4)
 
 
-def test_shards_are_refused_before_anything_is_trained(
-    ranking: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+def test_a_cut_off_stage_in_shards_resumes_to_the_weights_of_a_whole_one(
+    ranking: Callable[..., Path], uneven: Path, lists: Path
 ) -> None:
-    """Asked for by the stage, or by the file that accelerate launch was given."""
-    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: .* cannot save or resume a model in shards"):
-        train(read_config(ranking(trainer='fsdp = "full_shard"\n')))
+    """With its optimizer and random numbers, and adapters among the shards; no other kind of stage takes it up."""
+    file = ranking(more="dropout = { head = 0.3, feed_forward = 0.1 }\nlora = { rank = 2 }\n")
+    file.write_text(file.read_text().replace(str(lists), str(uneven)).replace("max_steps = 6", "max_steps = 4"))
+    launch(file, "fsdp.yaml", SHARDED)
+    directory = file.with_suffix("")
+    whole = weights(directory)
+    for part in ("adapter_model.safetensors", "checkpoints/checkpoint-4"):
+        (directory / part).rename(file.parent / Path(part).name)
+    launch(file, "fsdp.yaml", SHARDED)
+    assert same(whole, weights(directory))
+    with pytest.raises(ModelError, match="of a stage that differs in processes, sharded"):
+        train(read_config(file))
+
+
+def test_stages_that_cannot_be_sharded_are_refused_in_one_line(
+    ranking: Callable[..., Path], stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for by the stage, by another file than ours, of a loss that reads layers, or over CPUs."""
+    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: .* launch --config_file examples/accelerate/fsdp.yaml$"):
+        train(read_config(ranking(trainer="fsdp = true\n")))
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: "):
+    for name, value in yaml.safe_load((CONFIGS / "fsdp.yaml").read_text())["fsdp_config"].items():
+        monkeypatch.setenv(name.upper(), str(value).lower() if isinstance(value, bool) else str(value))
+    with pytest.raises(ModelError, match=r"^\[loss\] name = 'interaction' reads the layers of a whole model"):
+        train(read_config(stage()))
+    with pytest.raises(ModelError, match=r"fsdp.yaml: accelerate shards over several GPUs only; use .*/ddp.yaml$"):
+        train(read_config(ranking()))
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    with pytest.raises(ModelError, match=r"^fsdp_version: 1 for accelerate; expected 2, as in .*/fsdp.yaml$"):
         train(read_config(ranking()))
