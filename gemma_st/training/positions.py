@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from transformers import GemmaModel
 
 # Channels beside the teacher's: a constant, the marks of <bos> and <sep>, the scale of a token's row, and what the
-# first layer finds out: the side of <sep>, the closeness to <bos>, and that to <sep>.
-CONSTANT, BOS, SEP, SCALE, SIDE, FROM_BOS, FROM_SEP = range(7)
+# first layer finds out: the side of <sep>, the closeness to <bos>, and that to <sep>; what texts share (overlap.py).
+CONSTANT, BOS, SEP, SCALE, SIDE, FROM_BOS, FROM_SEP, OVERLAP = range(8)
 EXTRA = 8  # a multiple that kernels like
 LEVEL = 0.1  # of the extra channels, in a row of norm 1
 FAST, SLOW, STILL = range(

@@ -1,0 +1,38 @@
+"""Let the scores of the distilled transplant tell, too, what of the query is in the document.
+
+    python overlap.py MODEL_DIR OUT_DIR LISTS.jsonl...
+
+The head is learned on two documents each of the first lists of every file.
+"""
+
+import json
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from gemma_st import CrossEncoder
+from gemma_st.saving import save
+from gemma_st.training.overlap import add_overlap
+
+LISTS, DOCUMENTS = 600, 2
+WEIGHT = 0.06  # chosen on TREC-DL 2021: .03 and .06 alike, more is worse
+
+
+def main(source: str, target: Path, files: list[str]) -> None:
+    """Write the model."""
+    rng, pairs = np.random.default_rng(0), []
+    for file in files:
+        with Path(file).open(encoding="utf-8") as lines:
+            for row in map(json.loads, islice(lines, LISTS)):
+                drawn = rng.permutation(len(row["documents"]))[:DOCUMENTS]
+                pairs += [(row["query"], row["documents"][place]) for place in drawn.tolist()]
+    rng.shuffle(pairs)
+    model = CrossEncoder(source)
+    add_overlap(model, [(query, document) for query, document in pairs], weight=WEIGHT)
+    save(model, target, storage="float8_e4m3fn", exact=("layers.0.",))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
