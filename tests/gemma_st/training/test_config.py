@@ -71,7 +71,9 @@ def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
 def test_the_examples_are_stages(tmp_path: Path) -> None:
     """As the packaged model was made, and one that trains it further."""
     examples = Path(__file__).parents[3] / "examples"
-    for path in [*(examples / "packaged_model").glob("*.toml"), examples / "ranking.toml"]:
+    stages = [*(examples / "packaged_model").glob("*.toml"), examples / "ranking.toml"]
+    stages += [examples / "study" / f"{name}.toml" for name in ("decoder", "ranking")]
+    for path in stages:
         assert read_config(path, tmp_path).lists
 
 

@@ -1,6 +1,8 @@
 """Tests of gemma_st.training.study.config: which cells a file stands for, and under what names."""
 
+import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,33 @@ def test_cells_that_are_equal_once_defaults_are_filled_in_are_one(study: Write) 
     ]
     study_ = read_study(file, file.parent / "data")
     assert [label(value) for value in study_.factors["dropout"]] == ["0.1", "0"]  # the first is the baseline
+
+
+def test_a_task_of_glue_may_have_a_table_of_its_own(study: Write) -> None:
+    """What it says holds for that task alone, and changes its name; a mistake in it is named by it."""
+    file = study()
+    text, names = file.read_text(), [cell.name for cell in cells(file)]
+    file.write_text(text.replace("[ranking]", '[glue.sst-2]\nepochs = 5\nhead = "linear"\n[ranking]', 1))
+    tasks = {cell.task.name: cell.task for cell in cells(file)}
+    assert tasks["sst-2"].config.epochs == 5
+    assert tasks["sst-2"].config.batch_size == 8  # that of [glue]
+    assert tasks["sst-2"].defaults["head"] == "linear"
+    changed = {name for name in names if name not in {cell.name for cell in cells(file)}}
+    assert changed == {name for name in names if name.startswith("sst-2-")}
+    file.write_text(text.replace("[ranking]", "[glue.sst-2]\nepoch = 5\n[ranking]", 1))
+    with pytest.raises(ModelError, match=r"\[glue.sst-2\] unknown epoch; the fields are"):
+        cells(file)
+
+
+def test_the_example_is_a_study(data: Path, study: Write, tiny_gemma: Path) -> None:
+    """Of real data, but for base and lists, which it says how to make."""
+    example = Path(__file__).parents[4] / "examples/study/study.toml"
+    lists = next(line for line in study().read_text().splitlines() if line.startswith("lists"))
+    text = re.sub(r"^lists = .*$", lists, example.read_text(), flags=re.M)
+    file = tiny_gemma.parent / "example-study.toml"
+    file.write_text(text.replace("runs/study/decoder", str(tiny_gemma)))
+    counts = Counter(cell.task.name for cell in read_study(file, data).cells)
+    assert counts == {"sst-2": 54, "cola": 24, "ranking": 24}
 
 
 def test_a_name_is_the_content_behind_it(study: Write, tiny_gemma: Path, tmp_path: Path) -> None:
