@@ -12,7 +12,7 @@ from gemma_st.saving import save
 from gemma_st.training.config import TrainingConfig
 from gemma_st.training.data import read_lists, shorten
 from gemma_st.training.evaluation import Evaluator, evaluation_arguments, for_trainer, open_evaluator
-from gemma_st.training.losses import make_loss, training_rows
+from gemma_st.training.losses import LOSSES, make_loss, training_rows
 from gemma_st.training.record import History, data_names, write_record
 from gemma_st.training.start import load_teacher, start
 
@@ -108,7 +108,10 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
     """
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
-    given = {**DEFAULTS, **evaluation_arguments(config.evaluation, evaluator), **config.trainer}
+    # A loss over triples asks the model twice before it goes back; looking for what is unused would be in its way.
+    kind = LOSSES.get(config.loss.get("name", ""))
+    twice = {"ddp_find_unused_parameters": False} if kind and kind.triples else {}
+    given = {**DEFAULTS, **twice, **evaluation_arguments(config.evaluation, evaluator), **config.trainer}
     with section("trainer"):
         return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
 

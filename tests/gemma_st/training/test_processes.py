@@ -79,6 +79,13 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(
     assert stock.predict(PAIRS) == pytest.approx(CrossEncoder(str(one), device="cpu").predict(PAIRS), abs=1e-4)
 
 
+def test_a_loss_over_triples_trains_in_two_processes(ranking: Callable[..., Path], uneven: Path, lists: Path) -> None:
+    """Which asks the model twice for each step back."""
+    file = ranking(loss="margin-mse")
+    file.write_text(file.read_text().replace(str(lists), str(uneven)).replace("max_steps = 6", "max_steps = 3"))
+    assert "model written to" in launch(file)
+
+
 def test_a_cut_off_stage_in_shards_resumes_to_the_weights_of_a_whole_one(
     ranking: Callable[..., Path], uneven: Path, lists: Path
 ) -> None:
