@@ -1,5 +1,6 @@
-"""Text files that are written whole or not at all."""
+"""Files: text that is written whole or not at all, and a digest of any."""
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -16,3 +17,13 @@ def write_whole(path: Path, text: str) -> None:
         fresh = Path(folder, path.name)
         fresh.write_text(text, encoding="utf-8", newline="\n")
         fresh.replace(path)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex.
+
+    Args:
+        path: The file.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

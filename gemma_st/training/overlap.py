@@ -104,11 +104,8 @@ def read_by(model: "CrossEncoder", pairs: Sequence[tuple[str, str]], *, depth: i
     config = copy.deepcopy(whole.config)
     config.num_hidden_layers = depth
     part = type(whole)(config).eval()
-    part.embed_tokens, part.layers, part.norm = (
-        whole.embed_tokens,
-        whole.layers[:depth],
-        whole.layers[depth].input_layernorm,
-    )
+    part.embed_tokens, part.layers = whole.embed_tokens, whole.layers[:depth]
+    part.norm = whole.layers[depth].input_layernorm
     samples = []
     for start in range(0, len(pairs), BATCH):
         left, right = map(list, zip(*pairs[start : start + BATCH], strict=True))

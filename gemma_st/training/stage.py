@@ -1,6 +1,5 @@
 """A stage as it is run: every setting and the content behind every name. Only its own checkpoints go on with it."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gemma_st.errors import ModelError
+from gemma_st.files import digest, write_whole
 from gemma_st.training.checkpoints import last_checkpoint
 from gemma_st.training.config import TrainingConfig
 
@@ -26,7 +26,7 @@ def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool
     """
     settings = {name: value for name, value in asdict(config).items() if name not in ("output", "lists")}
     stage = {name: value for name, value in settings.items() if value not in (None, {}, [])}
-    stage["lists"] = [{"file": str(path), "sha256": _digest(path)} for path in config.lists]
+    stage["lists"] = [{"file": str(path), "sha256": digest(path)} for path in config.lists]
     shape = {"start": start, "processes": processes, **({"sharded": True} if sharded else {})}
     plain: Stage = json.loads(json.dumps({**stage, **shape}, default=str))
     return plain
@@ -52,9 +52,7 @@ def claim(checkpoints: Path, stage: Stage, *, write: bool = True) -> Path | None
                 "one: give another output, or delete that folder to start anew"
             )
     elif write:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        (checkpoints / f".{FILE}").write_text(json.dumps(stage, indent=1) + "\n", encoding="utf-8")
-        (checkpoints / f".{FILE}").replace(file)
+        write_whole(file, json.dumps(stage, indent=1) + "\n")
     return last
 
 
@@ -66,8 +64,3 @@ def _changed(former: Stage, stage: Stage, within: str = "") -> Iterator[str]:
             yield from _changed(one, other, f"{within}{name}.")
         elif one != other:
             yield f"{within}{name}"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

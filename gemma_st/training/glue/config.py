@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
+from gemma_st.files import digest
 from gemma_st.models import locate
 from gemma_st.training.glue.data import Data
 from gemma_st.training.glue.tasks import Task
@@ -89,6 +90,5 @@ def content(base: str) -> str:
         return base
     hashed = hashlib.sha256()
     for path in sorted({path for pattern in WEIGHTS for path in Path(base).glob(pattern)}):
-        with path.open("rb") as file:
-            hashed.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+        hashed.update(f"{path.name} {digest(path)}".encode())
     return hashed.hexdigest()

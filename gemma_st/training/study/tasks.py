@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
+from gemma_st.files import digest
 from gemma_st.models import locate
 from gemma_st.training.config import TrainingConfig
 from gemma_st.training.data import read_lists
@@ -155,9 +156,5 @@ class RankingTask:
 
 def _contents(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return an evaluator's options, a digest in the place of what names a file."""
-    found = dict(options)
-    for name, value in options.items():
-        if isinstance(value, str) and Path(value).is_file():
-            with Path(value).open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    files = {name: Path(value) for name, value in options.items() if isinstance(value, str) and Path(value).is_file()}
+    return {**options, **{name: digest(path) for name, path in files.items()}}

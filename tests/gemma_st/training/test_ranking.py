@@ -22,18 +22,7 @@ from gemma_st.training.data import read_lists
 from gemma_st.training.ranking import relative_rates, train
 from gemma_st.training.start import load_teacher, start
 from tests.gemma_st.conftest import PAIRS
-from tests.gemma_st.training.conftest import STUDENT, same, weights
-
-# Dies at the moment when the fourth step's checkpoint is written but for its last file.
-KILLED = f"""
-import os, signal, sys
-def watch(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith("checkpoint-4/{FILE}"):
-        os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(watch)
-from gemma_st.cli import main
-main(["train", sys.argv[1]])
-"""
+from tests.gemma_st.training.conftest import KILLED, STUDENT, same, weights
 
 
 def test_a_run_killed_while_saving_goes_on_to_the_weights_of_one_that_was_not(
@@ -44,7 +33,7 @@ def test_a_run_killed_while_saving_goes_on_to_the_weights_of_one_that_was_not(
     assert not same(weights(whole), weights(fresh_reranker))
     file = stage("killed")
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(file)], env=environment, capture_output=True)
+    ran = subprocess.run([sys.executable, "-c", KILLED, "train", str(file)], env=environment, capture_output=True)
     assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()[-2000:]
     checkpoints = file.with_suffix("") / "checkpoints"
     assert (checkpoints / "checkpoint-2" / FILE).exists()

@@ -16,8 +16,7 @@ from gemma_st.training.checkpoints import FILE
 from gemma_st.training.config import read_config
 from gemma_st.training.ranking import train
 from gemma_st.training.stage import claim
-from tests.gemma_st.training.conftest import same, weights
-from tests.gemma_st.training.test_ranking import KILLED
+from tests.gemma_st.training.conftest import KILLED, same, weights
 
 DROPOUT = "dropout = { attention = 0.1, attention_output = 0.1, feed_forward = 0.1, pooler = 0.1, head = 0.3 }\n"
 
@@ -25,7 +24,7 @@ DROPOUT = "dropout = { attention = 0.1, attention_output = 0.1, feed_forward = 0
 def killed(file: Path) -> None:
     """Run a stage whose process dies while it saves the fourth step."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(file)], env=environment, capture_output=True)
+    ran = subprocess.run([sys.executable, "-c", KILLED, "train", str(file)], env=environment, capture_output=True)
     assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()[-2000:]
     assert not (file.with_suffix("") / "modules.json").exists()
 

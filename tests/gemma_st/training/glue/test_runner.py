@@ -24,19 +24,9 @@ from gemma_st.training.glue.finetune import fine_tune, score
 from gemma_st.training.glue.model import build
 from gemma_st.training.glue.runner import Request, run
 from gemma_st.training.glue.tasks import TASKS
-from tests.gemma_st.training.conftest import same, weights
+from tests.gemma_st.training.conftest import KILLED, same, weights
 
 FAST: dict[str, Any] = {"max_length": 64, "learning_rate": 3e-3, "epochs": 4, "batch_size": 8}
-# Dies at the moment when the second checkpoint is written but for its last file.
-KILLED = f"""
-import os, signal, sys
-def watch(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith("checkpoint-4/{FILE}"):
-        os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(watch)
-from gemma_st.cli import main
-main(sys.argv[1:])
-"""
 
 
 def request(source: str, output: Path, *names: str, seeds: int = 1) -> Request:

@@ -13,18 +13,8 @@ import pytest
 from gemma_st.training.checkpoints import FILE, LossCheckpoint
 from gemma_st.training.study.cells import locked
 from gemma_st.training.study.config import read_study
+from tests.gemma_st.training.conftest import KILLED
 from tests.gemma_st.training.study.conftest import Ran, Write, ablate
-
-# Dies at the moment when the first ranking's last checkpoint is written but for its last file.
-KILLED = f"""
-import os, signal, sys
-def watch(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith("checkpoint-4/{FILE}"):
-        os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(watch)
-from gemma_st.cli import main
-main(sys.argv[1:])
-"""
 
 
 def start(file: Path, code: str = "from gemma_st.cli import main; main()") -> "subprocess.Popen[str]":
