@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TURNING = 3  # pairs of a head's dimensions that are not for content
 WALL, LAST_WALL = 5.0, 8.0  # nats for the own text and against the other
 GATHERED = 200.0  # times a token's own state, what the last layer gathers
-PRODUCT = 0.15  # size of what the head squares
+PRODUCT = 0.02  # size of what the head squares: along the first axis texts are some 15 times as large as along others
 TEMPERATURE, UNIT = 20.0, 1 / 64  # nats of a cosine of 1 in a list; what a nat is in the score
 
 
