@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     merge.set_defaults(command=_merge)
     _add_export(commands.add_parser("export", help="write a model out, with its card, for sentence-transformers"))
     verify = commands.add_parser("verify", help="prove a saved model anew: mask, invariances, template, card, …")
-    verify.add_argument("directory", metavar="DIR", help="a saved model")
+    verify.add_argument("name", metavar="MODEL", help="a saved model's directory, or a packaged model")
     verify.set_defaults(command=_verify)
     doctor = commands.add_parser("doctor", help="say what is present, what is missing, and what mends it")
     doctor.set_defaults(command=_doctor)
@@ -105,9 +105,10 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from gemma_st.doctor import write_report
+    from gemma_st.models import locate
     from gemma_st.verify import verify
 
-    return write_report(verify(arguments.directory), sys.stdout)
+    return write_report(verify(locate(arguments.name)), sys.stdout)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

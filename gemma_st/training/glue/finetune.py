@@ -14,7 +14,7 @@ from gemma_st.dropout import fine_tuning_dropout
 from gemma_st.losses.classes import ClassificationLoss, RegressionLoss, pairs
 from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
 from gemma_st.training.glue.batches import LengthBatches, dataset
-from gemma_st.training.glue.config import GlueConfig
+from gemma_st.training.glue.config import OWN, GlueConfig
 from gemma_st.training.glue.data import Data
 from gemma_st.training.glue.examples import Split
 from gemma_st.training.glue.metrics import measure, predictions
@@ -47,7 +47,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
     set_seed(seed)  # for the fresh head; the trainer sets it only once it has the model
     model = build(task, config)
     if config.probe:  # also where a checkpoint will be loaded: relative rates are those of the weights at the start
-        fit_last_layer(task, model, data.train)
+        fit_last_layer(task, model, data.train, own=config.pooler == OWN)
     if not config.epochs:
         return model
     freeze(model, config.freeze)

@@ -56,6 +56,7 @@ def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> Cros
     names = labels or ["LABEL_0"]
     fresh = Dense(last.in_features, len(names), activation_function=nn.Identity(), module_output_name="scores")
     source.config.id2label, source.config.label2id = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
+    fresh.linear.weight.data.copy_(last.linear.weight[:1])  # what it is good for is not random
     model = CrossEncoder(modules=[*kept, fresh], activation_fn=nn.Identity())
     model.set_keep_in_fp32_modules([f"{len(kept)}.linear"])
     model.max_seq_length = min(config.max_length, source.max_seq_length)

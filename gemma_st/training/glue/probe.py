@@ -19,7 +19,9 @@ STEPS = 200
 SMALLEST = 1e-6  # spread of a feature that is worth a division
 
 
-def fit_last_layer(task: Task, model: "CrossEncoder", split: "Split", *, batch_size: int = 64) -> None:
+def fit_last_layer(
+    task: Task, model: "CrossEncoder", split: "Split", *, own: bool = False, batch_size: int = 64
+) -> None:
     """Fit the last layer to what the others, as they are, make of the training set.
 
     The task's loss, plus ``0.1 |W|²`` with features standardised, is taken to its minimum by L-BFGS.
@@ -28,12 +30,16 @@ def fit_last_layer(task: Task, model: "CrossEncoder", split: "Split", *, batch_s
         task: The task.
         model: Changed in place.
         split: The training set.
+        own: Whether the last layer is a whole cross-encoder's; its score is then one more feature, since what its head
+            compares may show in that sum alone.
         batch_size: Inputs at once.
 
     References:
         Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022.
     """
-    inputs = _inputs(model, split, batch_size)
+    inputs, last = _inputs(model, split, batch_size), model[-1].linear
+    known = last.weight.detach()[: int(own)]  # its first row, or none
+    inputs = torch.cat([inputs, inputs @ known.T], 1)
     mean, scale = inputs.mean(0), inputs.std(0) + torch.finfo(torch.float32).tiny ** 0.25
     inputs, labels = (inputs - mean) / scale, torch.as_tensor(split.labels, device=inputs.device)
     weight = torch.zeros(model.num_labels, inputs.shape[1], device=inputs.device, requires_grad=True)
@@ -49,9 +55,10 @@ def fit_last_layer(task: Task, model: "CrossEncoder", split: "Split", *, batch_s
 
     optimizer.step(objective)
     with torch.no_grad():
-        last = model[-1].linear
-        last.weight.copy_(weight / scale)
-        last.bias.copy_(bias - last.weight @ mean)
+        weight = weight / scale
+        last.bias.copy_(bias - weight @ mean)
+        width = last.in_features
+        last.weight.copy_(weight[:, :width] + weight[:, width:] @ known)
 
 
 def _loss(task: Task, scores: "Tensor", labels: "Tensor") -> "Tensor":

@@ -1,6 +1,5 @@
 """Tests of gemma_st.training.glue.data: every task from its files and from the hub's, to the same examples."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from gemma_st.training.glue.data import load
 from gemma_st.training.glue.tasks import TASKS, find
 from tests.gemma_st.training.glue.conftest import write_files, write_hub
 
-SHARED = Path(os.environ.get("GEMMA_ST_DATA", "../shared/data")) / "glue"
 MNLI = "index\tpromptID\tsentence1\tsentence2\tlabel1\tgold_label\n31\t9\ta\tb\tentailment\tneutral\n"
 GOOD = "sentence1\tsentence2\tlabel\na\tb\tentailment\n"
 
@@ -158,7 +156,6 @@ def test_an_unknown_task_is_told_the_known_ones() -> None:
         find(["RTE"])
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason=f"{SHARED} is not there; set GEMMA_ST_DATA")
 @pytest.mark.parametrize(
     ("name", "train", "dev", "test"),
     [
@@ -170,8 +167,8 @@ def test_an_unknown_task_is_told_the_known_ones() -> None:
         ("wnli", 635, 71, 0),
     ],
 )
-def test_real_files_are_read_whole(name: str, train: int, dev: int, test: int) -> None:
+def test_real_files_are_read_whole(name: str, train: int, dev: int, test: int, data: Path) -> None:
     """As many examples as GLUE says it has; MRPC, in its original sets, gives up a tenth of train."""
-    data = load(TASKS[name], str(SHARED))
-    found = [len(split.texts) for split in (data.train, data.dev[""], *data.test.values())]
+    splits = load(TASKS[name], str(data / "glue"))
+    found = [len(split.texts) for split in (splits.train, splits.dev[""], *splits.test.values())]
     assert found == [train, dev, *([test] if test else [])]

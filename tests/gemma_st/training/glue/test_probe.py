@@ -1,6 +1,7 @@
 """Tests of gemma_st.training.glue.probe: the last layer at its minimum, and nothing else changed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,15 @@ def test_without_epochs_the_probe_is_all(files: Callable[..., str], tiny_gemma: 
     assert same(model[0].state_dict(), fresh[0].state_dict())
     assert not (tmp_path / "checkpoints").exists()
     assert (score(model, data.dev[""]).argmax(1) == data.dev[""].labels).mean() > 0.9
+
+
+def test_what_a_cross_encoder_compares_is_not_lost(data: Path, tmp_path: Path) -> None:
+    """The packaged model's squares are small beside what is linear in them: only their sum, its score, is plain."""
+    task = TASKS["sts-b"]
+    stsb = load(task, str(data / "glue"))
+    few = replace(stsb, train=stsb.train.take(np.arange(400)))
+    config = GlueConfig("gemma-encoder-msmarco", pooler="own", probe=True, epochs=0)
+    model = fine_tune(task, few, config, seed=0, checkpoints=tmp_path / "checkpoints")
+    dev = stsb.dev[""].take(np.arange(200))
+    assert dev.labels is not None
+    assert measure(task, predictions(task, score(model, dev)), dev.labels)["pearson"] > 0.7
