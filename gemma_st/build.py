@@ -27,6 +27,7 @@ def cross_encoder(
     template: str | None = PAIR,
     query_length: int | None = None,
     document_length: int | None = None,
+    stride: int | None = None,
     **backbone_options: Any,
 ) -> "CrossEncoder":
     """Turn a decoder into a cross-encoder with a fresh head, and prove that its attention is what was asked for.
@@ -40,6 +41,7 @@ def cross_encoder(
             ``None`` leaves the tokenizer's own.
         query_length: Budget of the query in tokens; without one it is cut only where it alone is too long.
         document_length: Budget of the document in tokens; what the query leaves if not given.
+        stride: Tokens from one window of a document that is too long to the next; without one it is cut.
         **backbone_options: See [gemma_st.backbone.backbone][].
 
     Raises:
@@ -49,7 +51,7 @@ def cross_encoder(
     count = len(names) or labels
     if not isinstance(count, int) or count < 1 or len(set(names)) < len(names):
         raise ModelError(f"labels={labels!r}; expected at least 1, or different names")
-    _check_budgets(query_length=query_length, document_length=document_length)
+    _check_budgets(query_length=query_length, document_length=document_length, stride=stride)
     from torch import nn
 
     from gemma_st.cross_encoder import CrossEncoder
@@ -64,6 +66,7 @@ def cross_encoder(
     config.label2id = {name: label for label, name in config.id2label.items()}
     modules = [transformer, pooling, *make_head(head, transformer.get_embedding_dimension(), labels=count)]
     model = CrossEncoder(modules=modules, activation_fn=nn.Identity())
+    model.stride = stride
     # The logit is computed in fp32 whatever the rest runs in: a bf16 score ties where documents differ.
     model.set_keep_in_fp32_modules([f"{len(modules) - 1}.linear"])
     return model

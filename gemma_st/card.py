@@ -53,11 +53,21 @@ def describe(model: "Encoder") -> dict[str, str]:
         "template": f"`{read_template(model.tokenizer)}`" if model.model_type == "CrossEncoder" else "",
         "prompts": ", ".join(f"{name}: `{prompt}`" for name, prompt in model.prompts.items()),
         "labels": ", ".join(getattr(model, "label_names", [])) if getattr(model, "num_labels", 1) > 1 else "",
-        "longest input": f"{model.max_seq_length} tokens",
+        "longest input": _longest(model),
         "parameters": f"{sum(tensor.numel() for tensor in model.parameters()) / 1e6:.1f}M",
         "versions required": ", ".join(f"{name}{needed['specifier']}" for name, needed in requirements.items()),
     }
     return {name: value for name, value in said.items() if value}
+
+
+def _longest(model: "Encoder") -> str:
+    parts = [f"{model.max_seq_length} tokens"]
+    for text in ("query", "document"):
+        budget = getattr(model[0], f"{text}_length", None)
+        parts += [f"of the {text} {budget}"] if budget else []
+    stride = getattr(model, "stride", None)
+    parts += [f"a longer document by gemma_st in windows {stride} apart, by the stock class cut"] if stride else []
+    return "; ".join(parts)
 
 
 def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:

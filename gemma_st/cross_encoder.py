@@ -1,11 +1,12 @@
 """The line users write: ``CrossEncoder("gemma-encoder-msmarco").predict(pairs)``."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import sentence_transformers
+import torch
 from numpy.typing import NDArray
 
 from gemma_st.encoder import Encoder
@@ -20,7 +21,9 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     """The stock cross-encoder, with the names of packaged models, poolers of ours, and nothing done in silence.
 
     Its attention is tested when it is loaded, the query of a pair is never cut before the document, and ``truncation``
-    says how many inputs of the last prediction were cut.
+    says how many inputs of the last prediction were cut. With a ``stride``, no document is: one that is too long is
+    scored in windows that begin so many tokens apart, and the best counts (MaxP: Dai & Callan, Deeper Text
+    Understanding for IR with Contextual Neural Language Modeling, SIGIR 2019). It is saved with the model.
 
     Args:
         name: A local directory, else a packaged model (see [gemma_st.models.packaged][]), else a hub id.
@@ -40,6 +43,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     """
 
     truncation = Truncation()
+    stride: int | None = None
 
     def predict(self, inputs: Pairs, *arguments: Any, **options: Any) -> NDArray[np.float32]:
         """Score pairs as the stock class does, in float32 even where there are none (it would return float64).
@@ -52,7 +56,14 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         Returns:
             A score a pair, of shape ``(pairs,)``, or ``(pairs, labels)`` with several labels; of a single pair, the one
             score. Where ``convert_to_tensor`` asks for a tensor, that.
+
+        Raises:
+            ModelError: There is a stride that is below 1, or one with several labels.
         """
+        if self.stride is not None and (self.stride < 1 or self.num_labels > 1):
+            raise ModelError(
+                f"stride={self.stride} with {self.num_labels} label(s); expected at least 1, with one label, or None"
+            )
         self.truncation = Truncation()
         scores: NDArray[np.float32] = super().predict(inputs, *arguments, **options)
         if self.truncation.queries or self.truncation.lost:
@@ -140,19 +151,39 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
             prompt: What to put before each query or single text.
             **options: As for the stock class; ``max_length`` in tokens among them.
         """
-        longest = options.get("max_length") or self.max_seq_length
-        if longest and self.tokenizer is not None and all(map(_is_text, inputs)):
-            transformer = self[0]
-            truncator = Truncator(
-                self.tokenizer,
-                longest,
-                query_length=transformer.query_length,
-                document_length=transformer.document_length,
-            )
+        truncator = self._truncator(options)
+        if truncator and all(map(_is_text, inputs)):
             inputs, counts = truncator.cut(inputs, prompt)
             self.truncation = self.truncation.plus(counts)
         features: dict[str, Any] = super().preprocess(inputs, prompt=prompt, **options)
         return features
+
+    def _truncator(self, options: Mapping[str, Any]) -> Truncator | None:
+        longest, transformer = options.get("max_length") or self.max_seq_length, self[0]
+        if not longest or self.tokenizer is None:
+            return None
+        budgets = {name: getattr(transformer, name) for name in ("query_length", "document_length")}
+        return Truncator(self.tokenizer, longest, **budgets)
+
+    def _inference(self, inputs: list[Any], *, prompt: str | None, **options: Any) -> torch.Tensor:
+        """Score what the stock ``predict`` has made a list, a long document by the best of its windows."""
+        truncator, windows, sizes = self._truncator(options), inputs, [1] * len(inputs)
+        pairs = bool(inputs) and all(_is_text(item) and not isinstance(item, str) for item in inputs)
+        counts = None
+        if self.stride and truncator and pairs:
+            windows, sizes, counts = truncator.windows(inputs, self.stride, prompt)
+        scores: torch.Tensor = super()._inference(windows, prompt=prompt, **options)
+        self.truncation = counts or self.truncation
+        if len(windows) > len(inputs):
+            scores = torch.segment_reduce(scores, "max", lengths=torch.tensor(sizes, device=scores.device))
+        return scores
+
+    def _get_model_config(self) -> dict[str, Any]:
+        return {**super()._get_model_config(), **({"stride": self.stride} if self.stride else {})}
+
+    def _parse_model_config(self, model_config: dict[str, Any]) -> None:
+        super()._parse_model_config(model_config)
+        self.stride = model_config.get("stride")
 
 
 class _Texts(list[str]):

@@ -81,10 +81,11 @@ class Encoder(Base):
         # How the last batch was padded and cut is kept in there too, and what wrote the file in the configuration.
         spelling = {**json.loads(tokenizer.to_str()), "padding": None, "truncation": None}
         config = {**self.config.to_diff_dict(), "transformers_version": None, "dtype": None} if self.config else {}
-        # A cross-encoder has an activation, a tokenizer of the tokenizers library itself no side.
-        settings = getattr(self, "activation_fn", None), self.max_seq_length, self.device.type
+        # A cross-encoder has an activation and a stride, a tokenizer of the tokenizers library itself no side.
+        own = (getattr(self, name, None) for name in ("activation_fn", "stride", "max_seq_length"))
+        settings = [*own, self.device.type, getattr(self.tokenizer, "padding_side", "")]
         versions = [version(name) for name in ("torch", "transformers", "sentence-transformers")]
-        parts = [*versions, str(self), *map(str, settings), getattr(self.tokenizer, "padding_side", "")]
+        parts = [*versions, str(self), *map(str, settings)]
         parts += [json.dumps(part, sort_keys=True, default=str) for part in (spelling, config, self.prompts)]
         digest = hashlib.sha256("\0".join([*parts, str(self.default_prompt_name)]).encode())
         for key, tensor in sorted(self.state_dict().items()):

@@ -1,4 +1,4 @@
-"""Cutting what is too long so that the query stays whole, and counting what was cut.
+"""Cutting what is too long so that the query stays whole, and counting what was cut; or reading it in windows.
 
 Stock tokenizers cut the longer text of a pair first, which with a long query is the query. Here the document gives way,
 and nothing is cut in silence.
@@ -83,13 +83,45 @@ class Truncator:
                 cut.append(text)
                 counts = counts.plus(Truncation(documents=was, lost=was and not text))
                 continue
-            ends = next(offsets)
-            query, query_cut = self._shorten(item[0], ends, self._limit(True, taken, self.query_length))
-            used = taken + (len(self._lengths([query])[0]) if query_cut else len(ends))
-            text, was = self._shorten(item[1], next(offsets), self._limit(True, used, self.document_length))
+            query, query_cut, limit = self._query(item[0], next(offsets), taken)
+            text, was = self._shorten(item[1], next(offsets), limit)
             cut.append((query, text) if query_cut or was else item)
             counts = counts.plus(Truncation(queries=query_cut, documents=was, lost=was and not text))
         return cut, counts
+
+    def windows(
+        self, pairs: Sequence[Sequence[str]], stride: int, prompt: str | None = None
+    ) -> tuple[list[tuple[str, str]], list[int], Truncation]:
+        """Part the documents that are too long into windows that overlap, the last one up to the document's end.
+
+        Args:
+            pairs: Pairs of query and document.
+            stride: Tokens from one window's beginning to the next one's; fewer where a window is shorter than that.
+            prompt: What will be put before each query.
+
+        Returns:
+            Pairs that fit, how many there are of each of the given ones, at least one, and the counts: of documents,
+            only those of which nothing is left.
+        """
+        taken = len(self._lengths([prompt])[0]) if prompt else 0
+        offsets = iter(self._lengths([text for pair in pairs for text in pair]))
+        parts: list[tuple[str, str]] = []
+        sizes, counts = [], Truncation(inputs=len(pairs))
+        for first, document in pairs:
+            query, query_cut, limit = self._query(first, next(offsets), taken)
+            ends = next(offsets)
+            found = [_part(document, ends, start, limit) for start in _starts(document, ends, limit, stride)]
+            lost = bool(ends) and not limit
+            parts += [(query, text) for text in found]
+            sizes.append(len(found))
+            counts = counts.plus(Truncation(queries=query_cut, documents=lost, lost=lost))
+        return parts, sizes, counts
+
+    def _query(self, text: str, offsets: list[tuple[int, int]], taken: int) -> tuple[str, bool, int]:
+        """Return the query, whether it was cut, and the tokens left for the document."""
+        query, was = self._shorten(text, offsets, self._limit(True, taken, self.query_length))
+        used = taken + (len(self._lengths([query])[0]) if was else len(offsets))
+        return query, was, self._limit(True, used, self.document_length)
 
     def _limit(self, pair: bool, used: int, budget: int | None) -> int:
         room = max(0, self._room[pair] - used)
@@ -115,3 +147,25 @@ class Truncator:
             text = text[: min(offsets[limit - 1][1], len(text) - 1)] if limit else ""
             offsets = self._lengths([text])[0]
         return text, text is not whole
+
+
+def _starts(text: str, offsets: list[tuple[int, int]], limit: int, stride: int) -> list[int]:
+    """Return the first token of each window, where a word begins if there is one within the stride."""
+    starts = [0]
+    while limit and starts[-1] + limit < len(offsets):
+        begin = word = starts[-1] + min(stride, limit)
+        while word > starts[-1] and not _begins_word(text, offsets[word][0]):
+            word -= 1
+        starts.append(word if word > starts[-1] else begin)
+    return starts
+
+
+def _begins_word(text: str, place: int) -> bool:
+    return text[place - 1].isspace() or text[place].isspace()  # some tokens hold the space before them
+
+
+def _part(text: str, offsets: list[tuple[int, int]], start: int, limit: int) -> str:
+    """Return the window's text; of a text that fits, all of it."""
+    if len(offsets) <= limit:
+        return text
+    return text[offsets[start][0] : offsets[min(start + limit, len(offsets)) - 1][1]] if limit else ""

@@ -198,6 +198,7 @@ class TestFingerprint:
         "change",
         [
             lambda model: setattr(model, "max_seq_length", 64),
+            lambda model: setattr(model, "stride", 64),
             lambda model: setattr(model, "activation_fn", torch.nn.Sigmoid()),
             lambda model: setattr(model, "prompts", {"query": "find: "}),
             lambda model: setattr(model, "default_prompt_name", "query"),

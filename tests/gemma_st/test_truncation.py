@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from gemma_st import CrossEncoder
+from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
 from gemma_st.saving import save
 from gemma_st.template import set_template
@@ -124,3 +125,80 @@ def test_training_cuts_by_the_trainers_length(tiny_gemma: Path) -> None:
     """``max_length`` of the trainer's arguments arrives with the batch."""
     model = cross_encoder(tiny_gemma)
     assert model.preprocess([("what", LONG)], max_length=30)["input_ids"].shape == (1, 30)
+
+
+class TestWindows:
+    """Long documents, read whole."""
+
+    def test_every_word_is_in_a_window_that_fits(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Each begins with a word, at most the stride after the one before; the last one ends with the document."""
+        document = " ".join(f"copy{number}" for number in range(100))
+        truncator = Truncator(tokenizer, 60)
+        parts, sizes, counts = truncator.windows([("what", document), ("what", "a license")], 16)
+        assert counts == Truncation(inputs=2)
+        assert sizes == [len(parts) - 1, 1]
+        assert parts[-1] == ("what", "a license")
+        texts = [text.strip() for _, text in truncator.cut(parts[:-1])[0]]
+        assert all(size(tokenizer, "what", text) <= 60 for text in texts)
+        assert document.startswith(texts[0])
+        assert document.endswith(texts[-1])
+        assert {word for text in texts for word in text.split()} >= set(document.split())
+        assert all(text.startswith("copy") for text in texts)
+        begins = [document.index(text) for text in texts]
+        assert all(
+            begin < after < begin + len(text) for begin, text, after in zip(begins, texts, begins[1:], strict=False)
+        )
+        assert len(texts) >= (len(tokenizer.tokenize(document)) - 60) / 16
+
+    @pytest.mark.parametrize(
+        "text", ["".join(map(chr, range(0x4E00, 0x4E40))), "".join(map(chr, range(0x1F600, 0x1F640)))]
+    )
+    def test_a_stride_beyond_the_window_skips_nothing(self, tokenizer: PreTrainedTokenizerBase, text: str) -> None:
+        """Nor does a text without words."""
+        parts, _, _ = Truncator(tokenizer, 60, document_length=8).windows([("what", text)], 1000)
+        assert len(parts) > 5
+        assert {character for _, part in parts for character in part} >= set(text)
+
+    def test_what_a_query_leaves_no_room_for_is_lost(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """And counted, once, with the query."""
+        parts, sizes, counts = Truncator(tokenizer, 40).windows([(LONG, "a permission")], 16)
+        assert (parts[0][1], sizes) == ("", [1])
+        assert counts == Truncation(inputs=1, queries=1, documents=1, lost=1)
+
+    def test_the_best_window_counts(self, tiny_gemma: Path, tmp_path: Path) -> None:
+        """Whatever the order, the batch and the neighbours; and so it is when it is saved and loaded."""
+        model = cross_encoder(tiny_gemma, max_length=40)
+        document = "you may copy the work " * 9 + "without a patent or a warranty, 1 2 3. " * 9
+        with torch.no_grad():
+            model[-1].linear.weight.mul_(1e3)  # a random head hardly tells texts apart
+        plain = model.predict([("what", document), ("what", "a license")])
+        model.stride = 10
+        windows, _, _ = Truncator(model.tokenizer, 40).windows([("what", document)], 10)
+        wanted = [model.predict(windows).max(), plain[1]]
+        assert len(windows) > 5
+        assert wanted[0] > plain[0] + 1e-6
+        pairs = [("what", document), ("what", "a license")]
+        again = CrossEncoder(str(save(model, tmp_path / "saved")))
+        for found in (model.predict(pairs), model.predict(pairs[::-1], batch_size=1)[::-1], again.predict(pairs)):
+            assert np.allclose(found, wanted, atol=1e-6)
+        assert model.predict(pairs[0]) == pytest.approx(wanted[0], abs=1e-6)
+        assert model.rank("what", [document, "a license"])[0]["score"] == pytest.approx(max(wanted), abs=1e-6)
+        assert model.predict(pairs, convert_to_tensor=True).shape == (2,)
+        assert model.predict([]).shape == (0,)
+        assert again.truncation == Truncation(inputs=2)
+
+    def test_single_texts_are_cut(self, tiny_gemma: Path) -> None:
+        """A stride is for documents."""
+        model = cross_encoder(tiny_gemma, max_length=40, stride=10)
+        assert model.predict_texts([LONG]).shape == (1,)
+        assert model.truncation == Truncation(inputs=1, documents=1)
+
+    @pytest.mark.parametrize(("labels", "stride"), [(2, 10), (1, 0)])
+    def test_a_stride_that_means_nothing_is_one_line(self, tiny_gemma: Path, labels: int, stride: int) -> None:
+        """Several labels have no best window."""
+        model = cross_encoder(tiny_gemma, labels=labels)
+        model.stride = stride
+        with pytest.raises(
+            ModelError, match=f"stride={stride} with {labels} label.s.; expected at least 1, with one label"
+        ):
+            model.predict([("what", "a license")])
