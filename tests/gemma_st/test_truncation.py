@@ -187,6 +187,18 @@ class TestWindows:
         assert model.predict([]).shape == (0,)
         assert again.truncation == Truncation(inputs=2)
 
+    def test_the_packaged_model_finds_an_answer_at_the_end(self) -> None:
+        """Of 300 words, where the stock class, which cuts them, sees no difference."""
+        model = CrossEncoder("gemma-encoder-msmarco")
+        filler = " ".join(["The treaty was signed by four kings, who met in winter."] * 27)
+        pairs = [("do goldfish grow", f"{filler} {end}") for end in ("Goldfish grow as long as they live.", "It held.")]
+        found = model.predict(pairs)
+        assert found[0] > found[1] + 0.05
+        assert model.truncation == Truncation(inputs=2)
+        model.stride = None
+        cut = model.predict(pairs)
+        assert cut[0] == pytest.approx(cut[1], abs=1e-5)
+
     def test_single_texts_are_cut(self, tiny_gemma: Path) -> None:
         """A stride is for documents."""
         model = cross_encoder(tiny_gemma, max_length=40, stride=10)
