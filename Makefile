@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test lint docs bench clean
 
 demo: .venv/demo ## topics → BM25 → reranker → evaluation → table, on a packaged collection
-	$(BIN)/ir-eval run
+	$(BIN)/ir-eval run --depth 20 -m ndcg@10 -m mrr@10
 
 test: .venv/test ## every test but those that need a GPU or hours
 	$(BIN)/python -m pytest -m "not slow"
