@@ -167,10 +167,8 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
 
     def _inference(self, inputs: list[Any], *, prompt: str | None, **options: Any) -> torch.Tensor:
         """Score what the stock ``predict`` has made a list, a long document by the best of its windows."""
-        truncator, windows, sizes = self._truncator(options), inputs, [1] * len(inputs)
-        pairs = bool(inputs) and all(_is_text(item) and not isinstance(item, str) for item in inputs)
-        counts = None
-        if self.stride and truncator and pairs:
+        windows, sizes, counts = inputs, [1] * len(inputs), None
+        if self.stride and (truncator := self._truncator(options)) and all(map(_is_pair, inputs)):
             windows, sizes, counts = truncator.windows(inputs, self.stride, prompt)
         scores: torch.Tensor = super()._inference(windows, prompt=prompt, **options)
         self.truncation = counts or self.truncation
@@ -191,6 +189,8 @@ class _Texts(list[str]):
 
 
 def _is_text(item: Text | object) -> bool:
-    return isinstance(item, str) or (
-        isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(text, str) for text in item)
-    )
+    return isinstance(item, str) or _is_pair(item)
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(text, str) for text in item)

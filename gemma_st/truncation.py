@@ -4,13 +4,14 @@ Stock tokenizers cut the longer text of a pair first, which with a long query is
 and nothing is cut in silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Text = str | tuple[str, ...] | list[str]
+AT_ONCE = 1024  # texts tokenized together
 
 
 class Truncation(NamedTuple):
@@ -72,9 +73,8 @@ class Truncator:
         Returns:
             The inputs, those that fit as they were, and the counts.
         """
-        taken = len(self._lengths([prompt])[0]) if prompt else 0
-        flat = [text for item in inputs for text in ([item] if isinstance(item, str) else item)]
-        offsets = iter(self._lengths(flat))
+        taken = sum(map(len, self._offsets([prompt] if prompt else [])))
+        offsets = self._offsets([text for item in inputs for text in ([item] if isinstance(item, str) else item)])
         cut: list[Text] = []
         counts = Truncation(inputs=len(inputs))
         for item in inputs:
@@ -103,8 +103,8 @@ class Truncator:
             Pairs that fit, how many there are of each of the given ones, at least one, and the counts: of documents,
             only those of which nothing is left.
         """
-        taken = len(self._lengths([prompt])[0]) if prompt else 0
-        offsets = iter(self._lengths([text for pair in pairs for text in pair]))
+        taken = sum(map(len, self._offsets([prompt] if prompt else [])))
+        offsets = self._offsets([text for pair in pairs for text in pair])
         parts: list[tuple[str, str]] = []
         sizes, counts = [], Truncation(inputs=len(pairs))
         for first, document in pairs:
@@ -126,6 +126,11 @@ class Truncator:
     def _limit(self, pair: bool, used: int, budget: int | None) -> int:
         room = max(0, self._room[pair] - used)
         return room if budget is None else min(room, budget)
+
+    def _offsets(self, texts: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
+        """Yield ``_lengths`` text by text, a few held at once: of a million texts they would fill the memory."""
+        for start in range(0, len(texts), AT_ONCE):
+            yield from self._lengths(texts[start : start + AT_ONCE])
 
     def _lengths(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """Return where each token of each text begins and ends, in characters."""
