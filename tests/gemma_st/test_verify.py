@@ -13,7 +13,7 @@ from gemma_st.card import Facts
 from gemma_st.export import export
 from gemma_st.models import packaged
 from gemma_st.saving import save
-from gemma_st.verify import verify
+from gemma_st.verify import QUERY, TEXTS, verify
 from tests.gemma_st.conftest import make_deaf
 
 NAMES = ["files", "attention", "portable", "batch and order", "padding", "template", "precision", "card"]
@@ -90,6 +90,17 @@ def cut_off(path: Path) -> None:
     """Lose the end of the weights."""
     weights = path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def test_a_model_with_a_stride_passes(tiny_gemma: Path, tmp_path: Path) -> None:
+    """Though the stock class cuts what it scores in windows; its card says so."""
+    tiny = cross_encoder(tiny_gemma, max_length=80, stride=7)
+    with torch.no_grad():
+        tiny[-1].linear.weight.mul_(1e3)  # a random head hardly tells texts apart
+    assert tiny.predict([(QUERY, TEXTS[-1])])[0] != pytest.approx(tiny.predict([(QUERY, TEXTS[-1][:60])])[0], abs=1e-3)
+    path = export(str(save(tiny, tmp_path / "tiny")), tmp_path / "model", Facts("base", "gemma", ("nq-qed",)))
+    assert failed(path) == ["card"]
+    assert "80 tokens; a longer document by gemma_st in windows 7 apart" in (path / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
