@@ -84,7 +84,7 @@ class Encoder(Base):
         # A cross-encoder has an activation and a stride, a tokenizer of the tokenizers library itself no side.
         own = (getattr(self, name, None) for name in ("activation_fn", "stride", "max_seq_length"))
         settings = [*own, self.device.type, getattr(self.tokenizer, "padding_side", "")]
-        versions = [version(name) for name in ("torch", "transformers", "sentence-transformers")]
+        versions = [version(name) for name in ("gemma-encoder", "torch", "transformers", "sentence-transformers")]
         parts = [*versions, str(self), *map(str, settings)]
         parts += [json.dumps(part, sort_keys=True, default=str) for part in (spelling, config, self.prompts)]
         digest = hashlib.sha256("\0".join([*parts, str(self.default_prompt_name)]).encode())

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,16 @@ class TestFingerprint:
         before = CrossEncoder(str(tiny_reranker)).fingerprint()
         monkeypatch.setattr("transformers.configuration_utils.__version__", "99.0")
         assert CrossEncoder(str(copy)).fingerprint() == before
+
+    @pytest.mark.parametrize("library", ["gemma-encoder", "torch", "transformers", "sentence-transformers"])
+    def test_changes_with_the_version_of_what_computes(
+        self, tiny_reranker: Path, library: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another one may score otherwise, as this package's 0.1 did in windows."""
+        model = CrossEncoder(str(tiny_reranker))
+        before = model.fingerprint()
+        monkeypatch.setattr("gemma_st.encoder.version", lambda name: "99" if name == library else version(name))
+        assert model.fingerprint() != before
 
     def test_changes_with_every_tensor(self, tiny_reranker: Path) -> None:
         """By its last element."""

@@ -165,8 +165,9 @@ class TestWindows:
         assert (parts[0][1], sizes) == ("", [1])
         assert counts == Truncation(inputs=1, queries=1, documents=1, lost=1)
 
-    def test_the_best_window_counts(self, tiny_gemma: Path, tmp_path: Path) -> None:
-        """Whatever the order, the batch and the neighbours; and so it is when it is saved and loaded."""
+    def test_the_best_window_and_the_first_count(self, tiny_gemma: Path, tmp_path: Path) -> None:
+        """Two to one, whatever the order, the batch and the neighbours; and so it is when it is saved and loaded."""
+        torch.manual_seed(1)  # of a random head's windows the first might be the best
         model = cross_encoder(tiny_gemma, max_length=40)
         document = "you may copy the work " * 9 + "without a patent or a warranty, 1 2 3. " * 9
         with torch.no_grad():
@@ -174,9 +175,10 @@ class TestWindows:
         plain = model.predict([("what", document), ("what", "a license")])
         model.stride = 10
         windows, _, _ = Truncator(model.tokenizer, 40).windows([("what", document)], 10)
-        wanted = [model.predict(windows).max(), plain[1]]
+        scores = model.predict(windows)
+        wanted = [(scores[0] + 2 * scores.max()) / 3, plain[1]]
         assert len(windows) > 5
-        assert wanted[0] > plain[0] + 1e-6
+        assert scores.max() > scores[0] + 1e-6
         pairs = [("what", document), ("what", "a license")]
         again = CrossEncoder(str(save(model, tmp_path / "saved")))
         for found in (model.predict(pairs), model.predict(pairs[::-1], batch_size=1)[::-1], again.predict(pairs)):
