@@ -16,8 +16,8 @@ from types import ModuleType
 import numpy as np
 
 from ir_eval.collections import open_collection
-from ir_eval.first_stage.bm25 import BM25
-from ir_eval.run import Run
+from ir_eval.data.run import Run
+from ir_eval.retrieval.bm25 import BM25
 
 HITS = 1000
 

@@ -16,9 +16,9 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from ir_eval.evaluate import evaluate
-from ir_eval.qrels import Qrels
-from ir_eval.run import Run
+from ir_eval.data.qrels import Qrels
+from ir_eval.data.run import Run
+from ir_eval.evaluation.evaluate import evaluate
 
 MEASURES = ["ndcg@10", "map", "mrr@10", "recall@1000", "precision@10"]
 DEPTH = 1000

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gemma_st.attention import verify_bidirectional
     from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.errors import ModelError
+    from gemma_st.modeling.masks import verify_bidirectional
     from gemma_st.sentence_transformer import SentenceTransformer
 
 # name → module: torch is imported when one of these is first asked for, not before
@@ -14,7 +14,7 @@ _LAZY = {
     "CrossEncoder": "gemma_st.cross_encoder",
     "ModelError": "gemma_st.errors",
     "SentenceTransformer": "gemma_st.sentence_transformer",
-    "verify_bidirectional": "gemma_st.attention",
+    "verify_bidirectional": "gemma_st.modeling.masks",
 }
 __all__ = ["CrossEncoder", "ModelError", "SentenceTransformer", "verify_bidirectional"]
 

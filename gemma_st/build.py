@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
-from gemma_st.template import PAIR, set_template
+from gemma_st.modeling.template import PAIR, set_template
 
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Module, Transformer
@@ -34,15 +34,15 @@ def cross_encoder(
 
     Args:
         source: A Gemma checkpoint, a directory or a hub id; or a configuration, to start at random.
-        pooler: A name, or ``{"name": …}`` with its options; see [gemma_st.pooling.pooler][].
-        head: ``"mlp"``, or ``"linear"``, which has no hidden layer; see [gemma_st.heads.make_head][].
+        pooler: A name, or ``{"name": …}`` with its options; see [gemma_st.modeling.pooling.pooler][].
+        head: ``"mlp"``, or ``"linear"``, which has no hidden layer; see [gemma_st.modeling.heads.make_head][].
         labels: One for ranking and regression; for classification the number of classes, or their names.
-        template: What a pair is put into, kept in the tokenizer; see [gemma_st.template.set_template][].
+        template: What a pair is put into, kept in the tokenizer; see [gemma_st.modeling.template.set_template][].
             ``None`` leaves the tokenizer's own.
         query_length: Budget of the query in tokens; without one it is cut only where it alone is too long.
         document_length: Budget of the document in tokens; what the query leaves if not given.
         stride: Tokens from one window of a document that is too long to the next; without one it is cut.
-        **backbone_options: See [gemma_st.backbone.backbone][].
+        **backbone_options: See [gemma_st.modeling.backbone.backbone][].
 
     Raises:
         ModelError: An argument is off, the source cannot be loaded, or its attention falls back to causal.
@@ -55,7 +55,7 @@ def cross_encoder(
     from torch import nn
 
     from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.heads import make_head
+    from gemma_st.modeling.heads import make_head
 
     transformer, pooling = _encoder(source, pooler, backbone_options)
     if template is not None:
@@ -86,11 +86,11 @@ def sentence_transformer(
 
     Args:
         source: A Gemma checkpoint, a directory or a hub id; or a configuration, to start at random.
-        pooler: A name, or ``{"name": …}`` with its options; see [gemma_st.pooling.pooler][].
+        pooler: A name, or ``{"name": …}`` with its options; see [gemma_st.modeling.pooling.pooler][].
         prompts: What ``encode_query`` and ``encode_document`` put before a text; ``Query: `` and ``Document: `` if not
             given.
         normalize: Whether vectors have length 1, so that their dot product is the cosine.
-        **backbone_options: See [gemma_st.backbone.backbone][].
+        **backbone_options: See [gemma_st.modeling.backbone.backbone][].
 
     Raises:
         ModelError: An argument is off, the source cannot be loaded, or its attention falls back to causal.
@@ -109,9 +109,9 @@ def _encoder(
     source: "str | Path | PreTrainedConfig", pooler: Pooler, options: dict[str, Any]
 ) -> "tuple[Transformer, Module]":
     """Return backbone and pooler, the backbone's attention proven."""
-    from gemma_st.attention import verify_attention
-    from gemma_st.backbone import backbone
-    from gemma_st.pooling import pooler as make_pooler
+    from gemma_st.modeling.backbone import backbone
+    from gemma_st.modeling.masks import verify_attention
+    from gemma_st.modeling.pooling import pooler as make_pooler
 
     chosen = {"name": pooler} if isinstance(pooler, str) else dict(pooler)
     if "name" not in chosen:

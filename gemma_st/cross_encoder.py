@@ -9,9 +9,9 @@ import sentence_transformers
 import torch
 from numpy.typing import NDArray
 
-from gemma_st.encoder import Encoder
+from gemma_st.base import Encoder
 from gemma_st.errors import ModelError
-from gemma_st.truncation import Text, Truncation, Truncator
+from gemma_st.modeling.truncation import Text, Truncation, Truncator
 
 Pairs = Sequence[tuple[str, str]] | Sequence[Sequence[str]] | tuple[str, str]
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     Contextual Neural Language Modeling, SIGIR 2019). It is saved with the model.
 
     Args:
-        name: A local directory, else a packaged model (see [gemma_st.models.packaged][]), else a hub id.
+        name: A local directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
         modules: The modules themselves, in place of a name.
         **options: As for ``sentence_transformers.CrossEncoder``.
 

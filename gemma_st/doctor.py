@@ -89,7 +89,7 @@ def torch() -> Check:
 def _packaged_models() -> list[Check]:
     from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.errors import ModelError
-    from gemma_st.models import packaged
+    from gemma_st.names import packaged
 
     found = []
     for name in packaged():

@@ -2,14 +2,14 @@
 
 import sentence_transformers
 
-from gemma_st.encoder import Encoder
+from gemma_st.base import Encoder
 
 
 class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
     """The stock bi-encoder, with poolers of ours and the proof of its attention at load.
 
     Args:
-        name: A local directory, else a packaged model (see [gemma_st.models.packaged][]), else a hub id.
+        name: A local directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
         modules: The modules themselves, in place of a name.
         **options: As for ``sentence_transformers.SentenceTransformer``.
 

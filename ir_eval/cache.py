@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ir_eval.data.files import atomic_directory, atomic_path
 from ir_eval.errors import InputError
-from ir_eval.files import atomic_directory, atomic_path
 
 DIGEST = 32  # bytes of a SHA-256
 

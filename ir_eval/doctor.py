@@ -8,7 +8,7 @@ from gemma_st import doctor
 from gemma_st.doctor import Check
 from ir_eval.cache import cache_dir
 from ir_eval.errors import InputError
-from ir_eval.first_stage import jvm
+from ir_eval.retrieval import jvm
 
 
 def checks() -> list[Check]:

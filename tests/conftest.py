@@ -67,7 +67,7 @@ def tiny_reranker(tiny_gemma: Path) -> Path:
     import torch
 
     from gemma_st.build import cross_encoder
-    from gemma_st.saving import save
+    from gemma_st.hub.saving import save
 
     torch.manual_seed(0)
     return save(cross_encoder(tiny_gemma), tiny_gemma.parent / "tiny-reranker")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from gemma_st import CrossEncoder
-from gemma_st.card import describe, results_table
+from gemma_st.hub.card import describe, results_table
 
 PASSAGES = 120
 

@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from first_edition.float8 import spread
+from first_edition.overlap import add_overlap
 
 from gemma_st import CrossEncoder
-from gemma_st.saving import save
-from gemma_st.training.float8 import spread
-from gemma_st.training.overlap import add_overlap
+from gemma_st.hub.saving import save
 
 LISTS, DOCUMENTS = 600, 2
 WEIGHT = 0.05  # chosen on TREC-DL 2021, where .03 to .08 are much alike and more is worse

@@ -4,16 +4,15 @@ import inspect
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gemma_st.dropout import DropoutRates
 from gemma_st.errors import ModelError
-from gemma_st.saving import STORAGE
-from gemma_st.training.evaluation import EvaluationConfig
+from gemma_st.hub.saving import STORAGE
+from gemma_st.modeling.dropout import DropoutRates
+from gemma_st.training.evaluator import EvaluationConfig
 from gemma_st.training.lora import AdapterConfig
-from gemma_st.training.shapes import StudentConfig, TransplantConfig
 
 DATA = "{data}"  # stands for the data folder
 Made = TypeVar("Made")
@@ -21,8 +20,6 @@ REQUIRED: dict[str, type] = {"output": str, "lists": list, "loss": dict, "traine
 OPTIONAL: dict[str, type] = {
     "model": dict,
     "teacher": str,
-    "student": dict,
-    "transplant": dict,
     "dropout": dict,
     "documents": int,
     "lora": dict,
@@ -30,10 +27,6 @@ OPTIONAL: dict[str, type] = {
     "storage": str,
     "exact": list,
     "relative_rates": bool,
-}
-SHAPES: dict[str, type[StudentConfig] | type[TransplantConfig]] = {
-    "student": StudentConfig,
-    "transplant": TransplantConfig,
 }
 TYPES: dict[type, str] = {
     **{str: "a string", list: "a list of strings", dict: "a table"},
@@ -52,14 +45,12 @@ class TrainingConfig:
         model: ``base`` (a directory, packaged model or hub id) and the arguments of
             [gemma_st.build.cross_encoder][]; a ``base`` that is a cross-encoder is trained further as it is, or, where
             a ``pooler`` or ``head`` is asked for, its backbone is, under fresh ones.
-        student: Shape of a fresh student of the teacher, in place of ``model.base``.
-        transplant: Shape of a student that holds the teacher's own weights, in place of ``model.base``.
-        dropout: Shares of values dropped while training; see [gemma_st.dropout][].
+        dropout: Shares of values dropped while training; see [gemma_st.modeling.dropout][].
         documents: How many documents a list has at most, the rest drawn anew with the trainer's seed; all if None.
         lora: Train adapters in place of the backbone's weights.
         evaluation: What the model is measured on while it is trained.
         loss: ``name``, one of [gemma_st.training.losses.LOSSES][], and the loss's own arguments.
-        storage: Weight type of the backbone on disk; see [gemma_st.saving.save][].
+        storage: Weight type of the backbone on disk; see [gemma_st.hub.saving.save][].
         exact: Beginnings of the names of weights that are stored in float32 all the same.
         relative_rates: Whether the learning rate is a share of each weight's own typical size.
         trainer: sentence-transformers' ``CrossEncoderTrainingArguments``, verbatim.
@@ -71,8 +62,6 @@ class TrainingConfig:
     trainer: dict[str, Any]
     model: dict[str, Any] = field(default_factory=dict)
     teacher: str | None = None
-    student: StudentConfig | None = None
-    transplant: TransplantConfig | None = None
     dropout: DropoutRates = DropoutRates()
     documents: int | None = None
     lora: AdapterConfig | None = None
@@ -132,17 +121,14 @@ def make_config(where: str, given: Mapping[str, Any]) -> TrainingConfig:
         _check_type(where, name, value)
     if table.get("storage", STORAGE[0]) not in STORAGE:
         raise ModelError(f"{where} storage = {table['storage']!r}; expected {' or '.join(STORAGE)}")
-    if ("student" in table) + ("transplant" in table) + ("base" in table.get("model", {})) != 1:
-        raise ModelError(f"{where} give one of [model] base, [student] and [transplant], and not two")
+    if "base" not in table.get("model", {}):
+        raise ModelError(f"{where} [model] has no base; give a directory, a packaged model or a hub id")
     _make_tables(where, table)
     return TrainingConfig(output=Path(table.pop("output")), lists=[Path(p) for p in table.pop("lists")], **table)
 
 
 def _make_tables(where: str, table: dict[str, Any]) -> None:
     """Put dataclasses in the place of the tables that have one."""
-    for name, shape in SHAPES.items():
-        if name in table:
-            table[name] = _shape(f"{where} [{name}]", table[name], shape)
     table["dropout"] = make(f"{where} [dropout]", table.get("dropout", {}), DropoutRates)
     if "lora" in table:
         table["lora"] = make(f"{where} [lora]", table["lora"], AdapterConfig)
@@ -152,16 +138,6 @@ def _make_tables(where: str, table: dict[str, Any]) -> None:
         own = {name: value for name, value in table["evaluation"].items() if name in ("steps", "name")}
         options = {name: value for name, value in table["evaluation"].items() if name not in own}
         table["evaluation"] = make(f"{where} [evaluation]", {**own, "options": options}, EvaluationConfig)
-
-
-def _shape(
-    where: str, table: dict[str, Any], shape: type[StudentConfig] | type[TransplantConfig]
-) -> StudentConfig | TransplantConfig:
-    check_names(where, table, {f.name for f in fields(shape)})
-    for name, value in table.items():
-        if type(value) is not int or value < (name != "seed"):
-            raise ModelError(f"{where} {name} = {value!r}; expected a whole number above 0")
-    return shape(**table)
 
 
 def make(where: str, table: Mapping[str, Any], kind: Callable[..., Made]) -> Made:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from gemma_st.errors import ModelError
 
 if TYPE_CHECKING:
+    from gemma_st.base import Encoder
     from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.encoder import Encoder
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 BASE = "base"  # the folder of the backbone that the adapter is for, below the model's
@@ -87,7 +87,7 @@ def merge(directory: str | Path, target: str | Path) -> Path:
     Raises:
         ModelError: The model has no adapter, its backbone is gone, the target exists, or a merged weight is no number.
     """
-    from gemma_st.saving import open_model, save
+    from gemma_st.hub.saving import open_model, save
 
     target = Path(target).resolve()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):

@@ -1,7 +1,6 @@
-"""The losses that a stage's ``[loss] name`` can ask for."""
+"""Make the loss that a stage's ``[loss]`` table asks for, and the rows that it reads."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
 from gemma_st.training.config import TrainingConfig
@@ -14,47 +13,24 @@ if TYPE_CHECKING:
     from gemma_st.cross_encoder import CrossEncoder
 
 
-class Kind(NamedTuple):
-    """Where a loss is, and what it asks for besides a model.
+def loss_class(config: TrainingConfig) -> "type[nn.Module]":
+    """Return the class of the loss that a stage asks for.
 
-    Attributes:
-        module: The module of its class.
-        name: Its class.
-        taught: Whether it learns from a bi-encoder.
-        triples: Whether it reads (query, positive, negative, margin) in place of lists.
-    """
-
-    module: str
-    name: str
-    taught: bool = False
-    triples: bool = False
-
-
-LOSSES: dict[str, Kind] = {
-    "softmax": Kind("gemma_st.losses.softmax", "SoftmaxLoss"),
-    "poly1": Kind("gemma_st.losses.poly1", "Poly1SoftmaxLoss"),
-    "pointwise": Kind("gemma_st.losses.pointwise", "PointwiseLoss"),
-    "distillation": Kind("gemma_st.losses.distillation", "ScoreDistillationLoss"),
-    "margin-mse": Kind("sentence_transformers.cross_encoder.losses", "MarginMSELoss", triples=True),
-    "interaction": Kind("gemma_st.losses.interaction", "InteractionDistillationLoss", taught=True),
-    "states": Kind("gemma_st.losses.states", "StateDistillationLoss", taught=True),
-}
-
-
-def loss_kind(config: TrainingConfig) -> Kind:
-    """Return the kind of loss that a stage asks for.
+    Args:
+        config: The stage.
 
     Raises:
-        ModelError: There is none of that name, it lacks its teacher, or the stage's dropout would undo it.
+        ModelError: No installed package has a loss of that name, or it needs a teacher and the stage has none.
     """
+    from gemma_st.losses.registry import find_loss, loss_names, needs_teacher
+
     name = config.loss.get("name")
-    if name not in LOSSES:
-        raise ModelError(f"[loss] name={name!r} is not known; use one of {', '.join(LOSSES)}")
-    if LOSSES[name].taught and config.teacher is None:
+    if not isinstance(name, str):
+        raise ModelError(f"[loss] name={name!r}; use one of {', '.join(loss_names())}")
+    loss = find_loss(name)
+    if needs_teacher(loss) and config.teacher is None:
         raise ModelError(f'[loss] name = "{name}" learns from a bi-encoder; set teacher')
-    if name == "interaction" and config.dropout.attention:
-        raise ModelError("[dropout] attention would hide the attention that the interaction loss teaches; set it to 0")
-    return LOSSES[name]
+    return loss
 
 
 def make_loss(config: TrainingConfig, model: "CrossEncoder", teacher: "SentenceTransformer | None") -> "nn.Module":
@@ -62,21 +38,19 @@ def make_loss(config: TrainingConfig, model: "CrossEncoder", teacher: "SentenceT
 
     Args:
         config: The stage.
-        model: What is trained.
-        teacher: The bi-encoder to learn from, for the losses that do.
+        model: The model that is trained.
+        teacher: The bi-encoder to learn from, for the losses that take one.
     """
-    kind, options = loss_kind(config), {key: value for key, value in config.loss.items() if key != "name"}
-    if config.loss["name"] == "states":
-        from gemma_st.training.transplant import READINGS
+    from gemma_st.losses.registry import needs_teacher
 
-        options.setdefault("readings", config.output / "student" / READINGS)
-    models: list[Any] = [model, teacher] if kind.taught else [model]
-    loss: nn.Module = getattr(import_module(kind.module), kind.name)(*models, **options)
-    return loss
+    loss, options = loss_class(config), {key: value for key, value in config.loss.items() if key != "name"}
+    models: dict[str, Any] = {"model": model, **({"teacher": teacher} if needs_teacher(loss) else {})}
+    return loss(**models, **options)
 
 
 def training_rows(config: TrainingConfig, data: "Dataset") -> "Dataset":
-    """Return the rows that a stage's loss reads: the lists, or triples of them."""
-    from gemma_st.training.data import triples
+    """Return the rows that a stage's loss reads: the lists, or triples made from them."""
+    from gemma_st.losses.registry import reads_triples
+    from gemma_st.training.lists import triples
 
-    return triples(data) if loss_kind(config).triples else data
+    return triples(data) if reads_triples(loss_class(config)) else data

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gemma_st.errors import ModelError
 from gemma_st.provenance import commit
-from gemma_st.training.curve import curves, draw
+from gemma_st.training.curves import curves, draw
 from gemma_st.training.toml import to_toml
 
 if TYPE_CHECKING:

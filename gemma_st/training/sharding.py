@@ -11,8 +11,9 @@ from transformers import Trainer
 
 from gemma_st.cross_encoder import CrossEncoder
 from gemma_st.errors import ModelError
+from gemma_st.losses.registry import needs_teacher
 from gemma_st.training.config import TrainingConfig
-from gemma_st.training.losses import loss_kind
+from gemma_st.training.losses import loss_class
 
 FILE = "examples/accelerate/fsdp.yaml"
 # What accelerate launch makes of the file. Not FSDP1, whose shards are flat; a whole state, to write stock files of;
@@ -37,7 +38,7 @@ def in_shards(config: TrainingConfig) -> bool:
     for name, wanted in SETTINGS.items():
         if os.environ.get(name) != wanted:
             raise ModelError(f"{name.lower()}: {os.environ.get(name)} for accelerate; expected {wanted}, as in {FILE}")
-    if loss_kind(config).taught:
+    if needs_teacher(loss_class(config)):
         raise ModelError(
             f"[loss] name = {config.loss['name']!r} reads the layers of a whole model, which has none in shards; "
             "use examples/accelerate/ddp.yaml"

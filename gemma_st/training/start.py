@@ -1,9 +1,7 @@
-"""The model that a stage begins with: a decoder with a fresh head, a reranker, a student or a transplant."""
+"""The model that a stage begins with: a decoder with a fresh head, or a reranker."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from gemma_st.errors import ModelError
 from gemma_st.training.config import TrainingConfig
@@ -12,7 +10,6 @@ from gemma_st.training.lora import is_adapter
 FRESH = {"pooler", "head"}  # who asks for one gets both anew, on a cross-encoder's backbone too
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from sentence_transformers import SentenceTransformer
 
     from gemma_st.cross_encoder import CrossEncoder
@@ -22,7 +19,7 @@ def load_teacher(name: str) -> "SentenceTransformer":
     """Load the bi-encoder to learn from: a directory, a hub id, or ``all-minilm-l6-v2`` from its Python package."""
     from sentence_transformers import SentenceTransformer
 
-    from gemma_st.models import loading
+    from gemma_st.names import loading
 
     with loading(name):
         if name == "all-minilm-l6-v2":
@@ -32,43 +29,21 @@ def load_teacher(name: str) -> "SentenceTransformer":
         return SentenceTransformer(name)
 
 
-def start(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "Dataset") -> "CrossEncoder":
-    """Return the model a stage begins with; what is made of a teacher is made once, below the stage's output.
+def start(config: TrainingConfig) -> "CrossEncoder":
+    """Return the model that a stage begins with.
 
     Args:
         config: The stage.
-        teacher: The bi-encoder it names.
-        data: The lists, whose words a student's vocabulary is made of.
 
     Raises:
-        ModelError: The base cannot be used, or there is no teacher where one is needed.
+        ModelError: The base cannot be used.
     """
     from gemma_st.build import cross_encoder
-    from gemma_st.models import locate
+    from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.names import locate
 
     options = dict(config.model)
-    if config.transplant:
-        return _transplanted(config, teacher, data)
-    if config.student is None:
-        return _based(locate(options.pop("base")), options)
-    if teacher is None:
-        raise ModelError("[student] needs a teacher to take its vocabulary and projections from; set teacher")
-    from gemma_st.training.student import student_model, student_tokenizer, teacher_ids
-
-    made = config.output / "student"
-    if not (made / "model.safetensors").exists():  # written last
-        texts = (text for row in data for text in [row["query"], *row["documents"]])
-        tokenizer = student_tokenizer(teacher.tokenizer, texts, config.student)
-        tokenizer.save_pretrained(made)
-        student = student_model(teacher[0].model, teacher_ids(teacher.tokenizer, tokenizer), config.student)
-        student.save_pretrained(made)
-    return cross_encoder(made, **options)
-
-
-def _based(base: str, options: dict[str, Any]) -> "CrossEncoder":
-    from gemma_st.build import cross_encoder
-    from gemma_st.cross_encoder import CrossEncoder
-
+    base = locate(options.pop("base"))
     if not Path(base, "modules.json").exists():
         return cross_encoder(base, **options)
     if is_adapter(base):
@@ -97,18 +72,3 @@ def _refuse_incomplete(base: Path, model: "CrossEncoder") -> None:
             f"base {str(base)!r} does not load in full: of {len(missing) + len(unused)} tensors the first, {fault}; "
             "its weights must be those that its config.json describes: get both anew"
         )
-
-
-def _transplanted(config: TrainingConfig, teacher: "SentenceTransformer | None", data: "Dataset") -> "CrossEncoder":
-    """Return the teacher's transplant, made unless an earlier call has."""
-    from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.training.transplant import READINGS, transplant_model
-
-    if teacher is None or config.transplant is None:
-        raise ModelError("[transplant] needs a teacher to take everything from; set teacher")
-    base = config.output / "student"
-    if not (base / READINGS).exists():  # written last
-        pairs = [(row["query"], document) for row in data for document in row["documents"]]
-        np.random.default_rng(0).shuffle(pairs)
-        transplant_model(teacher, pairs, base, config=config.transplant)
-    return CrossEncoder(str(base), **config.model)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ir_eval.cli.options import add_measures
-from ir_eval.comparison import CORRECTIONS, TESTS
+from ir_eval.evaluation.comparison import CORRECTIONS, TESTS
 
 if TYPE_CHECKING:
-    from ir_eval.comparison import Comparison
+    from ir_eval.evaluation.comparison import Comparison
 
 FORMATS = {"": "table", ".md": "markdown", ".tex": "latex", ".json": "json"}
 
@@ -43,9 +43,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from ir_eval.comparison import check_systems
-    from ir_eval.files import atomic_write, check_folder
-    from ir_eval.measures import parse_measure
+    from ir_eval.data.files import atomic_write, check_folder
+    from ir_eval.evaluation.comparison import check_systems
+    from ir_eval.evaluation.measures import parse_measure
 
     layout = _layout(arguments)
     if arguments.out:
@@ -90,8 +90,8 @@ def _files(arguments: argparse.Namespace) -> _Systems:
 
 def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
     """Read which runs an experiment wrote, and how it measured them."""
+    from ir_eval.data.files import read_lines
     from ir_eval.errors import InputError
-    from ir_eval.files import read_lines
 
     folder = Path(arguments.source)
     if arguments.runs:
@@ -118,11 +118,11 @@ def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
 
 
 def _measure(systems: _Systems, arguments: argparse.Namespace) -> "Comparison":
-    from ir_eval.compare import compare
-    from ir_eval.evaluate import evaluate
-    from ir_eval.holes import hole_rates
-    from ir_eval.qrels import Qrels
-    from ir_eval.run import Run
+    from ir_eval.data.qrels import Qrels
+    from ir_eval.data.run import Run
+    from ir_eval.evaluation.compare import compare
+    from ir_eval.evaluation.evaluate import evaluate
+    from ir_eval.evaluation.holes import hole_rates
 
     qrels = Qrels.read(systems.qrels)
     evaluations, holes = {}, {}
@@ -152,7 +152,7 @@ def _text(comparisons: Mapping[str, "Comparison"], layout: str) -> str:
 
 
 def _show(comparisons: Mapping[str, "Comparison"]) -> None:
-    from ir_eval.report.comparison import comparison_tables, notes
+    from ir_eval.report.comparison_tables import comparison_tables, notes
     from ir_eval.report.terminal import show
 
     for title, comparison in comparisons.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ir_eval.cli.options import add_measures
 
 if TYPE_CHECKING:
-    from ir_eval.evaluate import Evaluation
+    from ir_eval.evaluation.evaluate import Evaluation
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +23,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from ir_eval.evaluate import evaluate
+    from ir_eval.data.qrels import Qrels
+    from ir_eval.data.run import Run
+    from ir_eval.evaluation.evaluate import evaluate
+    from ir_eval.evaluation.measures import parse_measure
     from ir_eval.experiment import MEASURES
-    from ir_eval.measures import parse_measure
-    from ir_eval.qrels import Qrels
     from ir_eval.report.terminal import file_labels, measures_table, rank_note, show
-    from ir_eval.run import Run
 
     measures = [parse_measure(text) for text in arguments.measures or MEASURES]
     qrels = Qrels.read(arguments.qrels)

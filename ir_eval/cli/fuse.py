@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ir_eval.first_stage.fusion import Tuned
+    from ir_eval.pipeline.fusion import Tuned
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +27,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _fuse(arguments: argparse.Namespace) -> None:
+    from ir_eval.data.run import Run
     from ir_eval.errors import InputError
-    from ir_eval.first_stage.fusion import fuse
-    from ir_eval.run import Run
+    from ir_eval.pipeline.fusion import fuse
 
     if arguments.weights and arguments.tune_on:
         raise InputError("--weights with --tune-on; expected one of them")
@@ -41,10 +41,10 @@ def _fuse(arguments: argparse.Namespace) -> None:
 
 
 def _tuned(arguments: argparse.Namespace) -> "Tuned":
+    from ir_eval.data.qrels import Qrels
+    from ir_eval.data.run import Run
     from ir_eval.errors import InputError
-    from ir_eval.first_stage.fusion import tune
-    from ir_eval.qrels import Qrels
-    from ir_eval.run import Run
+    from ir_eval.pipeline.fusion import tune
 
     qrels, *runs = arguments.tune_on
     if len(runs) != len(arguments.runs):

@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _mine(arguments: argparse.Namespace) -> None:
     from ir_eval.collections import open_collection
-    from ir_eval.negatives import Mining, mine
+    from ir_eval.pipeline.negatives import Mining, mine
 
     mining = Mining(
         first_stage=arguments.first_stage,

@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _reproduce(arguments: argparse.Namespace) -> int:
     from ir_eval.leaderboard import packaged, read_leaderboard, reproduce
-    from ir_eval.report.leaderboard import outcome_notes, outcome_table, plan_note, plan_table
+    from ir_eval.report.leaderboard_tables import outcome_notes, outcome_table, plan_note, plan_table
     from ir_eval.report.terminal import show
 
     if arguments.leaderboard is None and (arguments.rows or arguments.out):

@@ -26,8 +26,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _submit(arguments: argparse.Namespace) -> None:
+    from ir_eval.data.run import Run
     from ir_eval.leaderboard import Submission, write_submission
-    from ir_eval.run import Run
 
     submission = Submission(
         arguments.id,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ir_eval.collections.base import Collection
+from ir_eval.collections.collection import Collection
 from ir_eval.errors import InputError
 
 __all__ = ["Collection", "open_collection"]
@@ -22,7 +22,7 @@ def open_collection(name: str = "python-docs", *, split: str | None = None) -> C
     folder = Path(name).expanduser()
     if folder.is_dir():
         from ir_eval.collections.beir import open_beir
-        from ir_eval.collections.records import find_file
+        from ir_eval.collections.readers import find_file
         from ir_eval.collections.trec_folder import open_trec_folder
 
         open_folder = open_beir if find_file(folder, "corpus.jsonl") else open_trec_folder

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ir_eval.collections.base import Collection, judged_topics
-from ir_eval.collections.records import FileDocuments, find_file, json_record, read_records
+from ir_eval.collections.collection import Collection, judged_topics
+from ir_eval.collections.readers import FileDocuments, find_file, json_record, read_records
+from ir_eval.data.qrels import Qrels
 from ir_eval.errors import InputError
-from ir_eval.qrels import Qrels
 
 PREFERRED = ("test", "dev")  # what is evaluated on when nobody says: never the training judgements by accident
 

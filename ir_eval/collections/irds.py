@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ir_eval.cache import content_key, file_key
-from ir_eval.collections.base import Collection, judged_topics
+from ir_eval.collections.collection import Collection, judged_topics
+from ir_eval.data.qrels import Qrels
 from ir_eval.errors import InputError
-from ir_eval.qrels import Qrels
 
 # What ir_datasets lets through of a file that is missing, cut short or malformed
 FAILURES = (OSError, EOFError, RuntimeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile, zlib.error)

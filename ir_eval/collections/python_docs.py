@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 
 from ir_eval.cache import cached, content_key
-from ir_eval.collections.base import Collection
 from ir_eval.collections.beir import open_beir
+from ir_eval.collections.collection import Collection
 from ir_eval.collections.docstrings import read_entries, read_sources
 from ir_eval.errors import InputError
 

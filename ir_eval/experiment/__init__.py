@@ -5,7 +5,7 @@ writes what it found, and `read_results` reads that back.
 """
 
 from ir_eval.experiment.config import MEASURES, Experiment, single
-from ir_eval.experiment.file import experiment_toml, read_experiment
+from ir_eval.experiment.experiment_file import experiment_toml, read_experiment
 from ir_eval.experiment.results import Outcome, Results, System, read_results
 from ir_eval.experiment.runner import run_experiment
 from ir_eval.experiment.systems import CollectionName, Fuse, Given, Rerank, Retrieve, SystemConfig

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ir_eval.errors import InputError
+from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment.systems import HITS, CollectionName, Given, Rerank, Retrieve, SystemConfig
-from ir_eval.measures import parse_measure
 
 MEASURES = ("ndcg@10", "mrr@10", "recall@100")
 
@@ -20,9 +20,9 @@ class Experiment:
     Attributes:
         collections: Where.
         systems: Name to how it makes its run, from systems above it alone.
-        measures: See [ir_eval.measures.parse_measure][]. The first is the one that matters.
+        measures: See [ir_eval.evaluation.measures.parse_measure][]. The first is the one that matters.
         baseline: The system that the others are compared with; by default the first.
-        correction: For several systems against one baseline; see [ir_eval.compare.compare][].
+        correction: For several systems against one baseline; see [ir_eval.evaluation.compare.compare][].
         seed: Of the tests that draw at random.
 
     Raises:
@@ -86,7 +86,7 @@ def single(
         first_stage: ``bm25``, or the file of a TREC run.
         rerankers: Models; each system is called by the end of its model's name.
         depth: How many documents of each query are reranked.
-        measures: See [ir_eval.measures.parse_measure][].
+        measures: See [ir_eval.evaluation.measures.parse_measure][].
     """
     first = _short_name(first_stage)
     systems: dict[str, SystemConfig] = {

@@ -9,17 +9,17 @@ from typing import Any
 
 from ir_eval.cache import file_key
 from ir_eval.collections import Collection, open_collection
-from ir_eval.compare import compare
-from ir_eval.comparison import Comparison
+from ir_eval.data.files import atomic_write
+from ir_eval.data.qrels import Qrels
+from ir_eval.data.run import Run
 from ir_eval.errors import InputError
-from ir_eval.evaluate import Evaluation, evaluate
+from ir_eval.evaluation.compare import compare
+from ir_eval.evaluation.comparison import Comparison
+from ir_eval.evaluation.evaluate import Evaluation, evaluate
+from ir_eval.evaluation.holes import hole_rates
 from ir_eval.experiment.config import Experiment
-from ir_eval.experiment.file import parse_experiment
+from ir_eval.experiment.experiment_file import parse_experiment
 from ir_eval.experiment.systems import Rerank
-from ir_eval.files import atomic_write
-from ir_eval.holes import hole_rates
-from ir_eval.qrels import Qrels
-from ir_eval.run import Run
 
 FILE = "results.json"
 HOLES = "judged@10"  # what the share of unjudged documents is taken of

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ir_eval.collections import Collection, open_collection
+from ir_eval.data.files import check_folder
 from ir_eval.errors import InputError
-from ir_eval.evaluate import evaluate
+from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.experiment.config import Experiment, unused
-from ir_eval.experiment.provenance import commit, sources, versions
 from ir_eval.experiment.results import FILE, Outcome, Results, System, write_results
 from ir_eval.experiment.systems import Fuse, Given, Made, SystemConfig
-from ir_eval.files import check_folder
-from ir_eval.first_stage.fusion import tune
+from ir_eval.pipeline.fusion import tune
+from ir_eval.provenance import commit, sources, versions
 
 
 def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> Results:

@@ -7,14 +7,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from gemma_st.models import locate
+from gemma_st.names import locate
 from ir_eval.collections import Collection
+from ir_eval.data.run import Run
 from ir_eval.errors import InputError
-from ir_eval.rerank import load_reranker, rerank
-from ir_eval.run import Run
+from ir_eval.pipeline.rerank import load_reranker, rerank
 
 if TYPE_CHECKING:
-    from ir_eval.first_stage import Retriever
+    from ir_eval.retrieval import Retriever
 
 HITS = 1000  # of a first stage, the field's standard
 
@@ -101,7 +101,7 @@ class Retrieve(SystemConfig):
     """A first stage over the collection's documents.
 
     Attributes:
-        kind: ``bm25`` or ``dense``; see [ir_eval.first_stage.open_retriever][].
+        kind: ``bm25`` or ``dense``; see [ir_eval.retrieval.open_retriever][].
         hits: How many documents of each topic it returns at most.
         options: Of that kind.
     """
@@ -134,7 +134,7 @@ class Retrieve(SystemConfig):
         return {"retrieve": self.kind, "hits": self.hits, **self.options}
 
     def _open(self, collection: Collection) -> "Retriever":
-        from ir_eval.first_stage import open_retriever
+        from ir_eval.retrieval import open_retriever
 
         return open_retriever(self.kind, collection, **self.options)
 
@@ -170,7 +170,7 @@ class Given(SystemConfig):
 
 @dataclass(frozen=True)
 class Fuse(SystemConfig):
-    """Several systems' runs made one; see [ir_eval.first_stage.fusion.fuse][].
+    """Several systems' runs made one; see [ir_eval.pipeline.fusion.fuse][].
 
     Attributes:
         parts: The systems.
@@ -195,7 +195,7 @@ class Fuse(SystemConfig):
 
     def check(self) -> None:
         """Refuse a method or weights that could fuse no runs."""
-        from ir_eval.first_stage.fusion import check_fusion
+        from ir_eval.pipeline.fusion import check_fusion
 
         if self.tune_on and (self.weights or self.method != "sum"):
             raise InputError(f"tune_on with {self.method} or weights; expected a sum without; take one of them out")
@@ -203,7 +203,7 @@ class Fuse(SystemConfig):
 
     def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
         """Fuse; the time is that of all of them."""
-        from ir_eval.first_stage.fusion import fuse
+        from ir_eval.pipeline.fusion import fuse
 
         parts = [made[part] for part in self.parts]
         start = perf_counter()

@@ -3,10 +3,10 @@
 `read_leaderboard` reads a file, `reproduce` runs its rows; `write_submission` writes what MS MARCO's leaderboard takes.
 """
 
-from ir_eval.leaderboard.file import packaged, read_leaderboard
+from ir_eval.leaderboard.leaderboard_file import packaged, read_leaderboard
+from ir_eval.leaderboard.msmarco_submission import Submission, write_submission
 from ir_eval.leaderboard.reproduce import Outcome, reproduce
 from ir_eval.leaderboard.rows import Leaderboard, Row
-from ir_eval.leaderboard.submission import Submission, write_submission
 
 __all__ = [
     "Leaderboard",

@@ -9,12 +9,12 @@ from typing import Any
 
 from gemma_st.errors import ModelError
 from ir_eval.collections import open_collection
+from ir_eval.data.files import atomic_write, check_folder
 from ir_eval.errors import InputError
 from ir_eval.experiment import run_experiment
-from ir_eval.experiment.provenance import commit, sources, versions
-from ir_eval.files import atomic_write, check_folder
 from ir_eval.leaderboard.rows import Leaderboard, Row
 from ir_eval.progress import announce
+from ir_eval.provenance import commit, sources, versions
 
 ROUNDING = Decimal("1e-9")  # of a mean of float64, which may lie on the edge of what is printed
 

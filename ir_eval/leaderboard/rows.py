@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ir_eval.errors import InputError
 from ir_eval.experiment import Experiment, Retrieve
-from ir_eval.experiment.file import DATA
+from ir_eval.experiment.experiment_file import DATA
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import re
 
-from ir_eval.comparison import Comparison
-from ir_eval.report.comparison import Cell, Sheet, notes, sheets
+from ir_eval.evaluation.comparison import Comparison
+from ir_eval.report.comparison_tables import Cell, Sheet, notes, sheets
 
 _SPECIAL = str.maketrans(
     {

@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 
 from ir_eval.cache import file_key
-from ir_eval.comparison import Comparison, Difference
+from ir_eval.evaluation.comparison import Comparison, Difference
+from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment import Outcome, Results, System
-from ir_eval.measures import parse_measure
 from ir_eval.progress import progress_bar
-from ir_eval.report.curves import precision_at_recall, retrieved_levels, score_distribution
-from ir_eval.report.moved import Moved, most_moved
+from ir_eval.report.changed_queries import Moved, most_moved
+from ir_eval.report.plots import precision_at_recall, retrieved_levels, score_distribution
 
 COLOURS = 5  # beside the baseline's; then the dashes change
 DASHES = 4

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ir_eval.evaluate import Evaluation
+from ir_eval.evaluation.evaluate import Evaluation
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,7 +33,7 @@ def results_table(results: "Results", outcome: "Outcome") -> "Table":
 
 def results_notes(results: "Results") -> list[str]:
     """Say what the marks of `results_table` mean, and which systems the judgements may be unfair to."""
-    from ir_eval.report.comparison import test_note
+    from ir_eval.report.comparison_tables import test_note
 
     comparisons = results.comparisons
     marked = [

@@ -140,9 +140,8 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def student(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a student of ``teacher`` with three layers: a Gemma and its tokenizer."""
+    from first_edition.student import StudentConfig, student_model, student_tokenizer, teacher_ids
     from sentence_transformers import SentenceTransformer
-
-    from gemma_st.training.student import StudentConfig, student_model, student_tokenizer, teacher_ids
 
     folder = tmp_path_factory.mktemp("student")
     bert = SentenceTransformer(str(teacher), device="cpu")

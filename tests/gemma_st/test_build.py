@@ -11,8 +11,8 @@ import torch
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
-from gemma_st.saving import save
-from gemma_st.template import read_template
+from gemma_st.hub.saving import save
+from gemma_st.modeling.template import read_template
 from tests.gemma_st.conftest import LICENSE, PAIRS, make_deaf
 
 
@@ -37,8 +37,8 @@ def test_the_stock_class_and_verify_agree_with_a_linear_head(
     tiny_gemma: Path, stock: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Its logit is in float32 too, and it is a head to export as any other."""
-    from gemma_st.export import export
-    from gemma_st.verify import verify
+    from gemma_st.hub.export import export
+    from gemma_st.hub.verify import verify
 
     torch.manual_seed(1)
     model = cross_encoder(tiny_gemma, head="linear")

@@ -13,8 +13,8 @@ from tokenizers.processors import TemplateProcessing
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
-from gemma_st.models import packaged
-from gemma_st.saving import save
+from gemma_st.hub.saving import save
+from gemma_st.names import packaged
 from tests.gemma_st.conftest import LICENSE, PAIRS, make_deaf
 
 
@@ -193,7 +193,7 @@ class TestFingerprint:
         """Another one may score otherwise, as this package's 0.1 did in windows."""
         model = CrossEncoder(str(tiny_reranker))
         before = model.fingerprint()
-        monkeypatch.setattr("gemma_st.encoder.version", lambda name: "99" if name == library else version(name))
+        monkeypatch.setattr("gemma_st.base.version", lambda name: "99" if name == library else version(name))
         assert model.fingerprint() != before
 
     def test_changes_with_every_tensor(self, tiny_reranker: Path) -> None:

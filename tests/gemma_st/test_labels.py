@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
-from gemma_st.truncation import Truncator
+from gemma_st.modeling.truncation import Truncator
 from tests.gemma_st.conftest import LICENSE, PAIRS
 
 NAMES = ["entailment", "neutral", "contradiction"]

@@ -21,8 +21,8 @@ with suppress(SystemExit):
     "code",
     [
         "import gemma_st",
-        "import ir_eval.first_stage.bm25, ir_eval.first_stage.dense, ir_eval.report.html",
-        "import ir_eval.cli, ir_eval.experiment, ir_eval.leaderboard, ir_eval.negatives, ir_eval.doctor",
+        "import ir_eval.retrieval.bm25, ir_eval.retrieval.dense, ir_eval.report.html",
+        "import ir_eval.cli, ir_eval.experiment, ir_eval.leaderboard, ir_eval.pipeline.negatives, ir_eval.doctor",
         f"from ir_eval.cli import main{HELP}",
         f"from gemma_st.cli import main{HELP}",
     ],

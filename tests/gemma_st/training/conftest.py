@@ -57,7 +57,7 @@ def fresh_reranker(student: Path) -> Path:
     import torch
 
     from gemma_st.build import cross_encoder
-    from gemma_st.saving import save
+    from gemma_st.hub.saving import save
 
     torch.manual_seed(0)
     return save(cross_encoder(student), student.parent / "fresh-reranker")

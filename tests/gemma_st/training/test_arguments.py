@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.training.config import read_config
-from gemma_st.training.ranking import train
+from gemma_st.training.trainer import train
 from tests.gemma_st.conftest import PAIRS
 from tests.gemma_st.training.conftest import same, weights
 

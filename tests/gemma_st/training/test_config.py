@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from first_edition.shapes import StudentConfig
 
 from gemma_st import ModelError
-from gemma_st.dropout import DropoutRates
+from gemma_st.modeling.dropout import DropoutRates
 from gemma_st.training.config import TrainingConfig, read_config
-from gemma_st.training.evaluation import EvaluationConfig
+from gemma_st.training.evaluator import EvaluationConfig
 from gemma_st.training.lora import AdapterConfig
-from gemma_st.training.shapes import StudentConfig
 
 WHOLE = """
 output = "runs/one"

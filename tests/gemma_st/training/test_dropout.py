@@ -7,7 +7,7 @@ import pytest
 
 from gemma_st import ModelError
 from gemma_st.training.config import read_config
-from gemma_st.training.ranking import train
+from gemma_st.training.trainer import train
 from tests.gemma_st.training.conftest import same, weights
 
 

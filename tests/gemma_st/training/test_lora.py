@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 
 from gemma_st import CrossEncoder, ModelError, verify_bidirectional
 from gemma_st.cli import main
-from gemma_st.export import export
+from gemma_st.hub.export import export
 from gemma_st.training.checkpoints import LossCheckpoint
 from gemma_st.training.config import read_config
 from gemma_st.training.lora import AdapterConfig, add_adapter, fold
-from gemma_st.training.ranking import train
+from gemma_st.training.trainer import train
 from tests.gemma_st.conftest import PAIRS, Pairs
 from tests.gemma_st.training.conftest import same, weights
 
@@ -51,7 +51,7 @@ def test_it_loads_with_equal_scores_here_and_in_stock_sentence_transformers(
 ) -> None:
     """Bidirectional, the scores those of the model in memory when it was saved."""
     kept = []
-    monkeypatch.setattr("gemma_st.training.ranking.save", lambda model, *rest, **options: _save(kept, model, *rest))
+    monkeypatch.setattr("gemma_st.training.trainer.save", lambda model, *rest, **options: _save(kept, model, *rest))
     trained = train(read_config(ranking(more=LORA)))
     model = CrossEncoder(str(trained), device="cpu")
     verify_bidirectional(model)
@@ -61,7 +61,7 @@ def test_it_loads_with_equal_scores_here_and_in_stock_sentence_transformers(
 
 
 def _save(kept: list[float], model: CrossEncoder, *place: Path) -> Path:
-    from gemma_st.saving import save
+    from gemma_st.hub.saving import save
 
     kept += model.predict(PAIRS).tolist()
     return save(model, *place)

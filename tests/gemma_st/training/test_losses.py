@@ -9,9 +9,9 @@ import pytest
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.losses.poly1 import Poly1SoftmaxLoss
 from gemma_st.training.config import read_config
-from gemma_st.training.data import read_lists, shorten
+from gemma_st.training.lists import read_lists, shorten
 from gemma_st.training.losses import LOSSES, make_loss
-from gemma_st.training.ranking import train
+from gemma_st.training.trainer import train
 from tests.gemma_st.training.conftest import same, weights
 
 

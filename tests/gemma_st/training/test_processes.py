@@ -14,7 +14,7 @@ import yaml
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.training.config import read_config
-from gemma_st.training.ranking import train
+from gemma_st.training.trainer import train
 from tests.gemma_st.conftest import LICENSE, PAIRS
 from tests.gemma_st.training.conftest import same, weights
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from gemma_st import ModelError
-from gemma_st.card import Facts, lacking
-from gemma_st.export import export
+from gemma_st.hub.card import Facts, lacking
+from gemma_st.hub.export import export
+from gemma_st.hub.saving import open_model
 from gemma_st.provenance import commit
-from gemma_st.saving import open_model
 from gemma_st.training.config import read_config
-from gemma_st.training.curve import curves, draw
-from gemma_st.training.ranking import train
+from gemma_st.training.curves import curves, draw
+from gemma_st.training.trainer import train
 
 
 def test_a_trained_model_has_its_card_record_and_picture(

@@ -14,8 +14,8 @@ import pytest
 from gemma_st import ModelError
 from gemma_st.training.checkpoints import FILE
 from gemma_st.training.config import read_config
-from gemma_st.training.ranking import train
 from gemma_st.training.stage import claim
+from gemma_st.training.trainer import train
 from tests.gemma_st.training.conftest import KILLED, same, weights
 
 DROPOUT = "dropout = { attention = 0.1, attention_output = 0.1, feed_forward = 0.1, pooler = 0.1, head = 0.3 }\n"

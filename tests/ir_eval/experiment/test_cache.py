@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ir_eval.data.run import Run
 from ir_eval.experiment import CollectionName, Experiment, Rerank, Retrieve, read_experiment, run_experiment
-from ir_eval.run import Run
 
 DOCUMENTS = {
     "d1": "goldfish grow as long as they live in a pond",

@@ -10,11 +10,11 @@ import pytest
 
 from gemma_st.errors import ModelError
 from ir_eval.cache import file_key
+from ir_eval.data.qrels import Qrels
+from ir_eval.data.run import Run
 from ir_eval.errors import InputError
-from ir_eval.evaluate import evaluate
+from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.experiment import CollectionName, Experiment, Given, Rerank, Retrieve, run_experiment, single
-from ir_eval.qrels import Qrels
-from ir_eval.run import Run
 
 GIVEN = "dl19/runs/bm25.top100.trec"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, SystemConfig, read_results, run_experiment
-from ir_eval.run import Run
 
 
 def write(folder: str, query: str) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from ir_eval.cli import main
-from ir_eval.evaluate import evaluate
+from ir_eval.data.qrels import Qrels
+from ir_eval.data.run import Run
+from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.leaderboard import packaged, read_leaderboard, reproduce
-from ir_eval.leaderboard.file import HERE
-from ir_eval.qrels import Qrels
-from ir_eval.run import Run
+from ir_eval.leaderboard.leaderboard_file import HERE
 
 GOOD = """
 title = "mine"

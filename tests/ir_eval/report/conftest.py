@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ir_eval.compare import compare
-from ir_eval.comparison import Comparison
-from ir_eval.evaluate import Evaluation
+from ir_eval.evaluation.compare import compare
+from ir_eval.evaluation.comparison import Comparison
+from ir_eval.evaluation.evaluate import Evaluation
 
 NAMES = ("bm25_rm3|k1=.9 & b=.4", r"\lora{50%} #1 $x^2$ ~v_2", "bge-3 <b>*bold*</b> → [re]rank", "same")
 

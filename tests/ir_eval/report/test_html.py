@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from ir_eval.cli import main
+from ir_eval.data.files import atomic_write
+from ir_eval.data.run import Run
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Results, Retrieve, run_experiment
-from ir_eval.experiment.file import experiment_toml, parse_experiment
-from ir_eval.files import atomic_write
-from ir_eval.report.curves import precision_at_recall, retrieved_levels
+from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment
 from ir_eval.report.html import report_page, write_report
-from ir_eval.run import Run
+from ir_eval.report.plots import precision_at_recall, retrieved_levels
 
 VOID = {"br", "meta"}  # and what is written as <path/>
 HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> & \" ' \u2028 {{ 7 * 7 }} \ud800"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ir_eval.comparison import Comparison
-from ir_eval.report.comparison import notes, sheets
+from ir_eval.evaluation.comparison import Comparison
+from ir_eval.report.comparison_tables import notes, sheets
 from ir_eval.report.latex import to_latex
 
 COMMANDS = {r"\uparrow": "↑", r"\downarrow": "↓", r"\rightarrow": "→", r"\leq": "≤"}

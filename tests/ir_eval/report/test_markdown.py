@@ -3,8 +3,8 @@
 import re
 from html import unescape
 
-from ir_eval.comparison import Comparison
-from ir_eval.report.comparison import notes, sheets
+from ir_eval.evaluation.comparison import Comparison
+from ir_eval.report.comparison_tables import notes, sheets
 from ir_eval.report.markdown import to_markdown
 
 

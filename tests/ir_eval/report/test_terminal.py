@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ir_eval.collections import open_collection
-from ir_eval.evaluate import Evaluation
+from ir_eval.data.run import Run
+from ir_eval.evaluation.evaluate import Evaluation
 from ir_eval.experiment import CollectionName, Experiment, Given, Outcome, Rerank, Results, System
 from ir_eval.report.terminal import file_labels, measures_table, rank_note, results_table, show
-from ir_eval.run import Run
 
 QUERIES = np.array(["1", "2"], dtype=np.dtypes.StringDType())
 

@@ -1,0 +1,1 @@
+"""Name, save, load, describe, export and verify models."""

@@ -1,0 +1,1 @@
+"""The parts of an encoder: backbone, mask, pooler, head, template, truncation, dropout."""

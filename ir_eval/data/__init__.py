@@ -1,0 +1,1 @@
+"""Runs, qrels and the files they are read from."""

@@ -1,0 +1,1 @@
+"""Measures, evaluation, significance tests and comparisons."""

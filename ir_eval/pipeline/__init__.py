@@ -1,0 +1,1 @@
+"""What works on runs: fusion, reranking, hard negatives."""

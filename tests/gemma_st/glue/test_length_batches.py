@@ -1,0 +1,51 @@
+"""Tests of gemma_st.glue.length_batches: like lengths together, and nothing lost."""
+
+import numpy as np
+
+from gemma_st.glue.examples import Split
+from gemma_st.glue.length_batches import LengthBatches, dataset
+
+
+def make(count: int, width: int = 2) -> LengthBatches:
+    """Make batches of four of examples of random lengths."""
+    random = np.random.default_rng(0)
+    texts = [tuple("x" * int(n) for n in random.integers(1, 100, width)) for _ in range(count)]
+    split = Split(texts, np.zeros(count, dtype=np.int64), list(range(count)))
+    return LengthBatches(dataset(split), batch_size=4, drop_last=False, seed=3)
+
+
+def test_every_example_is_in_one_batch() -> None:
+    """Of one text, two or three; and as many batches as announced."""
+    for width in (1, 2, 3):
+        batches = make(403, width)
+        found = list(batches)
+        assert sorted(place for batch in found for place in batch) == list(range(403))
+        assert len(found) == len(batches) == 101
+
+
+def test_a_batch_holds_like_lengths() -> None:
+    """Its longest is hardly longer than its mean, where random batches are half padding."""
+    batches = make(400)
+    filled = [float(batches.lengths[batch].float().mean() / batches.lengths[batch].max()) for batch in batches]
+    mixed = batches.lengths.view(-1, 4).float()
+    assert np.mean(filled) > 0.95
+    assert float((mixed.mean(1) / mixed.max(1).values).mean()) < 0.75
+
+
+def test_order_is_random_by_epoch_and_repeatable() -> None:
+    """Lengths go up and down, or the last steps would see the longest only."""
+    one, other = make(400), make(400)
+    first = list(one)
+    assert first == list(other)
+    one.set_epoch(1)
+    assert first != list(one)
+    other.set_epoch(1)
+    assert list(one) == list(other)
+    lengths = [float(one.lengths[batch].float().mean()) for batch in one]
+    assert abs(np.corrcoef(np.arange(len(lengths)), lengths)[0, 1]) < 0.5
+
+
+def test_columns_are_the_trainers() -> None:
+    """A column a text, in order, and the label."""
+    split = Split([("a", "b", "c"), ("d", "e", "f")], np.array([1, 0]), [0, 1])
+    assert dataset(split)[1] == {"first": "d", "second": "e", "third": "f", "label": 0}

@@ -1,1 +1,0 @@
-"""Tests of gemma_st.training.study."""

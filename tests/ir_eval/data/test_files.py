@@ -1,0 +1,81 @@
+"""files: lines with their numbers; written whole or not at all."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from ir_eval.data.files import atomic_directory, atomic_path, atomic_write, check_folder, read_lines
+from ir_eval.errors import InputError
+
+
+@pytest.mark.parametrize("name", ["text", "text.gz"])
+def test_lines_come_with_their_numbers(tmp_path: Path, name: str) -> None:
+    """Blank lines are left out but counted; the end of a line is not part of it, other blanks are."""
+    data = "eins\n\n  zwei \r\n \t\nünf".encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    assert list(read_lines(tmp_path / name)) == [(1, "eins"), (3, "  zwei "), (5, "ünf")]
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """Absent, a folder, cut short, not UTF-8."""
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"text")[:-3])
+    for name in ("absent", ".", "cut.gz"):
+        with pytest.raises(InputError, match=f"{tmp_path}.*cannot be read .*; check the path"):
+            list(read_lines(tmp_path / name))
+    (tmp_path / "latin").write_bytes(b"fine\nna\xefve\n")
+    with pytest.raises(InputError, match="latin:2: byte 0xef at column 3 is not UTF-8; convert the file to UTF-8"):
+        list(read_lines(tmp_path / "latin"))
+
+
+@pytest.mark.parametrize("name", ["folder/text", "folder/text.gz"])
+def test_a_file_appears_whole(tmp_path: Path, name: str) -> None:
+    """Not while it is written, then under its name only, readable by whom a file of the user is."""
+    path = tmp_path / name
+    with atomic_write(path) as file:
+        file.write("ünf\n")
+        file.flush()
+        assert not path.exists()
+    assert list(read_lines(path)) == [(1, "ünf")]
+    assert list(path.parent.iterdir()) == [path]
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    """Whatever it is that stops the writing."""
+    path = tmp_path / "file"
+    path.write_text("old")
+    for error in (KeyboardInterrupt, InputError("no"), RuntimeError("no")):
+        with pytest.raises(type(error) if isinstance(error, Exception) else error), atomic_path(path) as temporary:
+            temporary.write_text("new")
+            raise error
+    with pytest.raises(KeyboardInterrupt), atomic_directory(tmp_path / "folder") as folder:
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_made_meanwhile_by_another_process_stays(tmp_path: Path) -> None:
+    """Both made the same; readers of the first are not disturbed."""
+    with atomic_directory(tmp_path / "folder") as temporary:
+        (temporary / "ours").touch()
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "theirs").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "theirs"]
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Under a file, or over a folder; known before the work where that is possible, and nothing is made."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "below", tmp_path / "folder"):
+        with pytest.raises(InputError, match=f"{path}: cannot be written .*; choose another"), atomic_write(path):
+            pass
+    for path in (tmp_path / "file", tmp_path / "file" / "below" / "deep"):
+        with pytest.raises(InputError, match=f"{path}: cannot be written .{tmp_path}/file is no folder"):
+            check_folder(path)
+    for path in (tmp_path / "folder", tmp_path / "new" / "deep", Path("new"), Path()):
+        check_folder(path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]

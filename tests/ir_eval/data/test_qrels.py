@@ -1,0 +1,99 @@
+"""Qrels: TREC and BEIR files, negative judgements, errors."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ir_eval.data.qrels import Qrels
+from ir_eval.errors import InputError
+
+TREC = "q2 0 d1 0\nq1 0 d1 2\nq1 0 d2 -1\n"
+BEIR = "query-id\tcorpus-id\tscore\nq2\td1\t0\nq1\td1\t2\nq1\td2\t-1\n"
+JUDGED = {"q1": {"d1": 2, "d2": -1}, "q2": {"d1": 0}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [TREC, TREC.replace(" ", "\t"), TREC.replace(" ", "  "), TREC.replace("\n", " \r\n"), BEIR]
+    + [BEIR.replace("\n", "\r\n"), BEIR.replace("\n", "\n\n"), "\n" + BEIR],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_reads_trec_and_beir(tmp_path: Path, text: str, packed: bool) -> None:
+    """Any whitespace; BEIR is known by its header; plain or gzipped."""
+    path = tmp_path / ("qrels.gz" if packed else "qrels")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    assert Qrels.read(path) == Qrels.from_dict(JUDGED)
+
+
+def test_contents() -> None:
+    """What goes in comes out, most relevant first."""
+    qrels = Qrels.from_dict({"q1": {"a": 0, "b": 3, "c": 3}, "q0": {"a": 1}, "none": {}})
+    assert (len(qrels), list(qrels)) == (2, ["q0", "q1"])
+    assert list(qrels["q1"].items()) == [("c", 3), ("b", 3), ("a", 0)]
+    assert Qrels.from_dict(qrels.to_dict()) == qrels
+    assert qrels != Qrels.from_dict({"q1": {"a": 0, "b": 3, "c": 2}, "q0": {"a": 1}})
+    assert qrels.values.dtype == np.int64
+    with pytest.raises(KeyError, match="q9"):
+        qrels["q9"]
+    with pytest.raises(ValueError, match="read-only"):
+        qrels.values[0] = 1
+
+
+@pytest.mark.parametrize("name", ["qrels.txt", "qrels.txt.gz"])
+def test_written_qrels_read_back_equal(tmp_path: Path, name: str) -> None:
+    """Negative judgements and odd ids survive."""
+    qrels = Qrels.from_dict({**JUDGED, "日本": {"é": 1, "a\u00a0b": -2}})
+    qrels.write(tmp_path / name)
+    assert Qrels.read(tmp_path / name) == qrels
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_real_judgements(data: Path) -> None:
+    """Every judgement file of the data sets, counted."""
+    msmarco = data / "msmarco"
+    for name, queries, rows in (("trec-dl19", 43, 9260), ("trec-dl21", 53, 10828), ("dev-small", 6980, 7437)):
+        qrels = Qrels.read(msmarco / name / "qrels.txt")
+        assert (len(qrels), len(qrels.doc_ids)) == (queries, rows)
+    assert np.bincount(Qrels.read(msmarco / "trec-dl19/qrels.txt").values).tolist() == [5158, 1601, 1804, 697]
+    cranfield = Qrels.read(data / "beir/cranfield/qrels/test.tsv")
+    assert (len(cranfield), len(cranfield.doc_ids), cranfield["1"]["184"]) == (225, 1837, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TREC + "q1 0 d3\n", ":4: 3 columns; expected 4 (qid 0 docid relevance)"),
+        (TREC + "q1 0 d3 1 1\n", ":4: 5 columns; expected 4"),
+        (TREC + "q1 0 d3 1.0\n", ":4: relevance '1.0'; expected an integer"),
+        (TREC + "q1 0 d3 yes\n", ":4: relevance 'yes'; expected an integer"),
+        (TREC + "q1 0 d3 NA\n", ":4: relevance 'NA'; expected an integer"),
+        (TREC + f"q1 0 d3 {10**30}\n", f":4: relevance '{10**30}'; expected an integer"),
+        (TREC + "q2 0 d1 1\n", ":4: document 'd1' again for query 'q2'; expected once; remove this line or line 1"),
+        (BEIR + "q1\td3\n", ":5: 2 columns; expected 3 (qid docid relevance)"),
+        (BEIR + "q1\td 3\t1\n", ":5: 4 columns; expected 3"),
+        (BEIR + "q1\td3\tx\n", ":5: relevance 'x'; expected an integer"),
+        (BEIR + "q1\td1\t1\n", ":5: document 'd1' again for query 'q1'; expected once; remove this line or line 3"),
+        ("", ": empty judgements; expected lines of qid 0 docid relevance"),
+        (BEIR.split("\n", 1)[0], ": empty judgements; expected lines of qid docid relevance"),
+    ],
+)
+def test_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    """One line: file, line number, what was seen and expected."""
+    path = tmp_path / "qrels.txt"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        Qrels.read(path)
+    assert str(caught.value).startswith(f"{path}{message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_columns_are_named() -> None:
+    """A fraction is not quietly cut to an integer."""
+    with pytest.raises(InputError, match="relevance of type float64; expected integers"):
+        Qrels.from_columns(["q"], ["d"], [0.5])
+    with pytest.raises(InputError, match="no rows; expected at least one"):
+        Qrels.from_dict({})
+    with pytest.raises(InputError, match="document 'd' twice for query 'q'"):
+        Qrels.from_columns(["q", "q"], ["d", "d"], [1, 0])

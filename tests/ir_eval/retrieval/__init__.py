@@ -1,0 +1,1 @@
+"""Tests of ir_eval.retrieval."""

@@ -1,0 +1,299 @@
+"""BM25: Lucene's scores, from an index cached by content, whatever Java the machine has and whatever a query holds."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ir_eval.collections import Collection, open_collection
+from ir_eval.data.run import Run
+from ir_eval.errors import InputError
+from ir_eval.evaluation.evaluate import evaluate
+from ir_eval.retrieval.bm25 import BM25
+
+TEXTS = {
+    "d1": "red fox",
+    "d2": "red fox fox blue sky",
+    "d3": "",
+    "d4": "blue sky blue sky blue",
+    "é5": "C++ isn't? a * wild:card über café 日本語 😀",
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for each test."""
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def cranfield(data: Path) -> Collection:
+    """1,400 abstracts, two of them empty."""
+    return open_collection(str(data / "beir" / "cranfield"))
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Collection:
+    """Five documents whose scores can be worked out by hand."""
+    folder = tmp_path / "toy"
+    (folder / "qrels").mkdir(parents=True)
+    corpus = [json.dumps({"_id": doc_id, "text": text}) for doc_id, text in TEXTS.items()]
+    (folder / "corpus.jsonl").write_text("\n".join(corpus), encoding="utf-8")
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "fox"}', encoding="utf-8")
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td1\t1\n", encoding="utf-8")
+    return open_collection(str(folder))
+
+
+def ranking(run: Run, query_id: str) -> dict[str, float]:
+    """Return document id to score, best first."""
+    docs, scores = run[query_id]
+    return dict(zip(docs.tolist(), scores.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(("k1", "b"), [(0.9, 0.4), (0.82, 0.68), (1.2, 0.0), (0.0, 1.0)])
+def test_scores_are_the_formula(toy: Collection, k1: float, b: float) -> None:
+    """Lucene's BM25: idf ln(1 + (N - df + .5) / (df + .5)), no factor k1 + 1, N the documents that have a word."""
+    words = {doc_id: text.split() for doc_id, text in TEXTS.items() if text and doc_id != "é5"}
+    words["é5"] = ["c", "isn't", "wild:card", "über", "café", "日", "本", "語", "😀"]  # "a" is a stop word
+    mean = sum(map(len, words.values())) / len(words)
+    expected = dict[str, float]()
+    for term in ("red", "fox", "fox"):  # a word said twice counts twice
+        matching = [doc_id for doc_id, document in words.items() if term in document]
+        idf = math.log(1 + (len(words) - len(matching) + 0.5) / (len(matching) + 0.5))
+        for doc_id in matching:
+            tf, length = words[doc_id].count(term), len(words[doc_id])
+            expected[doc_id] = expected.get(doc_id, 0.0) + idf * tf / (tf + k1 * (1 - b + b * length / mean))
+    found = ranking(BM25(toy, k1=k1, b=b).search({"q": "red fox foxes"}), "q")
+    assert found == pytest.approx(expected, abs=6e-5)
+
+
+def test_cranfield_is_searched_as_published_systems_do(
+    cranfield: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The effectiveness of Anserini's defaults, with any number of threads, and at most k documents each."""
+    system = BM25(cranfield)
+    run = system.search(cranfield.topics, 100)
+    assert run.name == "bm25"
+    assert cranfield.qrels is not None
+    means = evaluate(cranfield.qrels, run, ["ndcg@10", "mrr@10"]).means
+    assert means["ndcg@10"] == pytest.approx(0.3417, abs=5e-4)
+    assert means["mrr@10"] == pytest.approx(0.5022, abs=5e-4)
+    ten = system.search(cranfield.topics, 10)
+    assert max(np.diff(ten.offsets)) == 10
+    assert ten == run.top(10)
+    single = replace(system, threads=1)
+    assert single.prepare() == system.index_path
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "another"))  # or the run above would be served
+    assert single.search(cranfield.topics, 100) == run
+
+
+def test_run_is_what_the_searcher_of_pyserini_finds(cranfield: Collection) -> None:
+    """Hit by hit, score by score, in its order."""
+    system = BM25(cranfield, k1=0.82, b=0.68)
+    topics = dict(list(cranfield.topics.items())[:20])
+    run = system.search(topics, 50)
+    from pyserini.pyclass import autoclass
+
+    searcher = autoclass("io.anserini.search.SimpleSearcher")(str(system.index_path))
+    searcher.set_bm25(0.82, 0.68)
+    for query_id, query in topics.items():
+        hits = {hit.docid: hit.score for hit in searcher.search(query, 50)}
+        assert list(ranking(run, query_id)) == list(hits)
+        assert ranking(run, query_id) == pytest.approx(hits, abs=2e-6)
+
+
+@pytest.fixture(scope="module")
+def vaswani(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collection, Path]]:
+    """11,429 abstracts, and a cache in which they are indexed once for all."""
+    yield open_collection(str(data / "beir" / "vaswani")), tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def pyserini_searcher(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Any]:
+    """What opens an index as Pyserini's documentation shows."""
+    encode = ModuleType("pyserini.encode")  # the real one makes an OpenAI client on import, and that wants a key
+    encode.__dict__["__getattr__"] = lambda name: object
+    monkeypatch.setitem(sys.modules, "pyserini.encode", encode)
+
+    def open_index(path: Path) -> object:
+        from pyserini.search.lucene import LuceneSearcher
+
+        return LuceneSearcher(str(path))
+
+    return open_index
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "setters"),
+    [
+        ({"feedback": "rm3"}, "bm25+rm3", ["set_bm25", "set_rm3"]),
+        ({"feedback": "rocchio"}, "bm25+rocchio", ["set_bm25", "set_rocchio"]),
+        ({"similarity": "qld"}, "qld", ["set_qld"]),
+        ({"similarity": "qld", "feedback": "rm3"}, "qld+rm3", ["set_qld", "set_rm3"]),
+        ({"similarity": "qld", "feedback": "rocchio"}, "qld+rocchio", ["set_qld", "set_rocchio"]),
+    ],
+)
+def test_feedback_and_qld_are_pyserinis(
+    vaswani: tuple[Collection, Path],
+    pyserini_searcher: Callable[[Path], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    name: str,
+    setters: list[str],
+) -> None:
+    """Document by document and score by score what LuceneSearcher finds with its own defaults."""
+    collection, cache = vaswani
+    monkeypatch.setenv("IR_EVAL_CACHE", str(cache))
+    system = BM25(collection, **options)
+    topics = dict(list(collection.topics.items())[:20])
+    run = system.search(topics, 50)
+    assert run.name == name
+    searcher = pyserini_searcher(system.index_path)
+    for setter in setters:
+        getattr(searcher, setter)()
+    for query_id, query in topics.items():
+        hits = {hit.docid: hit.score for hit in searcher.search(query, 50)}
+        assert list(ranking(run, query_id)) == list(hits)
+        assert ranking(run, query_id) == pytest.approx(hits, abs=2e-6)
+
+
+def test_one_index_serves_both_kinds_of_feedback(
+    vaswani: tuple[Collection, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain search has a lean one of its own."""
+    collection, cache = vaswani
+    monkeypatch.setenv("IR_EVAL_CACHE", str(cache))
+    options: list[dict[str, Any]] = [{}, {"similarity": "qld"}, {"feedback": "rm3"}, {"feedback": "rocchio"}]
+    systems = [BM25(collection, **option) for option in options]
+    paths = [system.index_path for system in systems]
+    assert paths[0] == paths[1] != paths[2] == paths[3]
+    assert len({system.key for system in systems}) == len({system.name for system in systems}) == 4
+
+
+def test_index_is_cached_by_content(toy: Collection, cache: Path, tmp_path: Path) -> None:
+    """Other parameters, topics and folders share it; another text does not."""
+    first = BM25(toy).index_path
+    built = {path: path.stat().st_mtime_ns for path in first.iterdir()}
+    (tmp_path / "toy").rename(tmp_path / "moved")
+    moved = open_collection(str(tmp_path / "moved"))
+    assert BM25(moved, k1=2.0, threads=1).index_path == first
+    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == built
+    corpus = tmp_path / "moved" / "corpus.jsonl"
+    corpus.write_text(corpus.read_text(encoding="utf-8").replace("red fox", "a dog"), encoding="utf-8")
+    changed = BM25(open_collection(str(tmp_path / "moved")))
+    assert changed.index_path != first
+    assert list(ranking(changed.search({"q": "dog"}), "q")) == ["d1", "d2"]
+    assert len(list((cache / "indexes").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("fox?", ["d1", "d2"]), ('AND OR "fox', ["d1", "d2"]), ("[fox TO", ["d1", "d2"]), ("%s #fox\t\n*\r", ["d1", "d2"])]
+    + [("\ud800 fox \x00", ["d1", "d2"]), ("fox\u2028fox", ["d1", "d2"]), ("x" * 40_000 + " fox", ["d1", "d2"])]
+    + [(" ".join(f"w{number}" for number in range(5000)) + " fox", ["d1", "d2"])]
+    + [("über CAFÉ", ["é5"]), ("日本語", ["é5"]), ("😀", ["é5"]), ("isn't", ["é5"])]
+    + [(query, []) for query in ("", " ", "*", "'", "?", "the", "\x00", "\u2028", "zzz")],
+)
+def test_any_query_is_legal(toy: Collection, query: str, expected: list[str]) -> None:
+    """Whatever it holds the other queries are not disturbed, and one that matches nothing is absent from the run."""
+    run = BM25(toy).search({"before": "sky", "odd": query, "z": "sky"})
+    assert set(ranking(run, "before")) == set(ranking(run, "z")) == {"d2", "d4"}
+    assert sorted(ranking(run, "odd") if "odd" in run else {}) == expected
+
+
+def test_input_that_cannot_be_searched_is_refused(toy: Collection) -> None:
+    """Each message says what was expected."""
+    with pytest.raises(InputError, match="best 0 documents; expected at least 1"):
+        BM25(toy).search({"q": "fox"}, 0)
+    for topics in ({"q": "zzz", "r": ""}, {}):
+        with pytest.raises(InputError, match=f"bm25: no document for any of {len(topics)} topics"):
+            BM25(toy).search(topics)
+    for parameters in ({"k1": -1.0}, {"b": 1.1}, {"b": math.nan}, {"threads": 0}):
+        with pytest.raises(InputError, match="expected k1 of at least 0, b from 0 to 1 and a thread"):
+            BM25(toy, **parameters)
+    with pytest.raises(InputError, match="BM25 with feedback = 'prf'; expected 'rm3' or 'rocchio' or none at all"):
+        BM25(toy, feedback="prf")
+    with pytest.raises(InputError, match="BM25 with k1 = '0.9'; expected a number"):
+        BM25(toy, k1="0.9")
+
+
+class Stopping:
+    """Documents that end in an error after some thousands."""
+
+    fingerprint = "stopping"
+
+    def __init__(self, error: BaseException) -> None:
+        """Raise ``error`` at the end."""
+        self.error = error
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Yield enough for one batch to be indexed."""
+        yield from ((str(number), "some words") for number in range(6000))
+        raise self.error
+
+    def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
+        """Know all of them."""
+        return dict.fromkeys(doc_ids, "some words")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), InputError("passages.tsv:6001: 1 columns")])
+def test_an_interrupted_index_leaves_nothing(cache: Path, error: BaseException) -> None:
+    """Ctrl-C or a bad line half-way: no folder that a later run would take for an index."""
+    collection = Collection("half", None, {}, None, Stopping(error))
+    with pytest.raises(type(error)):
+        BM25(collection).search({"q": "words"})
+    assert not list((cache / "indexes").iterdir())
+
+
+def test_a_query_that_lucene_drops_is_an_error(toy: Collection) -> None:
+    """Anserini prints a failure and goes on; we do not, or a score of zero would hide it."""
+    BM25(toy).search({"q": "fox"})
+    from pyserini.pyclass import autoclass
+
+    lucene = autoclass("org.apache.lucene.search.IndexSearcher")
+    limit = lucene.getMaxClauseCount()
+    lucene.setMaxClauseCount(1)
+    try:
+        with pytest.raises(RuntimeError, match="Lucene failed on a query:.*TooManyClauses"):
+            BM25(toy).search({"q": "red fox"})
+    finally:
+        lucene.setMaxClauseCount(limit)
+
+
+FORKED = """
+import os, sys
+from ir_eval.collections import open_collection
+from ir_eval.errors import InputError
+from ir_eval.retrieval.bm25 import BM25
+system = BM25(open_collection(sys.argv[1]))
+print(",".join(system.search({"q": "fox"})["q"][0].tolist()), flush=True)
+if os.fork() == 0:
+    try:
+        system.search({"q": "sky"})
+    except InputError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_only_our_java_is_used_and_it_keeps_quiet(toy: Collection, tmp_path: Path) -> None:
+    """No Java on PATH, and JAVA_HOME and JVM_PATH that lead nowhere; a forked child is told instead of hanging."""
+    environment = {name: value for name, value in os.environ.items() if name in ("IR_EVAL_CACHE", "HOME")}
+    environment |= {"PATH": str(tmp_path), "JAVA_HOME": "/nowhere", "JVM_PATH": "/nowhere/libjvm.so"}
+    command = [sys.executable, "-c", FORKED, str(tmp_path / toy.name)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=True)
+    assert done.stderr == ""
+    found, child = done.stdout.splitlines()
+    assert found == "d2,d1"
+    assert child.startswith("BM25 in a forked process, where Java hangs; expected")

