@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gemma_st.cli import doctor
 from gemma_st.cli.ablate import add_ablate
 from gemma_st.cli.glue import add_glue
 from gemma_st.errors import ModelError
@@ -51,8 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="prove a saved model anew: mask, invariances, template, card, …")
     verify.add_argument("name", metavar="MODEL", help="a saved model's directory, or a packaged model")
     verify.set_defaults(command=_verify)
-    doctor = commands.add_parser("doctor", help="say what is present, what is missing, and what mends it")
-    doctor.set_defaults(command=_doctor)
+    doctor.add(commands.add_parser("doctor", help="check the installation, and print what is missing"))
     return parser
 
 
@@ -104,14 +104,8 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from gemma_st.doctor import write_report
+    from gemma_st.checks import write_report
     from gemma_st.hub.verify import verify
     from gemma_st.names import locate
 
     return write_report(verify(locate(arguments.name)), sys.stdout)
-
-
-def _doctor(arguments: argparse.Namespace) -> int:
-    from gemma_st.doctor import checks, write_report
-
-    return write_report(checks(), sys.stdout)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gemma_st.doctor import Check
+from gemma_st.checks import Check
 from gemma_st.errors import ModelError
 
 if TYPE_CHECKING:

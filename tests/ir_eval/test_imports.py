@@ -22,7 +22,7 @@ with suppress(SystemExit):
     [
         "import gemma_st",
         "import ir_eval.retrieval.bm25, ir_eval.retrieval.dense, ir_eval.report.html",
-        "import ir_eval.cli, ir_eval.experiment, ir_eval.leaderboard, ir_eval.pipeline.negatives, ir_eval.doctor",
+        "import ir_eval.cli, ir_eval.experiment, ir_eval.leaderboard, ir_eval.pipeline.negatives, ir_eval.cli.doctor",
         f"from ir_eval.cli import main{HELP}",
         f"from gemma_st.cli import main{HELP}",
     ],

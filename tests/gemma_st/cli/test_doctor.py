@@ -1,4 +1,4 @@
-"""Tests of gemma_st.doctor."""
+"""Tests of gemma_st.checks and gemma-st doctor."""
 
 import io
 import shutil
@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from gemma_st import doctor, models
-from gemma_st.doctor import Check, checks, package, write_report
+from gemma_st import names
+from gemma_st.checks import Check, package, write_report
+from gemma_st.cli import doctor
+from gemma_st.cli.doctor import machine_checks
 
 
 def test_finds_what_the_tests_run_on() -> None:
     """With the versions."""
-    found = {check.name: check for check in checks()}
+    found = {check.name: check for check in machine_checks()}
     assert {"python", "torch", "transformers", "sentence_transformers", "datasets"} <= set(found)
     assert all(check.ok for check in found.values())
     import torch
@@ -56,11 +58,11 @@ def test_a_damaged_packaged_model_and_an_absent_one_are_missing(
     """Reinstalling mends them."""
     broken = Path(shutil.copytree(tiny_reranker, tmp_path / "broken"))
     (broken / "model.safetensors").write_bytes(b"cut")
-    monkeypatch.setattr(models, "packaged", lambda: {str(broken): broken})
+    monkeypatch.setattr(names, "packaged", lambda: {str(broken): broken})
     [check] = doctor._packaged_models()
     assert not check.ok
     assert "cannot be loaded" in check.detail
     assert "--force-reinstall" in check.remedy
-    monkeypatch.setattr(models, "packaged", dict)
+    monkeypatch.setattr(names, "packaged", dict)
     [check] = doctor._packaged_models()
     assert not check.ok

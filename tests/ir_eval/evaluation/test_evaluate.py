@@ -10,10 +10,10 @@ import pytest
 import pytrec_eval
 
 from ir_eval.data import table
-from ir_eval.evaluation import evaluate as evaluate_module
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
+from ir_eval.evaluation import evaluate as evaluate_module
 from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.evaluation.measures import Measure
 

