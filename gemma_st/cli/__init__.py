@@ -83,7 +83,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _merge(arguments: argparse.Namespace) -> None:
-    from gemma_st.training.lora import merge
+    from gemma_st.hub.adapters import merge
 
     target = merge(arguments.source, arguments.target)
     sys.stdout.write(f"model written to {target}; prove it with: gemma-st verify {target}\n")

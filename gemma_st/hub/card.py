@@ -83,7 +83,7 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    from gemma_st.training.record import describe_training
+    from gemma_st.hub.training_record import describe_training
 
     kind, said = model.model_type, describe(model)
     package = "gemma_st" if model.own_modules else "sentence_transformers"

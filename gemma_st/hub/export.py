@@ -5,10 +5,10 @@ import tempfile
 from pathlib import Path
 
 from gemma_st.errors import ModelError
+from gemma_st.hub.adapters import is_adapter
 from gemma_st.hub.card import Facts, write_card
 from gemma_st.hub.saving import open_model
 from gemma_st.names import locate
-from gemma_st.training.lora import is_adapter
 
 TRAINING = ("checkpoints", "student", "base")  # what training leaves beside a model
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from gemma_st.errors import ModelError
 from gemma_st.files import write_whole
+from gemma_st.hub.training_record import PACKAGES
 from gemma_st.provenance import commit
 from gemma_st.study.config import Cell
 from gemma_st.study.factors import Settings, label
-from gemma_st.training.record import PACKAGES
 
 
 def describe(settings: Settings) -> str:

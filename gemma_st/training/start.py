@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gemma_st.errors import ModelError
+from gemma_st.hub.adapters import is_adapter
 from gemma_st.training.config import TrainingConfig
-from gemma_st.training.lora import is_adapter
 
 FRESH = {"pooler", "head"}  # who asks for one gets both anew, on a cross-encoder's backbone too
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from gemma_st.errors import ModelError
 from gemma_st.hub.saving import save
+from gemma_st.hub.training_record import History, data_names, write_record
 from gemma_st.modeling.dropout import fine_tuning_dropout
 from gemma_st.training.config import TrainingConfig
 from gemma_st.training.evaluator import Evaluator, evaluation_arguments, for_trainer, open_evaluator
 from gemma_st.training.lists import read_lists, shorten
 from gemma_st.training.losses import loss_class, make_loss, training_rows
-from gemma_st.training.record import History, data_names, write_record
 from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:

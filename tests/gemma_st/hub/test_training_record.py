@@ -1,4 +1,4 @@
-"""Tests of gemma_st.training.record and curve: what a training leaves beside its model, and how its card tells it."""
+"""Tests of gemma_st.hub.training_record and gemma_st.hub.curves."""
 
 import json
 import re
@@ -10,11 +10,11 @@ import pytest
 
 from gemma_st import ModelError
 from gemma_st.hub.card import Facts, lacking
+from gemma_st.hub.curves import curves, draw
 from gemma_st.hub.export import export
 from gemma_st.hub.saving import open_model
 from gemma_st.provenance import commit
 from gemma_st.training.config import read_config
-from gemma_st.training.curves import curves, draw
 from gemma_st.training.trainer import train
 
 

@@ -6,10 +6,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import tomli_w
+
 from gemma_st.errors import ModelError
+from gemma_st.hub.curves import curves, draw
 from gemma_st.provenance import commit
-from gemma_st.training.curves import curves, draw
-from gemma_st.training.toml import to_toml
 
 if TYPE_CHECKING:
     from gemma_st.training.stage import Stage
@@ -78,7 +79,7 @@ def describe_training(directory: Path) -> str:
         return (
             f"{picture}The weights are those of step {record['step']}. By `gemma-st train`, {at}{versions}; "
             f"the whole log is in `{FILE}`. The stage:\n\n"
-            f"```toml\n{to_toml(record['stage'])}\n```"
+            f"```toml\n{tomli_w.dumps(record['stage'])}\n```"
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: no record of a training ({error!r}); delete it") from error
