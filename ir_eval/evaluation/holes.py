@@ -1,4 +1,4 @@
-"""Holes: documents near the top that nobody judged."""
+"""Holes: unjudged documents among the first documents of a ranking."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,22 @@ from ir_eval.evaluation.measures import Measure, parse_measure
 
 
 def hole_rates(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> dict[str, float]:
-    """Return how many of the first documents nobody judged, averaged over the judged queries that the run answers.
+    """Return the share of unjudged documents in the top k, averaged over the judged queries that the run answers.
 
     Args:
-        qrels: The judgements.
-        run: The rankings.
-        measures: Each counts its own first documents, one without a cutoff 10.
+        qrels: Judgements.
+        run: Rankings.
+        measures: Measures whose cutoffs are the values of k; a measure without a cutoff stands for k = 10.
 
     Returns:
-        ``{"holes@10": 0.02}``: 1 - ``judged@10``, and so for each cutoff.
+        ``holes@k`` = 1 - ``judged@k`` for each cutoff.
 
     Raises:
-        InputError: As `evaluate`.
+        InputError: See `evaluate`.
+
+    Example:
+        >>> hole_rates(Qrels.read("qrels.txt"), Run.read("bm25.trec"), ["ndcg@10"])
+        {'holes@10': 0.25}
     """
     parsed = [parse_measure(measure) if isinstance(measure, str) else measure for measure in measures]
     names = dict.fromkeys(map(holes_name, parsed))
@@ -32,5 +36,10 @@ def hole_rates(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> dic
 
 
 def holes_name(measure: Measure) -> str:
-    """Return which hole rate concerns a measure: ``holes@k``."""
+    """Return the name of the hole rate with a measure's cutoff.
+
+    Example:
+        >>> holes_name(Measure("ndcg", 5)), holes_name(Measure("map"))
+        ('holes@5', 'holes@10')
+    """
     return f"holes@{measure.cutoff or 10}"

@@ -18,7 +18,7 @@ from ir_eval.evaluation.compare import compare
 from ir_eval.evaluation.comparison import CORRECTIONS, TESTS, Comparison
 from ir_eval.evaluation.evaluate import Evaluation, evaluate
 from ir_eval.evaluation.holes import hole_rates
-from ir_eval.evaluation.significance import holm, paired_differences, randomization, tukey_randomization, tukey_t
+from ir_eval.evaluation.significance import correct, paired_differences, randomization, tukey_randomization, tukey_t
 
 Systems = dict[str, Evaluation]
 RUNS = ("bm25.top100", "bm25_rm3.top100", "d_bert_kd_tasb.top100", "open_ai_ada2.top100", "rep_llama")
@@ -90,7 +90,7 @@ def test_a_family_is_one_baseline_one_measure_one_test(measured: Systems) -> Non
             stepped, times = (comparison.against(measure, baseline) for comparison in found.values())
             for test in TESTS:
                 raw = [row.p[test] or 0.0 for row in stepped.values()]
-                assert [row.corrected[test] for row in stepped.values()] == holm(raw)
+                assert [row.corrected[test] for row in stepped.values()] == correct(raw, "holm")
                 assert [row.corrected[test] for row in times.values()] == [min(1, 5 * p) for p in raw]
 
 
@@ -167,7 +167,7 @@ def test_an_undefined_p_is_in_no_family() -> None:
     found = compare(evaluations(np.stack((row, row + 0.25, *noisy))), ["s0"]).against("map", "s0")
     assert found["s1"].corrected["t"] is None
     raw = [found[name].p["t"] or 0.0 for name in ("s2", "s3")]
-    assert [found[name].corrected["t"] for name in ("s2", "s3")] == holm(raw)
+    assert [found[name].corrected["t"] for name in ("s2", "s3")] == correct(raw, "holm")
 
 
 def test_significant_is_by_every_test() -> None:
@@ -222,7 +222,7 @@ def test_holes_are_warned_of(dl19: tuple[Qrels, dict[str, Run]], measured: Syste
     rate = holes["rep_llama"]["holes@10"]
     assert warnings[2] == (
         f"rep_llama: {rate:.1%} of its first 10 documents have no judgement, 0.0% of bm25.top100's: "
-        "it may be better than its figures"
+        "its true scores may be higher"
     )
     assert compare(measured, ["rep_llama"], holes=holes).warnings == []
     assert compare(measured, ["bm25.top100"]).warnings == []

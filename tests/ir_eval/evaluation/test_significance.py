@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ir_eval.evaluation.significance import (
-    bonferroni,
     bootstrap_interval,
+    correct,
     effect_size,
-    holm,
     paired_differences,
     paired_t,
     randomization,
@@ -172,11 +171,25 @@ def test_effect_size_is_cohens() -> None:
 
 
 def test_holm_and_bonferroni_by_hand() -> None:
-    """Sorted: .005 × 4, .01 × 3, .03 × 2, then .04 × 1, which may not fall below .06; at most 1."""
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert bonferroni([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.04, 0.16, 0.12, 0.02])
-    assert holm([0.9, 0.6]) == bonferroni([0.9, 0.6]) == [1.0, 1.0]
-    assert holm([]) == bonferroni([]) == []
+    """Holm: .005 × 4, .01 × 3, .03 × 2, and .04 × 1, which may not fall below .06. Nothing exceeds 1."""
+    assert correct([0.01, 0.04, 0.03, 0.005], "holm") == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert correct([0.01, 0.04, 0.03, 0.005], "bonferroni") == pytest.approx([0.04, 0.16, 0.12, 0.02])
+    for correction in ("holm", "bonferroni"):
+        assert correct([0.9, 0.6], correction) == [1.0, 1.0]
+        assert correct([], correction) == []
+    assert correct([0.9, 0.6], "none") == [0.9, 0.6]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_corrections_are_their_definitions(seed: int) -> None:
+    """To the last digit, with tied p-values: Holm's p is the largest (n - rank) × p of all p-values up to it."""
+    p_values = np.random.default_rng(seed).integers(0, 40, 30) / 97
+    by_rank = np.sort(p_values)
+    stepped = np.minimum(1.0, np.maximum.accumulate(by_rank * np.arange(30, 0, -1)))
+    holm = [stepped[np.flatnonzero(by_rank == p)].max() for p in p_values]
+    np.testing.assert_allclose(correct(p_values.tolist(), "holm"), holm, rtol=0, atol=1e-15)
+    bonferroni = np.minimum(1.0, 30 * p_values)
+    np.testing.assert_allclose(correct(p_values.tolist(), "bonferroni"), bonferroni, rtol=0, atol=1e-15)
 
 
 def pairs_of(matrix: Floats) -> Floats:
