@@ -1,7 +1,7 @@
 """Significance tests of two systems over the same queries, and corrections for multiple tests.
 
 ``differences`` are the scores of one system minus those of another, query by query, as `paired_differences` returns
-them (Q,). Tukey's tests take the ``scores`` of all systems of a family (S, Q) and ``differences`` of their means, of any
+them (Q,). Tukey's tests take the ``scores`` of all systems of a family (S, Q) and ``differences`` of means, of any
 shape. No result depends on the order of the queries. ``draws`` is the number of random draws, ``seed`` their seed.
 """
 

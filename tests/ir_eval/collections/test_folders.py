@@ -143,7 +143,7 @@ def test_fingerprint_is_of_the_documents(tmp_path: Path) -> None:
         ("corpus.jsonl", '{"_id": "d3", "title": "t"}', r"corpus.jsonl:3: no 'text'"),
         ("corpus.jsonl", '{"_id": 3, "text": "t"}', r"corpus.jsonl:3: '_id' is 3; expected a string"),
         ("corpus.jsonl", '{"_id": "d3", "title": ["t"], "text": "t"}', r"corpus.jsonl:3: 'title' is \[\"t\"\]"),
-        ("corpus.jsonl", '{"_id": "d 3", "text": "t"}', r"corpus.jsonl:3: id 'd 3'; expected one without blanks"),
+        ("corpus.jsonl", '{"_id": "d 3", "text": "t"}', r"corpus.jsonl:3: id 'd 3'; expected text without whitespace"),
         ("corpus.jsonl", '{"_id": "", "text": "t"}', r"corpus.jsonl:3: id ''"),
         ("corpus.jsonl", '{"_id": "d3", "text": "t"', r"corpus.jsonl:3: not JSON"),
         ("corpus.jsonl", '["d3", "t"]', r"corpus.jsonl:3: a JSON list; expected an object"),

@@ -7,7 +7,7 @@ import pytest
 
 from ir_eval.collections import Collection, open_collection
 from ir_eval.collections.docstrings import read_entries, read_sources
-from ir_eval.collections.python_docs import write_collection
+from ir_eval.collections.python_docs import _write_collection
 from ir_eval.errors import InputError
 
 
@@ -71,7 +71,7 @@ def test_built_once_and_the_same_each_time(collection: Collection, cache: Path, 
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     assert open_collection("python-docs", split="test").fingerprint == collection.fingerprint
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
-    write_collection(read_entries(read_sources()), tmp_path)
+    _write_collection(read_entries(read_sources()), tmp_path)
     for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
