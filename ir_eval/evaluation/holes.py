@@ -29,10 +29,10 @@ def hole_rates(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> dic
         {'holes@10': 0.25}
     """
     parsed = [parse_measure(measure) if isinstance(measure, str) else measure for measure in measures]
-    names = dict.fromkeys(map(holes_name, parsed))
-    judged = evaluate(qrels, run, [name.replace("holes", "judged") for name in names]).per_query
+    judged = {holes_name(measure): Measure("judged", measure.cutoff or 10) for measure in parsed}
+    shares = evaluate(qrels, run, list(judged.values())).per_query
     answered = np.array([query_id in run for query_id in qrels])
-    return {name: 1 - float(judged[name.replace("holes", "judged")][answered].mean()) for name in names}
+    return {name: 1 - float(shares[str(measure)][answered].mean()) for name, measure in judged.items()}
 
 
 def holes_name(measure: Measure) -> str:
