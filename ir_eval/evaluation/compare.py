@@ -1,6 +1,7 @@
 """Comparing systems with baselines on one collection: differences, significance tests and corrections."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -62,12 +63,11 @@ def compare(
     check_systems(evaluations, baselines)
     _check_same_queries(evaluations)
     first = next(iter(evaluations.values()))
+    differences: list[Difference] = []
     with progress_bar() as bar:
-        differences = [
-            difference
-            for measure in bar.track(first.per_query, description="testing")
-            for difference in _compare_by(measure, evaluations, baselines, method)
-        ]
+        for measure in bar.track(first.per_query, description="testing"):
+            scores = {system: evaluation.per_query[measure] for system, evaluation in evaluations.items()}
+            differences += _compare_by(measure, scores, baselines=baselines, method=method)
     return Comparison(
         queries=len(first.query_ids),
         means={system: evaluation.means for system, evaluation in evaluations.items()},
@@ -90,79 +90,50 @@ def _check_same_queries(evaluations: Mapping[str, Evaluation]) -> None:
 
 
 def _compare_by(
-    measure: str, evaluations: Mapping[str, Evaluation], baselines: Sequence[str], method: Method
-) -> list[Difference]:
-    """Compare every system with every baseline on one measure."""
-    scores = {system: evaluation.per_query[measure] for system, evaluation in evaluations.items()}
-    differences = {
-        (baseline, system): paired_differences(scores[system], scores[baseline])
-        for baseline in baselines
-        for system in scores
-        if system != baseline
-    }
-    p_values: dict[str, _PValues] = {}
-    corrected: dict[str, _PValues] = {}
-    for test in method.tests:
-        p_values[test] = {pair: _p_value(test, values, method.seed) for pair, values in differences.items()}
-        if method.correction == "tukey":
-            corrected[test] = _tukey(test, scores, differences, method.seed)
-        else:
-            corrected[test] = _correct_by_baseline(p_values[test], method.correction)
-    return [
-        _describe(measure, pair, scores=scores, p_values=p_values, corrected=corrected, method=method)
-        for pair in differences
-    ]
+    measure: str, scores: Mapping[str, Floats], *, baselines: Sequence[str], method: Method
+) -> Iterator[Difference]:
+    """Yield the difference of every system from every baseline on one measure."""
+    pairs = [(baseline, system) for baseline in baselines for system in scores if system != baseline]
+    differences = {pair: paired_differences(scores[pair[1]], scores[pair[0]]) for pair in pairs}
+    p_values = {test: _test_pairs(test, differences, method.seed) for test in method.tests}
+    corrected = {test: _correct_pairs(test, p, scores=scores, method=method) for test, p in p_values.items()}
+    for pair, values in differences.items():
+        baseline, system = pair
+        baseline_mean, difference = float(scores[baseline].mean()), float(values.mean())
+        defined = [p for found in corrected.values() if (p := found[pair]) is not None]
+        wins, ties, losses = tally(values)
+        yield Difference(
+            measure=measure,
+            baseline=baseline,
+            system=system,
+            mean=float(scores[system].mean()),
+            difference=difference,
+            relative=difference / baseline_mean if baseline_mean else None,
+            interval=bootstrap_interval(values, level=1 - method.alpha, seed=method.seed),
+            p={test: found[pair] for test, found in p_values.items()},
+            corrected={test: found[pair] for test, found in corrected.items()},
+            significant=bool(defined) and max(defined) <= method.alpha,
+            effect_size=effect_size(values),
+            wins=wins,
+            ties=ties,
+            losses=losses,
+        )
 
 
-def _p_value(test: str, differences: Floats, seed: int) -> float | None:
-    return paired_t(differences) if test == "t" else randomization(differences, seed=seed)
+def _test_pairs(test: str, differences: Mapping[_Pair, Floats], seed: int) -> _PValues:
+    run_test = paired_t if test == "t" else partial(randomization, seed=seed)
+    return {pair: run_test(values) for pair, values in differences.items()}
 
 
-def _tukey(test: str, scores: Mapping[str, Floats], differences: Mapping[_Pair, Floats], seed: int) -> _PValues:
-    """Test all pairs of systems as one family."""
-    matrix = np.stack(list(scores.values()))  # (S, Q)
-    means = np.array([values.mean() for values in differences.values()])
-    p_values = tukey_t(matrix, means) if test == "t" else tukey_randomization(matrix, means, seed=seed)
-    return dict.fromkeys(differences) if p_values is None else dict(zip(differences, p_values.tolist(), strict=True))
-
-
-def _correct_by_baseline(p_values: _PValues, correction: str) -> _PValues:
-    """Correct each baseline's family; an undefined p-value belongs to none and stays undefined."""
+def _correct_pairs(test: str, p_values: _PValues, *, scores: Mapping[str, Floats], method: Method) -> _PValues:
+    """Correct the p-values of one test; an undefined p-value belongs to no family and stays undefined."""
+    if method.correction == "tukey":
+        run_test = tukey_t if test == "t" else partial(tukey_randomization, seed=method.seed)
+        means = np.array([paired_differences(scores[system], scores[base]).mean() for base, system in p_values])
+        found = run_test(np.stack(list(scores.values())), means)
+        return dict.fromkeys(p_values) if found is None else dict(zip(p_values, found.tolist(), strict=True))
     corrected = dict(p_values)
     for baseline in {baseline for baseline, _ in p_values}:
         family = {pair: p for pair, p in p_values.items() if pair[0] == baseline and p is not None}
-        corrected.update(zip(family, correct(list(family.values()), correction), strict=True))
+        corrected.update(zip(family, correct(list(family.values()), method.correction), strict=True))
     return corrected
-
-
-def _describe(
-    measure: str,
-    pair: _Pair,
-    *,
-    scores: Mapping[str, Floats],
-    p_values: Mapping[str, _PValues],
-    corrected: Mapping[str, _PValues],
-    method: Method,
-) -> Difference:
-    baseline, system = pair
-    differences = paired_differences(scores[system], scores[baseline])
-    difference, baseline_mean = float(differences.mean()), float(scores[baseline].mean())
-    corrected_by_test = {test: found[pair] for test, found in corrected.items()}
-    defined = [p for p in corrected_by_test.values() if p is not None]
-    wins, ties, losses = tally(differences)
-    return Difference(
-        measure=measure,
-        baseline=baseline,
-        system=system,
-        mean=float(scores[system].mean()),
-        difference=difference,
-        relative=difference / baseline_mean if baseline_mean else None,
-        interval=bootstrap_interval(differences, level=1 - method.alpha, seed=method.seed),
-        p={test: found[pair] for test, found in p_values.items()},
-        corrected=corrected_by_test,
-        significant=bool(defined) and max(defined) <= method.alpha,
-        effect_size=effect_size(differences),
-        wins=wins,
-        ties=ties,
-        losses=losses,
-    )
