@@ -1,14 +1,14 @@
-"""Measures with trec_eval's meaning. ``k`` is the cutoff, ``N`` the least relevance that counts (trec_eval's ``-l N``).
+"""Measures with trec_eval's meaning. ``k`` is the cutoff; ``N`` is the least relevance that counts (``-l N``).
 
-    ndcg, ndcg@k                            nDCG with linear gain    -m ndcg, -m ndcg_cut.k
-    map-lN, map@k-lN                        average precision        -m map, -m map_cut.k
-    mrr-lN, mrr@k-lN                        reciprocal rank          -m recip_rank, -M k -m recip_rank
-    precision@k-lN                          precision                -m P.k
-    recall-lN, recall@k-lN                  recall                   -m set_recall, -m recall.k
-    r-precision-lN                          precision at rank R, the number of relevant documents    -m Rprec
-    success@k-lN                            1 if a relevant document is in the first k               -m success.k
-    bpref-lN                                bpref                    -m bpref
-    judged, judged@k                        share of documents that are judged; ir_measures has it, trec_eval does not
+    ndcg[@k]            nDCG with linear gain                            -m ndcg, -m ndcg_cut.k
+    map[@k][-lN]        average precision                                -m map, -m map_cut.k
+    mrr[@k][-lN]        reciprocal rank                                  -m recip_rank, -M k -m recip_rank
+    precision@k[-lN]    precision                                        -m P.k
+    recall[@k][-lN]     recall                                           -m set_recall, -m recall.k
+    r-precision[-lN]    precision at the number of relevant documents    -m Rprec
+    success@k[-lN]      1 if the first k have a relevant document        -m success.k
+    bpref[-lN]          bpref                                            -m bpref
+    judged[@k]          share of judged documents                        none; Judged@k of ir_measures
 
 A measure is computed for all queries at once, from the judged documents and their places in the ranking only.
 """
