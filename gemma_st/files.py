@@ -86,4 +86,4 @@ def digest(path: Path) -> str:
 def _temporary_sibling(path: Path) -> Path:
     """Return an unused path in the same folder, which is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")

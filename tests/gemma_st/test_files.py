@@ -26,9 +26,9 @@ def test_line_ends_are_written_as_they_are(tmp_path: Path) -> None:
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
-    """The temporary file has the same suffix and lies in the same folder, so that renaming it is atomic."""
+    """The temporary file is hidden, has the same suffix, and lies in the same folder, so that renaming is atomic."""
     with atomic_path(tmp_path / "run.trec.gz") as temporary:
-        assert (temporary.parent, temporary.suffixes[-2:]) == (tmp_path, [".trec", ".gz"])
+        assert (temporary.parent, temporary.name[0], temporary.suffix) == (tmp_path, ".", ".gz")
         temporary.write_text("content")
         assert not (tmp_path / "run.trec.gz").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["run.trec.gz"]
