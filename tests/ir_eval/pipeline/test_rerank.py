@@ -13,7 +13,7 @@ from gemma_st import CrossEncoder
 from ir_eval.collections import Collection, open_collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
-from ir_eval.pipeline.rerank import PAIRS_AT_ONCE, load_reranker, rerank
+from ir_eval.pipeline.rerank import PAIRS_PER_BATCH, load_reranker, rerank
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +138,7 @@ def test_interrupted_work_goes_on(dl19: Collection, bm25: Run, cache: Path, tmp_
     whole = Plain()
     rerank(bm25, dl19, whole, name="overlap").run.write(tmp_path / "uncached.trec")
     assert sum(whole.lots) == 4300
-    assert max(whole.lots) <= PAIRS_AT_ONCE
+    assert max(whole.lots) <= PAIRS_PER_BATCH
     assert not cache.exists()
     attempts = [Overlap(patience=5), Overlap(patience=1), Overlap()]
     for model in attempts[:2]:
