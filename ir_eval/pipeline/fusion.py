@@ -4,9 +4,9 @@ The formulas are those of ranx (Bassani & Romelli, CIKM 2022); the tests compare
 that two runs of 6,980 queries x 1,000 documents take seconds; ranx first builds dictionaries.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,19 +158,15 @@ def tune(
     if not steps or abs(steps * step - 1) > EPSILON:
         raise InputError(f"step {step}; expected a step that divides 1, such as 0.1")
     scores = {}
-    grid = sorted(_grid(len(runs), steps), key=lambda weights: sum(weight**2 for weight in weights))
+    multiples = [counts for counts in product(range(steps + 1), repeat=len(runs)) if sum(counts) == steps]
+    grid = [tuple(count / steps for count in counts) for counts in multiples]
+    grid.sort(key=lambda weights: sum(weight**2 for weight in weights))
     with progress_bar() as bar:
         for weights in bar.track(grid, description="tuning"):
             fused = fuse(runs, "sum", normalisation=normalisation, weights=weights)
             (scores[weights],) = evaluate(qrels, fused, [measure]).means.values()
     best = max(grid, key=scores.__getitem__)
     return Tuned(best, frozenset(qrels), scores[best])
-
-
-def _grid(runs: int, steps: int) -> Iterator[tuple[float, ...]]:
-    for counts in product(range(steps + 1), repeat=runs):
-        if sum(counts) == steps:
-            yield tuple(count / steps for count in counts)
 
 
 def _factors(runs: Sequence[Run], weights: Sequence[float] | Tuned | None) -> Sequence[float]:
@@ -205,11 +201,8 @@ def _normalised(runs: Sequence[Run], normalisation: str | None) -> list[Scores]:
     if normalisation is None:
         return [run.scores.astype(np.float64) for run in runs]
     normalise = NORMALISATIONS[normalisation]
-    return [
-        np.concatenate([normalise(scores[start:end]) for start, end in pairwise(run.offsets.tolist())])
-        for run in runs
-        for scores in [run.scores.astype(np.float64)]
-    ]
+    by_query = [np.split(run.scores.astype(np.float64), run.offsets[1:-1]) for run in runs]
+    return [np.concatenate([normalise(scores) for scores in queries]) for queries in by_query]
 
 
 def _over(scores: Scores, base: float, spread: float) -> Scores:

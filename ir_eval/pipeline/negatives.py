@@ -16,7 +16,7 @@ from ir_eval.data.files import atomic_write, check_folder
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 
-Positive = Annotated[int, Field(ge=1)]
+_AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 @settings(error=InputError)
@@ -33,9 +33,6 @@ class Mining:
         queries: Number of queries, drawn at random; all if None.
         seed: Seed of the one random generator that first draws the queries and then the negatives of each query.
 
-    Raises:
-        InputError: A number is below 1, the seed is below 0, or the first rank is below the last.
-
     Example:
         >>> Mining(start=11, depth=10)
         Traceback (most recent call last):
@@ -43,11 +40,11 @@ class Mining:
     """
 
     first_stage: str = "bm25"
-    start: Positive = 1
-    depth: Positive = 50
-    positives: Positive = 1
-    negatives: Positive = 5
-    queries: Positive | None = None
+    start: _AtLeastOne = 1
+    depth: _AtLeastOne = 50
+    positives: _AtLeastOne = 1
+    negatives: _AtLeastOne = 5
+    queries: _AtLeastOne | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
@@ -139,7 +136,6 @@ def first_stage(collection: Collection, name: str, topics: Mapping[str, str], de
 
 
 def _record(collection: Collection, mining: Mining, path: Path, written: int) -> dict[str, Any]:
-    """Return the origin of the lists: the settings, and the content hashes of the run and of the lists."""
     from ir_eval.provenance import commit, versions
 
     given = mining.first_stage != "bm25"

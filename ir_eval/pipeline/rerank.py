@@ -1,8 +1,9 @@
 """Rerank the top of a run with a model that scores (query, document) pairs."""
 
+from collections.abc import Callable
 from itertools import chain
 from time import perf_counter
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,11 +32,6 @@ class Reranker(Protocol):
 
     def predict(self, pairs: Pairs, /) -> ArrayLike:
         """Return one score per (query, document) pair."""
-
-
-@runtime_checkable
-class _Fingerprinted(Protocol):
-    def fingerprint(self) -> str: ...
 
 
 class Reranked(NamedTuple):
@@ -111,7 +107,8 @@ def rerank(
             f"{next(iter(collection.topics), None)!r}, and none in common; use a run and its own collection"
         )
     texts = collection.texts(chain.from_iterable(candidates.values()))
-    fingerprint = reranker.fingerprint() if isinstance(reranker, _Fingerprinted) else None
+    hash_model: Callable[[], str] | None = getattr(reranker, "fingerprint", None)
+    fingerprint = hash_model() if hash_model else None
     queries, per_batch, scored = list(candidates), max(1, PAIRS_PER_BATCH // depth), []
     with progress_bar() as bar:
         task = bar.add_task(f"reranking with {name}", total=len(queries))

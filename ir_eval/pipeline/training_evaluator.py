@@ -101,7 +101,7 @@ class _RerankEvaluator:
 
 @dataclass(frozen=True)
 class _Texts:
-    """Documents in memory."""
+    """Documents in memory; without a fingerprint, so that nothing computed from them can be cached."""
 
     kept: Mapping[str, str]
     local: bool = True

@@ -51,8 +51,7 @@ def start() -> Machine:
     Overwrites ``JAVA_HOME``: Lucene needs Java 21, and any other Java on this computer is ignored.
 
     Raises:
-        InputError: Java or Lucene cannot be loaded (the error names the command that repairs the installation), or this
-            is a forked process.
+        InputError: Java or Lucene cannot be loaded (the error names the repair), or this is a forked process.
 
     Example:
         >>> start().java

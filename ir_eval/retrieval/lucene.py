@@ -35,9 +35,6 @@ def build_index(collection: Collection, folder: Path, *, vectors: bool, threads:
         vectors: Whether to store the term vector of each document, which feedback reads.
         threads: Number of threads.
 
-    Raises:
-        InputError: Java cannot start, or a document cannot be read.
-
     Example:
         >>> from ir_eval import open_collection
         >>> build_index(open_collection("collection"), Path("index"), vectors=True, threads=1)

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 def check_options(retriever: "Retriever") -> None:
     """Check every field but the collection, as pydantic does in strict mode: no value is converted to another type.
 
-    Args:
-        retriever: A dataclass; its annotations may hold constraints such as ``Annotated[float, Field(ge=0)]``.
+    Annotations may hold constraints such as ``Annotated[float, Field(ge=0)]``.
 
     Raises:
         InputError: A field has a wrong type or an excluded value; the error names the field, the value and the rule.

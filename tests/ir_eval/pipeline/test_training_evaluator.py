@@ -90,9 +90,7 @@ def test_bm25_can_be_the_first_stage(toy: Path, tmp_path: Path, monkeypatch: pyt
     (toy / "queries.jsonl").write_text(lines)
     evaluator = rerank_evaluator(collection=str(toy), measures=["mrr@10"])
     assert not (tmp_path / "cache").exists()
-    assert (
-        evaluator(Lengths(3))["mrr@10"] == 0.5
-    )  # q2 and q3 retrieve their relevant document, q1 and q4 do not
+    assert evaluator(Lengths(3))["mrr@10"] == 0.5  # q2 and q3 retrieve their relevant document, q1 and q4 do not
 
 
 @pytest.mark.parametrize(
