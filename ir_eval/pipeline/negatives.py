@@ -99,10 +99,8 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
             if len(candidates) < mining.negatives:
                 continue
             negatives = [candidates[i] for i in random.choice(len(candidates), mining.negatives, replace=False)]
-            grades = dict(list(relevant[query_id].items())[: mining.positives])
-            documents = [*(texts[doc_id] for doc_id in grades), *negatives]
-            labels = [*grades.values(), *[0] * len(negatives)]
-            file.write(json.dumps({"query": topics[query_id], "documents": documents, "labels": labels}) + "\n")
+            positives = [(texts[doc_id], grade) for doc_id, grade in relevant[query_id].items()][: mining.positives]
+            file.write(_line(topics[query_id], positives, negatives))
             written += 1
         if not written:
             raise InputError(
@@ -112,6 +110,11 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
     with atomic_write(path.with_suffix(".json")) as file:
         file.write(json.dumps(_record(collection, mining, path, written), indent=1) + "\n")
     return written
+
+
+def _line(query: str, positives: list[tuple[str, int]], negatives: list[str]) -> str:
+    documents, labels = zip(*positives, *((text, 0) for text in negatives), strict=True)
+    return json.dumps({"query": query, "documents": documents, "labels": labels}) + "\n"
 
 
 def first_stage(collection: Collection, name: str, topics: Mapping[str, str], depth: int) -> Run:

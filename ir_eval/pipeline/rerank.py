@@ -76,10 +76,10 @@ def rerank(
 ) -> Reranked:
     """Score the top ``depth`` documents of every query with a model, and order them by these scores.
 
-    The remaining documents are dropped. Pairs are scored in batches of whole queries. If the model has
-    a method ``fingerprint``, which returns a hash of everything that decides a score, the scores are cached batch by
-    batch under a hash of the fingerprint and the texts of the batch. Interrupted work then resumes after its last
-    complete batch, and a changed model or text is scored anew.
+    The remaining documents are dropped. Pairs are scored in batches of whole queries. If the model has a method
+    ``fingerprint``, which returns a hash of everything that decides a score, the scores of each batch are cached under a
+    hash of the fingerprint and the texts. Interrupted work then resumes after its last complete batch, and a changed
+    model or text is scored anew.
 
     Args:
         run: Run of the first stage; queries that are not topics of the collection are ignored.
