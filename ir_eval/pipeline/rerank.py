@@ -77,7 +77,7 @@ def rerank(
     """Score the top ``depth`` documents of every query with a model, and order them by these scores.
 
     The remaining documents are dropped. Pairs are scored in batches of whole queries. If the model has a method
-    ``fingerprint``, which returns a hash of everything that decides a score, the scores of each batch are cached under a
+    ``fingerprint``, which returns a hash of everything that decides a score, the scores of a batch are cached under a
     hash of the fingerprint and the texts. Interrupted work then resumes after its last complete batch, and a changed
     model or text is scored anew.
 
