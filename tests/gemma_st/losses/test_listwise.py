@@ -128,7 +128,7 @@ def test_padded_positions_have_no_gradient(model: CrossEncoder, name: str) -> No
 
 
 def test_softmax_differs_from_the_stock_loss(model: CrossEncoder) -> None:
-    """With four equal scores and one relevant document it is log 4; stock ListNetLoss applies a softmax to the labels."""
+    """Four equal scores with one relevant document give log 4; stock ListNetLoss applies a softmax to the labels."""
     equal = torch.zeros(1, 4)
     labels = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
     ours = SoftmaxLoss(model).formula(equal, labels, torch.ones(1, 4, dtype=torch.bool))
