@@ -13,7 +13,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "ablate": (ablate.add, "train a grid of settings with several seeds, and compare them"),
     "merge": (merge.add, "merge a trained LoRA adapter into its model, so that it loads anywhere"),
     "export": (export.add, "copy a model, with its card, for stock sentence-transformers"),
-    "verify": (verify.add, "check a saved model: attention, portability, padding, template, card, …"),
+    "verify": (verify.add, "check a saved model: files, attention, portability, batches, padding, template and card"),
     "doctor": (doctor.add, "check the installation: what is present, what is missing, and how to repair it"),
 }
 

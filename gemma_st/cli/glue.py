@@ -26,9 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("base", metavar="BASE", help="Gemma id or directory, or a model whose backbone is used")
     parser.add_argument("--task", nargs="+", required=True, metavar="TASK", help="cola, sst-2, …, boolq, super-rte, …")
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder with CoLA/train.tsv etc., or a hub id (default: the hub's)"
-    )
+    parser.add_argument("--data", metavar="DIR", help="folder with CoLA/train.tsv, …, or hub id (default: the hub's)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder; run again to resume")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="run seeds 0 to N - 1 (default: 1)")
     parser.add_argument("--train-examples", type=int, metavar="N", help="train on N random examples (default: all)")
@@ -36,10 +34,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     poolers = "mean, first, last, query-probe, kv-probe; or own, to keep pooler and head of BASE (default: mean)"
     model.add_argument("--pooler", default="mean", help=poolers)
     model.add_argument(
-        "--head", choices=("mlp", "linear"), default="mlp", help="linear has no hidden layer (default: mlp)"
+        "--head", choices=("mlp", "linear"), default="mlp", help="linear: no hidden layer (default: mlp)"
     )
-    model.add_argument("--attention", choices=("bidirectional", "causal"), default="bidirectional")
-    model.add_argument("--padding-side", choices=("left", "right"), default="right")
+    model.add_argument(
+        "--attention", choices=("bidirectional", "causal"), default="bidirectional", help="default: bidirectional"
+    )
+    model.add_argument("--padding-side", choices=("left", "right"), default="right", help="default: right")
     model.add_argument("--max-length", type=int, default=128, metavar="N", help="truncate to N tokens (default: 128)")
     _add_training(parser.add_argument_group("training"))
     parser.set_defaults(command=_glue)
@@ -55,7 +55,7 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--freeze", nargs="+", default=[], metavar="PART", help=freeze)
     group.add_argument("--probe", action="store_true", help="fit the last layer alone before training all parameters")
     group.add_argument(
-        "--epochs", type=int, default=3, metavar="N", help="0 with --probe stops after the probe (default: 3)"
+        "--epochs", type=int, default=3, metavar="N", help="0 with --probe: the probe alone (default: 3)"
     )
     group.add_argument("--batch-size", type=int, default=32, metavar="N", help="examples per step (default: 32)")
     group.add_argument("--bf16", action="store_true", help="compute in bfloat16, scores and losses in float32")

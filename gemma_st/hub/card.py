@@ -110,7 +110,8 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
         pipeline_tag="text-classification" if "labels" in said else TASKS[kind],
         tags=["sentence-transformers", "gemma-encoder", said["attention"]],
     )
-    rows = "\n".join(f"| {name} | {value} |" for name, value in {"base model": facts.base_model, **said}.items())
+    shown = {**({"base model": facts.base_model} if facts.base_model else {}), **said}
+    rows = "\n".join(f"| {name} | {value} |" for name, value in shown.items())
     trained = "\n".join(f"- {name}" for name in facts.training_data) or UNSTATED
     run = f"## Training run\n\n{described}\n\n" if (described := describe_training(directory)) else ""
     usage = f'from {package} import {kind}\n\nmodel = {kind}("{directory.name}")\n{USAGE[kind]}'

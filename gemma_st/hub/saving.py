@@ -73,14 +73,12 @@ def open_model(
 
     path = Path(directory) / "config_sentence_transformers.json"
     with loading(directory):
-        kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
-    classes: dict[str, type[CrossEncoder | SentenceTransformer]] = {
-        "CrossEncoder": CrossEncoder,
-        "SentenceTransformer": SentenceTransformer,
-    }
-    if kind not in classes:
-        raise ModelError(f"{path}: model_type={kind!r}; expected one of {', '.join(classes)}")
-    return classes[kind](str(directory), device=device, model_kwargs=dict(model_kwargs or {}))
+        saved = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    classes: dict[str, type[CrossEncoder | SentenceTransformer]]
+    classes = {kind.__name__: kind for kind in (CrossEncoder, SentenceTransformer)}
+    if saved not in classes:
+        raise ModelError(f"{path}: model_type={saved!r}; expected one of {', '.join(classes)}")
+    return classes[saved](str(directory), device=device, model_kwargs=dict(model_kwargs or {}))
 
 
 def new_directory(directory: str | Path) -> Path:

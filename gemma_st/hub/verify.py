@@ -97,7 +97,7 @@ def _template(_: Path, model: Model) -> Check:
     length = tokenizer.num_special_tokens_to_add(pair=True) + len(tokenizer.tokenize(QUERY)) + 3
     ids = model.preprocess([(QUERY, " ".join(TEXTS))], max_length=length)["input_ids"][0].tolist()
     kept = len(ids) <= length and set(tokenizer(QUERY, "")["input_ids"]) <= set(ids)
-    result = "the document is shortened before the query" if kept else "the query is truncated before the document"
+    result = "the document is shortened before the query" if kept else "the query of a long pair is truncated"
     return Check("template", kept, f"{template}; {result}")
 
 
