@@ -39,7 +39,7 @@ def test_a_tiny_gemma_learns_what_can_be_told_apart(
 ) -> None:
     """One text, a pair, a choice and a grade, to the end; models, cards, submissions and tables are written."""
     source, out = files("cola", "cb", "copa", "sts-b", count=48), tmp_path / "out"
-    results = run(request(source, out, "cola", "cb", "copa", "sts-b"), GlueConfig(str(tiny_gemma), **FAST))
+    results = run(request(source, out, "cola", "cb", "copa", "sts-b"), GlueConfig(base=str(tiny_gemma), **FAST))
     found = {row["title"]: row["metrics"] for row in results["rows"]}
     assert found["CoLA"] == {"matthews": [1.0]}
     assert found["CB"] == {"accuracy": [1.0], "macro-f1": [1.0]}
@@ -112,7 +112,10 @@ def test_a_seed_killed_while_saving_goes_on_to_the_same_weights(
 
 def test_the_best_seeds_model_is_kept(files: Callable[..., str], tiny_gemma: Path, tmp_path: Path) -> None:
     """Its scores on dev are those reported of its seed, and its predictions those submitted."""
-    source, config = files("rte", count=24), GlueConfig(str(tiny_gemma), **FAST | {"epochs": 1, "learning_rate": 1e-3})
+    source, config = (
+        files("rte", count=24),
+        GlueConfig(base=str(tiny_gemma), **FAST | {"epochs": 1, "learning_rate": 1e-3}),
+    )
     (row,) = run(request(source, tmp_path / "out", "rte", seeds=3), config)["rows"]
     found = row["metrics"]["accuracy"]
     assert row["model_seed"] == found.index(max(found))
@@ -131,19 +134,19 @@ def test_another_configuration_never_goes_on_from_this_one(
 ) -> None:
     """Whatever of it is another: a setting, the base's weights, an example; but not the base's place."""
     source, task = files("rte"), TASKS["rte"]
-    config, data = GlueConfig(str(tiny_gemma)), load(TASKS["rte"], source)
+    config, data = GlueConfig(base=str(tiny_gemma)), load(TASKS["rte"], source)
     moved = tmp_path / "moved"
     shutil.copytree(tiny_gemma, moved)
     key = config.key(task, data)
-    assert GlueConfig(str(moved)).key(task, data) == key
+    assert GlueConfig(base=str(moved)).key(task, data) == key
     keys = {
         key,
-        GlueConfig(str(tiny_gemma), dropout=DropoutRates(head=0.2)).key(task, data),
+        GlueConfig(base=str(tiny_gemma), dropout=DropoutRates(head=0.2)).key(task, data),
         config.key(TASKS["wnli"], data),
     }
     path = moved / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
-    keys.add(GlueConfig(str(moved)).key(task, data))
+    keys.add(GlueConfig(base=str(moved)).key(task, data))
     file = Path(source, "RTE/dev.tsv")
     file.write_text(file.read_text().replace("of 3", "of three"))
     keys.add(config.key(task, load(task, source)))
@@ -201,8 +204,8 @@ def test_bad_arguments_are_one_line(tiny_gemma: Path, tmp_path: Path, capsys: py
             "--dropout tail; expected a rate, or a place and its rate like att",
         ),
         (["--task", "rte", "--dropout", "much"], "--dropout much; expected a rate"),
-        (["--task", "rte", "--epochs", "0"], "epochs=0; expected a number above 0"),
-        (["--task", "rte", "--train-examples", "-1"], "train_examples=-1; expected a number above 0"),
+        (["--task", "rte", "--epochs", "0"], "epochs = 0; expected a number above 0"),
+        (["--task", "rte", "--train-examples", "-1"], "train_examples = -1; Input should be greater than 0"),
         (["--task", "rte", "--data", str(tmp_path)], "rte is not there"),
     ):
         assert main(["glue", str(tiny_gemma), "--out", str(tmp_path / "out"), *more]) == 2
@@ -214,15 +217,17 @@ def test_bad_arguments_are_one_line(tiny_gemma: Path, tmp_path: Path, capsys: py
 def test_frozen_weights_stay(files: Callable[..., str], tiny_gemma: Path, tmp_path: Path) -> None:
     """Those with a part in their name, and no others; a part in no name is an error, and so is freezing all."""
     source, task = files("rte", count=16), TASKS["rte"]
-    config = GlueConfig(str(tiny_gemma), freeze=("embed_tokens", "layers.0."), **FAST | {"epochs": 1})
+    config = GlueConfig(base=str(tiny_gemma), freeze=("embed_tokens", "layers.0."), **FAST | {"epochs": 1})
     data = load(task, source)
     model = fine_tune(task, data, config, seed=0, checkpoints=tmp_path / "one")
     before, after = build(task, config)[0].state_dict(), model[0].state_dict()
     stayed = {name for name in before if same({"": before[name]}, {"": after[name]})}
     assert stayed == {name for name in before if "embed_tokens" in name or "layers.0." in name}
-    for freeze, message in (("layers.9.", "'layers.9.' is in no weight's name"), (".", "leaves nothing to train")):
+    for freeze, message in (("layers.9.", "'layers.9.' is in no parameter's name"), (".", "leaves nothing to train")):
         with pytest.raises(ModelError, match=message):
-            fine_tune(task, data, GlueConfig(str(tiny_gemma), freeze=(freeze,)), seed=0, checkpoints=tmp_path / "two")
+            fine_tune(
+                task, data, GlueConfig(base=str(tiny_gemma), freeze=(freeze,)), seed=0, checkpoints=tmp_path / "two"
+            )
 
 
 class TestBuild:
@@ -232,7 +237,7 @@ class TestBuild:
         """Its own would run a pair into one text."""
         from gemma_st.modeling.template import read_template
 
-        model = build(TASKS["rte"], GlueConfig(str(tiny_gemma), padding_side="left", attention="causal"))
+        model = build(TASKS["rte"], GlueConfig(base=str(tiny_gemma), padding_side="left", attention="causal"))
         assert read_template(model.tokenizer) == "<bos> Sentence 1: {query} Sentence 2: {document} <eos>"
         assert (model.tokenizer.padding_side, model.attention) == ("left", "causal")
 
@@ -251,7 +256,7 @@ class TestBuild:
         """Its backbone is taken, with a pooler of one's choice and a fresh head."""
         from gemma_st.modeling.template import read_template
 
-        model = build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="last"))
+        model = build(TASKS["mnli"], GlueConfig(base=str(tiny_reranker), pooler="last"))
         assert read_template(model.tokenizer) == "<bos> Query: {query} Document: {document} <eos>"
         assert model.label_names == ["entailment", "neutral", "contradiction"]
         assert "lasttoken" in model[1].get_config_dict()["pooling_mode"]
@@ -261,7 +266,7 @@ class TestBuild:
         from gemma_st.hub.saving import save
 
         source = CrossEncoder(str(tiny_reranker))
-        model = build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="own", max_length=20))
+        model = build(TASKS["mnli"], GlueConfig(base=str(tiny_reranker), pooler="own", max_length=20))
         kept = {key: value for key, value in model.state_dict().items() if not key.startswith("4.")}
         assert same(kept, {key: value for key, value in source.state_dict().items() if not key.startswith("4.")})
         assert (model.num_labels, model.max_seq_length, model[0].query_length) == (3, 20, 15)
@@ -271,4 +276,4 @@ class TestBuild:
         assert again.label_names == model.label_names
         for other in ({"attention": "causal"}, {"head": "linear"}):
             with pytest.raises(ModelError, match="pooler 'own' keeps the model as it is, with .*bidirectional.*mlp"):
-                build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="own", **other))
+                build(TASKS["mnli"], GlueConfig(base=str(tiny_reranker), pooler="own", **other))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gemma_st.glue.glue_submission import file_name, submission
+from gemma_st.glue.glue_submission import submission
 from gemma_st.glue.tasks import TASKS
 
 
@@ -38,8 +38,8 @@ def test_grades_have_three_decimals() -> None:
 
 def test_files_have_the_servers_names() -> None:
     """Two of MNLI."""
-    assert [file_name(TASKS["mnli"], part) for part in TASKS["mnli"].parts] == ["MNLI-m.tsv", "MNLI-mm.tsv"]
-    found = {file_name(TASKS[name]) for name in TASKS if name != "mnli"}
+    assert [TASKS["mnli"].submission_filename(part) for part in TASKS["mnli"].parts] == ["MNLI-m.tsv", "MNLI-mm.tsv"]
+    found = {TASKS[name].submission_filename() for name in TASKS if name != "mnli"}
     assert found == {f"{name}.tsv" for name in ("CoLA", "SST-2", "MRPC", "STS-B", "QQP", "QNLI", "RTE", "WNLI")} | {
         f"{name}.jsonl" for name in ("BoolQ", "CB", "RTE", "WiC", "COPA")
     }

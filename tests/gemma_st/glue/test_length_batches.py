@@ -3,7 +3,7 @@
 import numpy as np
 
 from gemma_st.glue.examples import Split
-from gemma_st.glue.length_batches import LengthBatches, dataset
+from gemma_st.glue.length_batches import LengthBatches
 
 
 def make(count: int, width: int = 2) -> LengthBatches:
@@ -11,7 +11,7 @@ def make(count: int, width: int = 2) -> LengthBatches:
     random = np.random.default_rng(0)
     texts = [tuple("x" * int(n) for n in random.integers(1, 100, width)) for _ in range(count)]
     split = Split(texts, np.zeros(count, dtype=np.int64), list(range(count)))
-    return LengthBatches(dataset(split), batch_size=4, drop_last=False, seed=3)
+    return LengthBatches(split.to_dataset(), batch_size=4, drop_last=False, seed=3)
 
 
 def test_every_example_is_in_one_batch() -> None:
@@ -48,4 +48,4 @@ def test_order_is_random_by_epoch_and_repeatable() -> None:
 def test_columns_are_the_trainers() -> None:
     """A column a text, in order, and the label."""
     split = Split([("a", "b", "c"), ("d", "e", "f")], np.array([1, 0]), [0, 1])
-    assert dataset(split)[1] == {"first": "d", "second": "e", "third": "f", "label": 0}
+    assert split.to_dataset()[1] == {"first": "d", "second": "e", "third": "f", "label": 0}

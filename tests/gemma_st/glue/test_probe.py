@@ -26,7 +26,7 @@ def test_the_last_layer_is_fitted_and_the_rest_left_alone(
     task = TASKS[name]
     data = load(task, files(name, count=24))
     torch.manual_seed(0)
-    model = build(task, GlueConfig(str(tiny_gemma)))
+    model = build(task, GlueConfig(base=str(tiny_gemma)))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fit_last_layer(task, model, data.train, batch_size=5)
     after = model.state_dict()
@@ -42,7 +42,7 @@ def test_grades_are_fitted_as_ridge_regression_does(files: Callable[..., str], t
     task = TASKS["sts-b"]
     data = load(task, files("sts-b", count=24))
     torch.manual_seed(0)
-    model = build(task, GlueConfig(str(tiny_gemma)))
+    model = build(task, GlueConfig(base=str(tiny_gemma)))
     hidden: list[torch.Tensor] = []
     model.eval()
     with torch.no_grad():
@@ -63,7 +63,7 @@ def test_without_epochs_the_probe_is_all(files: Callable[..., str], tiny_gemma: 
     """The backbone is the base's."""
     task = TASKS["cola"]
     data = load(task, files("cola", count=24))
-    config = GlueConfig(str(tiny_gemma), probe=True, epochs=0)
+    config = GlueConfig(base=str(tiny_gemma), probe=True, epochs=0)
     model = fine_tune(task, data, config, seed=0, checkpoints=tmp_path / "checkpoints")
     fresh = build(task, config)
     assert same(model[0].state_dict(), fresh[0].state_dict())
@@ -76,7 +76,7 @@ def test_what_a_cross_encoder_compares_is_not_lost(data: Path, tmp_path: Path) -
     task = TASKS["sts-b"]
     stsb = load(task, str(data / "glue"))
     few = replace(stsb, train=stsb.train.take(np.arange(400)))
-    config = GlueConfig("gemma-encoder-msmarco", pooler="own", probe=True, epochs=0)
+    config = GlueConfig(base="gemma-encoder-msmarco", pooler="own", probe=True, epochs=0)
     model = fine_tune(task, few, config, seed=0, checkpoints=tmp_path / "checkpoints")
     dev = stsb.dev[""].take(np.arange(200))
     assert dev.labels is not None

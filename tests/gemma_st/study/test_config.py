@@ -65,7 +65,7 @@ def test_a_task_of_glue_may_have_a_table_of_its_own(study: Write) -> None:
     changed = {name for name in names if name not in {cell.name for cell in cells(file)}}
     assert changed == {name for name in names if name.startswith("sst-2-")}
     file.write_text(text.replace("[ranking]", "[glue.sst-2]\nepoch = 5\n[ranking]", 1))
-    with pytest.raises(ModelError, match=r"\[glue.sst-2\] unknown epoch; the fields are"):
+    with pytest.raises(ModelError, match=r"\[glue.sst-2\] unknown epoch; did you mean epochs\? the fields are"):
         cells(file)
 
 
@@ -125,32 +125,52 @@ def test_a_ranking_is_also_its_lists_and_the_run_it_is_measured_on(study: Write,
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("seeds = 2", "seeds = 0", ": output = '.*', seeds = 0; expected a folder and a whole number above 0"),
-        ("seeds = 2", "seeds = 2\nspeed = 1", ": unknown speed; the fields are glue, grid, output, ranking, seeds"),
+        ("seeds = 2", "seeds = 0", ": seeds = 0; Input should be greater than 0"),
+        (
+            "seeds = 2",
+            "seeds = 2\nspeed = 1",
+            ": unknown speed; did you mean seeds\\? the fields are glue, grid, output, ranking, seeds",
+        ),
         ('["sst-2"]', '["sst-3"]', r": \[glue\] task 'sst-3' is not known; use one of cola, "),
-        ('["sst-2"]', "[]", r": \[glue\] names no tasks; expected a list such as"),
+        ('["sst-2"]', "[]", r": \[glue\] tasks = \[\]; expected a list of strings such as \['sst-2', 'cola'\]"),
         ('["sst-2"]', '"sst-2"', r": \[glue\] tasks = 'sst-2'; expected a list of strings"),
-        ("epochs = 2", "epoch = 2", r": \[glue\] unknown epoch; the fields are attention, base, batch_size, "),
-        ("epochs = 2", "epochs = 2.5", r": \[glue\] epochs = 2.5; expected a whole number"),
-        ("epochs = 2", "epochs = 0", r": \[glue\] epochs=0; expected a number above 0"),
-        ("epochs = 2", "dropout = 2", r": \[glue\] dropout attention=2; expected 0"),
+        (
+            "epochs = 2",
+            "epoch = 2",
+            r": \[glue\] unknown epoch; did you mean epochs\? the fields are attention, base, batch_size, ",
+        ),
+        ("epochs = 2", "epochs = 2.5", r": \[glue\] epochs = 2.5; Input should be a valid integer"),
+        ("epochs = 2", "epochs = 0", r": \[glue\] epochs = 0; expected a number above 0"),
+        (
+            "epochs = 2",
+            "dropout = 2",
+            r": \[glue\] \[dropout\] (dropout )?attention ?= ?2.0; (expected 0|Input should be less than 1)",
+        ),
         ("{data}/glue", "{data}/nowhere", r": \[glue\] .*sst2 is not there"),
-        ("[ranking]\n", '[ranking]\noutput = "x"\n', r": \[ranking\] output; take it out"),
-        ("[ranking]\n", "[ranking]\nlist = 1\n", r": \[ranking\] unknown list; the fields are documents, "),
-        ("evaluation = ", "# ", r": \[ranking\] has no \[evaluation\]; expected one"),
+        ("[ranking]\n", '[ranking]\noutput = "x"\n', r": \[ranking\] has output; remove it"),
+        (
+            "[ranking]\n",
+            "[ranking]\nlist = 1\n",
+            r": \[ranking\] unknown list; (did you mean lists\? )?the fields are documents, ",
+        ),
+        ("evaluation = ", "# ", r": \[ranking\] has no \[evaluation\]; give one"),
         ('"mrr@10"', '"mrr@ten"', r": \[ranking\] \[evaluation\] .*mrr@ten"),
-        ('name = "softmax"', 'name = "hard"', r": \[ranking\] \[loss\] name='hard' is not known"),
+        (
+            'name = "softmax"',
+            'name = "hard"',
+            r": \[ranking\] loss 'hard' is not known; use one of distillation, margin-mse, ",
+        ),
         ("use_cpu = true", "no_such = 1", r": \[ranking\] \[trainer\] .*no_such"),
         ("[ranking.loss]", 'pooler = "max"\n[ranking.loss]', r": \[ranking\] pooler='max' is not known"),
         ("[[grid]]\nattention", "[[other]]\nattention", ": unknown other"),
         ('lists = ["', 'lists = ["absent', r": \[ranking\] absent.*cannot be read"),
-        ('["mlp", "linear"]', "[]", r": \[\[grid\]\] 2: head = \[\]; expected a list of at least one value"),
-        ('["mlp", "linear"]', '"mlp"', r": \[\[grid\]\] 2: head = 'mlp'; expected a list"),
-        ('["mlp", "linear"]', '["deep"]', r": \[\[grid\]\] 2: head = 'deep'; expected mlp or linear"),
+        ('["mlp", "linear"]', "[]", r": \[\[grid\]\] 2: head = \[\]; Tuple should have at least 1 item"),
+        ('["mlp", "linear"]', '"mlp"', r": \[\[grid\]\] 2: head = 'mlp'; Input should be a valid array"),
+        ('["mlp", "linear"]', '["deep"]', r": \[\[grid\]\] 2: head = 'deep'; Input should be 'mlp' or 'linear'"),
         (
             "head =",
             "heads =",
-            r": \[\[grid\]\] 2: unknown heads; the fields are attention, dropout, head, padding_side",
+            r": \[\[grid\]\] 2: unknown heads; did you mean head\? the fields are attention, dropout, head, ",
         ),
         (
             'tasks = ["ranking"]',
@@ -172,18 +192,22 @@ def test_a_mistake_is_one_line_before_anything_is_trained(study: Write, old: str
 
 def test_a_study_needs_a_grid_a_task_and_a_base(study: Write, tiny_reranker: Path) -> None:
     """A reranker is one: its backbone."""
-    with pytest.raises(ModelError, match=r"no \[\[grid\]\]; give the study at least one"):
+    with pytest.raises(
+        ModelError, match=r"no \[\[grid\]\]; give at least one, with lists of values of attention, pooler"
+    ):
         cells(study(grid=""))
     file = study()
     file.write_text('output = "o"\nseeds = 1\n[[grid]]\nhead = ["mlp"]\n')
     with pytest.raises(ModelError, match=r"neither \[glue\] nor \[ranking\]; give the study a task"):
         cells(file)
     file.write_text('output = "o"\nseeds = 1\nglue = 3\n')
-    with pytest.raises(ModelError, match="glue = 3; expected a table"):
+    with pytest.raises(ModelError, match="glue = 3; Input should be an object"):
         cells(file)
     assert len(cells(study(base=tiny_reranker))) == len(cells(study()))
     file = study()
     ranking = file.read_text().partition("[ranking.model]")
     file.write_text(ranking[0] + ranking[1] + ranking[2].replace("base =", "max_length =", 1))
-    with pytest.raises(ModelError, match=r"\[ranking\]:? give one of \[model\] base"):
+    with pytest.raises(
+        ModelError, match=r"\[ranking\] \[model\] has no base; give a directory, a packaged model or a hub id"
+    ):
         cells(file)

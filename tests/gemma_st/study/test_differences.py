@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from gemma_st.study.differences import compare, interval
+from gemma_st.study.differences import _interval, compare
 
 POOLERS = ["mean", "last", "first"]
 
@@ -66,5 +66,5 @@ def test_the_first_listed_is_the_baseline_and_what_never_changes_is_no_question(
 
 def test_a_single_pair_has_no_interval() -> None:
     """Of equal differences it has no width."""
-    assert interval([0.3]) is None
-    assert interval([0.25, 0.25]) == [0.25, 0.25]
+    assert _interval([0.3]) is None
+    assert _interval([0.25, 0.25]) == [0.25, 0.25]
