@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gemma_st.cross_encoder import CrossEncoder
 from gemma_st.files import write_whole
 from gemma_st.glue.config import GlueConfig
 from gemma_st.glue.datasets import Data, load
+from gemma_st.glue.finetune import fine_tune, score
 from gemma_st.glue.glue_submission import submission
 from gemma_st.glue.metrics import baseline, measure, predictions
 from gemma_st.glue.score_table import markdown
+from gemma_st.glue.task_card import write_task_card
 from gemma_st.glue.tasks import Task
 from gemma_st.hub.saving import save
-
-if TYPE_CHECKING:
-    from gemma_st.cross_encoder import CrossEncoder
 
 PACKAGES = ("gemma-encoder", "sentence-transformers", "transformers", "torch", "datasets")
 BEST_FILENAME = "model.json"  # seed, dev score and submissions of the model that is kept
@@ -80,8 +80,6 @@ def run(request: Request, config: GlueConfig) -> dict[str, Any]:
 
 def _run_task(task: Task, data: Data, request: Request, config: GlueConfig) -> list[dict[str, Any]]:
     """Run the seeds of a task, write its card and submissions, and return a row for each labelled set."""
-    from gemma_st.glue.task_card import write_task_card
-
     folder = request.output / f"{task.name}-{config.key(task, data)}"
     cells = [_run_seed(task, data, config, seed, folder) for seed in request.seeds]
     best = json.loads((folder / BEST_FILENAME).read_text(encoding="utf-8"))
@@ -116,8 +114,6 @@ def _rows(task: Task, data: Data, cells: Sequence[dict[str, Any]]) -> list[dict[
 
 def _run_seed(task: Task, data: Data, config: GlueConfig, seed: int, folder: Path) -> dict[str, Any]:
     """Return the stored result of a seed, or train and store it; keep the model if it is the best so far."""
-    from gemma_st.glue.finetune import fine_tune, score
-
     path = folder / f"seed-{seed}.json"
     if path.exists():
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -139,7 +135,7 @@ def _run_seed(task: Task, data: Data, config: GlueConfig, seed: int, folder: Pat
     return result
 
 
-def _keep_best(folder: Path, task: Task, model: "CrossEncoder", found: dict[str, Any]) -> None:
+def _keep_best(folder: Path, task: Task, model: CrossEncoder, found: dict[str, Any]) -> None:
     """Keep a model and its submissions unless an earlier seed scored at least as well on dev."""
     kept = folder / BEST_FILENAME
     if kept.exists():

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -82,4 +82,4 @@ def load(task: Task, source: str | None = None, *, train_examples: int | None = 
     if train_examples is not None and train_examples < len(order):
         notes.append(f"{train_examples} of {len(order)} training examples")
         order = order[:train_examples]
-    return replace(Data(known.take(order), dev, test), note="; ".join(notes))
+    return Data(known.take(order), dev, test, note="; ".join(notes))

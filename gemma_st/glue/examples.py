@@ -52,12 +52,7 @@ class Split:
 
 
 def parse_rows(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
-    """Turn rows into examples.
-
-    Args:
-        task: The task.
-        rows: For each row, its place for error messages (``file:line``) and its columns.
-        name: ``"train"``, ``"dev"`` or ``"test"``. Labels of a test set may be missing.
+    """Turn pairs (``file:line`` for error messages, row) of a set into examples. Labels of ``"test"`` may be missing.
 
     Raises:
         ModelError: A row is not an example of the task.

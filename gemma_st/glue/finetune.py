@@ -34,12 +34,8 @@ WARMUP_SHARE, WEIGHT_DECAY = 0.1, 0.01  # as BERT was fine-tuned on GLUE
 def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoints: Path) -> CrossEncoder:
     """Train a model and return its best checkpoint by the first metric on the first dev set.
 
-    Args:
-        task: The task.
-        data: The examples.
-        config: Settings of model and training.
-        seed: Random seed of head, data order and dropout.
-        checkpoints: Folder for the checkpoints of this training. An interrupted training resumes from them.
+    The seed controls head initialisation, data order and dropout. An interrupted training resumes from the folder
+    ``checkpoints``, which must not be shared with another training.
 
     Raises:
         ModelError: The base cannot be used.
@@ -131,8 +127,6 @@ class _DevEvaluator(BaseEvaluator):
 class _CheckpointsInLongEpochs(TrainerCallback):
     """Evaluate and save within an epoch as well, so that an interruption loses at most ``CHECKPOINT_STEPS`` steps."""
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **options: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step % CHECKPOINT_STEPS == 0:
             control.should_evaluate = control.should_save = True

@@ -23,12 +23,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Collection[int]) -> str:
-    """Return a table in Markdown.
-
-    Args:
-        header: The names of the columns.
-        rows: The cells of each row.
-        left: Places of the columns that are aligned to the left; all others are aligned to the right.
+    """Return a table in Markdown. ``left`` has the places of left-aligned columns; the others are right-aligned.
 
     Example:
         >>> print(markdown_table(("task", "score"), [("CoLA", "12.3")], left=[0]))
@@ -43,7 +38,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left
 def terminal_table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Collection[int]
 ) -> "Table":
-    """Return a table for the terminal; its arguments are those of `markdown_table`, and a title.
+    """Return a table for the terminal. ``left`` has the places of left-aligned columns; the others are right-aligned.
 
     Example:
         >>> terminal_table("decoder, 1 seed", ("task", "score"), [("CoLA", "12.3")], left=[0]).row_count

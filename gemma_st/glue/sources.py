@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -22,13 +23,7 @@ REASON_LENGTH = 300  # characters of a library's error message that are passed o
 
 
 def read_set(task: Task, source: str | None, name: str) -> dict[str, Split]:
-    """Read the training, dev or test set of a task.
-
-    Args:
-        task: The task.
-        source: A folder that has a folder for each task; a hub id, or a local copy of a hub dataset; None loads the
-            benchmark from the hub.
-        name: ``"train"``, ``"dev"`` or ``"test"``.
+    """Read the sets of a task that are named ``"train"``, ``"dev"`` or ``"test"``, from a source as in ``load``.
 
     Returns:
         The sets by suffix, such as ``""`` or ``"_matched"``; empty if the source has none.
@@ -87,10 +82,9 @@ def _tsv(lines: Iterator[tuple[str, str]], missing: Sequence[str]) -> Iterator[t
 def _json(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Row]]:
     """Parse JSON lines."""
     for where, line in lines:
-        try:
+        row = None
+        with suppress(ValueError):
             row = json.loads(line)
-        except ValueError:
-            row = None
         if not isinstance(row, dict):
             raise ModelError(f"{where}: {line[:40]!r}; expected a JSON object")
         yield where, row

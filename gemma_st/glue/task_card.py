@@ -11,8 +11,8 @@ from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.hub.card import USAGE, Facts, write_card
 
 TEXTS_USAGE = 'model.labels(model.predict_texts(["It works.", "It does not."]))'
-CLASSES_USAGE = "model.labels(scores)  # class names"
-GRADES_USAGE = f"scores * {HIGHEST_GRADE:g}  # grades"
+CLASSES_USAGE = f"scores = {USAGE['CrossEncoder']}\nmodel.labels(scores)  # class names"
+GRADES_USAGE = f"scores = {USAGE['CrossEncoder']}\nscores * {HIGHEST_GRADE:g}  # grades"
 
 
 def write_task_card(
@@ -37,7 +37,8 @@ def write_task_card(
     card = path.read_text(encoding="utf-8").partition("## Measured\n")[0]
     if not task.choices:
         card = card.replace("from sentence_transformers", "from gemma_st")
-        card = card.replace(USAGE["CrossEncoder"], _usage(task))
+        usage = TEXTS_USAGE if len(task.columns) == 1 else CLASSES_USAGE if task.labels else GRADES_USAGE
+        card = card.replace(USAGE["CrossEncoder"], usage)
     options = [(name, str(value)) for name, value in settings.items() if name not in ("base", "command")]
     measured = [
         (f"{row['title']} {row['set']}", name, *(f"{100 * value:.1f}" for value in (*values, row["baseline"][name])))
@@ -56,10 +57,3 @@ def write_task_card(
         markdown_table(header, measured, left=(0, 1)),
     ]
     path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-
-
-def _usage(task: Task) -> str:
-    """Return lines of Python that use the model."""
-    if len(task.columns) == 1:
-        return TEXTS_USAGE
-    return f"scores = {USAGE['CrossEncoder']}\n{CLASSES_USAGE if task.labels else GRADES_USAGE}"

@@ -28,18 +28,6 @@ def describe(settings: Settings) -> str:
     return ", ".join(f"{name} {label(value)}" for name, value in settings.items())
 
 
-def read_cell(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """Return the stored result of a cell from the folder of all cells, or None if the cell is not finished.
-
-    Example:
-        >>> from gemma_st.study.config import read_study
-        >>> read_cell(read_study("study.toml").cells[0], Path("cells"))  # None: not finished
-    """
-    path = folder / f"{cell.name}.json"
-    result: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    return result
-
-
 def run_cell(cell: Cell, folder: Path) -> dict[str, Any] | None:
     """Train and evaluate a cell, write ``NAME.json`` to the folder of all cells, and return its content.
 
@@ -63,7 +51,7 @@ def run_cell(cell: Cell, folder: Path) -> dict[str, Any] | None:
         if result:
             write_whole(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         shutil.rmtree(work, ignore_errors=True)
-        lock.unlink()  # a process that has opened the lock already finds the cell finished
+        lock.unlink(missing_ok=True)  # a process that has opened the lock already finds the cell finished
         return result
 
 

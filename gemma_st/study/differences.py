@@ -20,8 +20,8 @@ def compare(cells: Sequence[Mapping[str, Any]], factor: str, *, listed: Sequence
 
     Returns:
         A row for each task and value that has pairs: ``task``, ``measure``, ``baseline``, ``value``, ``pairs``,
-        ``baseline_mean`` and ``value_mean`` over the pairs, their ``difference``, and Student's 95 % ``interval`` of the
-        difference, which is None for a single pair.
+        ``baseline_mean`` and ``value_mean`` over the pairs, their ``difference``, and its ``interval``: Student's 95 %
+        confidence interval, or None for a single pair.
 
     Example:
         >>> settings, measures = [{"head": "mlp"}, {"head": "linear"}], [{"accuracy": 0.5}, {"accuracy": 0.25}]

@@ -16,12 +16,9 @@ Settings = dict[str, Any]  # factor -> value
 
 
 def parse(factor: str, value: object) -> Value:
-    """Return a value of a factor in canonical form, so that equal settings compare equal.
+    """Return a value of one of ``FACTORS`` in canonical form, so that equal settings compare equal.
 
-    Args:
-        factor: One of ``FACTORS``.
-        value: A string; for ``pooler``, a name or a table of name and options; for ``dropout``, a rate, or a table with
-            the fields of [gemma_st.modeling.dropout.DropoutRates][].
+    A pooler is a name, or a table of name and options; dropout is a rate, or a table of rates; the others are strings.
 
     Raises:
         ModelError: The factor has no such value.

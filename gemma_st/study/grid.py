@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gemma_st.files import write_whole
-from gemma_st.study.cells import describe, locked, read_cell, run_cell
+from gemma_st.study.cells import describe, locked, run_cell
 from gemma_st.study.config import Study
 from gemma_st.study.differences import compare
 from gemma_st.study.factors import FACTORS
@@ -40,31 +40,35 @@ def _run_cells(study: Study) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    folder = study.output / "cells"
     console = Console(file=sys.stderr, highlight=False)  # the stream itself: a cell's training redirects sys.stderr
     columns = TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        progress = bar.add_task("", total=len(study.cells), completed=_finished(study, folder))
+        progress = bar.add_task("", total=len(study.cells))
         progressed = True
         while progressed:  # again, because a process that ran a cell may have died
             progressed = False
             for cell in study.cells:
-                bar.update(progress, completed=_finished(study, folder))
-                if result := run_cell(cell, folder):
+                bar.update(progress, completed=_finished(study))
+                if result := run_cell(cell, study.output / "cells"):
                     progressed, (measure, value) = True, next(iter(result["measures"].items()))
                     name = f"{cell.task.name}, {describe(cell.settings)}, seed {cell.seed}"
                     line = f"{name}: {measure} {value:.4f}, {result['seconds']:.0f} s"
                     console.print(line, markup=False, soft_wrap=True)
 
 
-def _finished(study: Study, folder: Path) -> int:
-    return sum((folder / f"{cell.name}.json").exists() for cell in study.cells)
+def _files(study: Study) -> list[Path]:
+    """Return the file of each cell, which exists once the cell is finished."""
+    return [study.output / "cells" / f"{cell.name}.json" for cell in study.cells]
+
+
+def _finished(study: Study) -> int:
+    return sum(path.exists() for path in _files(study))
 
 
 def _write_report(study: Study) -> dict[str, Any]:
     """Write ``results.json``, ``study.md`` and a picture for each factor from the finished cells."""
     with locked(study.output / ".report.lock", wait=True):  # the process that finishes the last cell reports last
-        cells = [result for cell in study.cells if (result := read_cell(cell, study.output / "cells"))]
+        cells = [json.loads(path.read_text(encoding="utf-8")) for path in _files(study) if path.exists()]
         compared = {name: compare(cells, name, listed=study.factors.get(name, ())) for name in FACTORS}
         questions = {name: rows for name, rows in compared.items() if rows}
         results = {**study.resolved, "missing": len(study.cells) - len(cells), "questions": questions, "cells": cells}

@@ -18,7 +18,7 @@ from gemma_st.modeling.dropout import DropoutRates
 from gemma_st.names import locate
 from gemma_st.study.factors import FACTORS, Settings, parse
 from gemma_st.training.config import TrainingConfig
-from gemma_st.training.evaluator import EvaluationConfig, Evaluator, open_evaluator
+from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists
 from gemma_st.training.losses import loss_class
 from gemma_st.training.stage import resolve
@@ -122,9 +122,10 @@ class RankingTask:
 
     Example:
         >>> from gemma_st.training.config import read_config
+        >>> from gemma_st.training.evaluator import EvaluationConfig
         >>> options = {"run": "bm25.trec", "collection": "collection", "split": "test", "measures": ["mrr@10"]}
-        >>> evaluation = EvaluationConfig(steps=1, options=options)
-        >>> task = RankingTask(replace(read_config("stage.toml"), evaluation=evaluation))
+        >>> config = replace(read_config("stage.toml"), evaluation=EvaluationConfig(steps=1, options=options))
+        >>> task = RankingTask(config)
         >>> list(task.run(task.defaults, seed=0, folder=Path("cell")))
         ['mrr@10']
     """
@@ -139,18 +140,13 @@ class RankingTask:
         read_lists(self.config.lists)
         self.key(self.defaults)
 
-    @property
-    def evaluation(self) -> EvaluationConfig:
-        """The ``[evaluation]`` table of the stage."""
-        if self.config.evaluation is None:
-            raise ModelError("has no [evaluation]; give one, so that models can be compared")
-        return self.config.evaluation
-
     @cached_property
     def evaluator(self) -> Evaluator:
         """The evaluator that ``[evaluation]`` names."""
+        if self.config.evaluation is None:
+            raise ModelError("has no [evaluation]; give one, so that models can be compared")
         with section("evaluation"):
-            return open_evaluator(self.evaluation)
+            return open_evaluator(self.config.evaluation)
 
     @property
     def defaults(self) -> Settings:
@@ -164,7 +160,7 @@ class RankingTask:
         stage = resolve(self._with(settings, seed=0, folder=Path()), start=start, processes=1)
         del stage["model"]["base"]
         stage["lists"] = [list_["sha256"] for list_ in stage["lists"]]
-        stage["evaluation"]["options"] = _contents(self.evaluation.options)
+        stage["evaluation"]["options"] = _contents(stage["evaluation"]["options"])
         return hashlib.sha256(json.dumps(stage, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
 
     def run(self, settings: Settings, *, seed: int, folder: Path) -> dict[str, float]:
@@ -182,6 +178,6 @@ class RankingTask:
 
 
 def _contents(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of an evaluator, with a digest in place of each file name."""
+    """Return the options of an evaluator, each file name replaced by a digest of the file."""
     files = {name: Path(value) for name, value in options.items() if isinstance(value, str) and Path(value).is_file()}
     return {**options, **{name: digest(path) for name, path in files.items()}}

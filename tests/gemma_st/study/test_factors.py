@@ -1,4 +1,4 @@
-"""Tests of gemma_st.study.factors: one form for equal values, and what people read of it."""
+"""Tests of gemma_st.study.factors: the canonical form of values and their labels."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from gemma_st.study.factors import label, parse
     ],
 )
 def test_equal_values_have_one_form_and_one_name(factor: str, values: list[Any], read: str) -> None:
-    """Whether a default is spelled out or not; the form is its own."""
+    """Spelled-out defaults do not change the form, and the form parses to itself."""
     found = [parse(factor, value) for value in values]
     assert all(value == found[0] for value in found)
     assert parse(factor, found[0]) == found[0]
@@ -50,7 +50,7 @@ def test_equal_values_have_one_form_and_one_name(factor: str, values: list[Any],
     ],
 )
 def test_what_is_no_value_is_one_line(factor: str, value: object, message: str) -> None:
-    """Naming the factor."""
+    """The error is one line that names the factor."""
     with pytest.raises(ModelError, match=message) as error:
         parse(factor, value)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.study.tables and plot: every row is there, and where it must be."""
+"""Tests of gemma_st.study.tables and forest_plot: every row is present and in its place."""
 
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +12,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(task: str, value: str, difference: float, half: float | None) -> dict[str, Any]:
-    """Make a row of a question."""
+    """Make a row of a comparison."""
     ends = None if half is None else [difference - half, difference + half]
     said = {"task": task, "measure": "accuracy", "baseline": "mean", "value": value, "pairs": 3}
     return {**said, "baseline_mean": 0.5, "value_mean": 0.5 + difference, "difference": difference, "interval": ends}
@@ -22,7 +22,7 @@ ROWS = [row("sst-2", "last", 0.02, 0.01), row("sst-2", "a<b", -0.03, 0.02), row(
 
 
 def places(svg: str, task: str) -> tuple[float, list[tuple[float, str]]]:
-    """Return the place of the line of 0, and place and colour of each dot of a panel."""
+    """Return the place of the zero line, and place and colour of each dot of a panel."""
     groups = {group.attrib.get("id"): group for group in ElementTree.fromstringlist([svg]).iter(f"{SVG}g")}
     path = groups[f"zero-{task}"].find(f"{SVG}path")
     assert path is not None
@@ -32,7 +32,7 @@ def places(svg: str, task: str) -> tuple[float, list[tuple[float, str]]]:
 
 
 def test_the_picture_has_a_panel_a_task_and_every_row_at_its_place() -> None:
-    """Well-formed; in colour where the interval leaves out 0, and right of the line of 0 where it is better."""
+    """Intervals that exclude 0 are coloured, and better values are to the right of the zero line."""
     svg = draw("pooler", ROWS)
     texts = ["".join(text.itertext()) for text in ElementTree.fromstringlist([svg]).iter(f"{SVG}text")]
     assert [text for text in texts if "against" in text] == [
@@ -50,7 +50,7 @@ def test_the_picture_has_a_panel_a_task_and_every_row_at_its_place() -> None:
 
 
 def test_the_same_rows_give_the_same_picture() -> None:
-    """Byte for byte, and pyplot's figures are left alone."""
+    """The SVG is deterministic, and no figure is registered with pyplot."""
     from matplotlib import pyplot
 
     assert draw("pooler", ROWS) == draw("pooler", ROWS)
@@ -70,7 +70,7 @@ def cell(task: str, pooler: str, seed: int, score: float) -> dict[str, Any]:
 
 
 def test_the_tables_have_every_figure() -> None:
-    """In percent; what never changes is said once, and a mean of fewer seeds says so."""
+    """Scores are in percent; constant factors are listed once, and a mean over fewer seeds has their number."""
     cells = [cell("sst-2", "mean", 0, 0.5), cell("sst-2", "mean", 1, 0.6), cell("sst-2", "last", 0, 0.7)]
     assert _settings_table([*cells, cell("ranking", "last", 0, 0.25)]) == [
         ("pooler", "sst-2, accuracy", "ranking, accuracy"),
