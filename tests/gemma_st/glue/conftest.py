@@ -29,7 +29,7 @@ def rows(task: Task, count: int, *, labelled: bool = True) -> list[dict[str, Any
 
 
 def write_files(task: Task, root: Path, count: int) -> None:
-    """Write the files of a task in the benchmark's format: TSV for GLUE, JSON lines for SuperGLUE, test without labels."""
+    """Write the files of a task in the benchmark's format: TSV for GLUE, JSON lines for SuperGLUE; no test labels."""
     for name in ("train", "dev" if task.suite == "glue" else "val", "test"):
         for part in ("",) if name == "train" else task.parts:
             found = rows(task, count)
