@@ -126,8 +126,8 @@ class RankingTask:
         >>> options = {"run": "bm25.trec", "collection": "collection", "split": "test", "measures": ["mrr@10"]}
         >>> config = replace(read_config("stage.toml"), evaluation=EvaluationConfig(steps=1, options=options))
         >>> task = RankingTask(config)
-        >>> list(task.run(task.defaults, seed=0, folder=Path("cell")))
-        ['mrr@10']
+        >>> task.defaults["pooler"], list(task.evaluator.measures)
+        ('mean', ['mrr@10'])
     """
 
     config: TrainingConfig
