@@ -1,7 +1,7 @@
 """Examples of a task: rows of a benchmark turned into texts and numeric labels."""
 
-import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +54,6 @@ class Split:
 def parse_rows(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
     """Turn pairs (``file:line`` for error messages, row) of a set into examples. Labels of ``"test"`` may be missing.
 
-    Raises:
-        ModelError: A row is not an example of the task.
-
     Example:
         >>> from gemma_st.glue.tasks import TASKS
         >>> parse_rows(TASKS["sst-2"], [("dev.tsv:2", {"sentence": "a fine film", "label": "positive"})], "dev").labels
@@ -76,10 +73,7 @@ def parse_rows(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
 
 
 def _texts(task: Task, row: Row, where: str) -> tuple[str, ...]:
-    """Return the texts of an example.
-
-    The word of WiC is put before the first sentence, and the question of COPA after the premise.
-    """
+    """Return the texts. WiC's word is put before the first sentence, and COPA's question after the premise."""
     for column in task.columns:
         if not isinstance(row.get(column), str) or not row[column].strip():
             raise ModelError(f"{where}: {column}={row.get(column)!r}; expected texts in {', '.join(task.columns)}")
@@ -102,10 +96,7 @@ def _label(task: Task, value: object, where: str) -> float:
         if text.isdecimal() and int(text) < len(task.labels):
             return int(text)
         raise ModelError(f"{where}: label={value!r}; expected {', '.join(task.labels)}, or their number from 0")
-    try:
-        grade = float(text)
-    except ValueError:
-        grade = math.nan
-    if not 0 <= grade <= HIGHEST_GRADE:
-        raise ModelError(f"{where}: label={value!r}; expected a number from 0 to {HIGHEST_GRADE:g}")
-    return grade
+    with suppress(ValueError):
+        if 0 <= float(text) <= HIGHEST_GRADE:
+            return float(text)
+    raise ModelError(f"{where}: label={value!r}; expected a number from 0 to {HIGHEST_GRADE:g}")

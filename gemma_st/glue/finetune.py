@@ -37,9 +37,6 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
     The seed controls head initialisation, data order and dropout. An interrupted training resumes from the folder
     ``checkpoints``, which must not be shared with another training.
 
-    Raises:
-        ModelError: The base cannot be used.
-
     Example:
         >>> from gemma_st.glue.datasets import load
         >>> from gemma_st.glue.tasks import TASKS

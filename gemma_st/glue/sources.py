@@ -25,11 +25,7 @@ REASON_LENGTH = 300  # characters of a library's error message that are passed o
 def read_set(task: Task, source: str | None, name: str) -> dict[str, Split]:
     """Read the sets of a task that are named ``"train"``, ``"dev"`` or ``"test"``, from a source as in ``load``.
 
-    Returns:
-        The sets by suffix, such as ``""`` or ``"_matched"``; empty if the source has none.
-
-    Raises:
-        ModelError: The source cannot be read, or a row is not an example of the task.
+    Return the sets by suffix, such as ``""`` or ``"_matched"``; the result is empty if the source has no such set.
 
     Example:
         >>> from gemma_st.glue.tasks import TASKS

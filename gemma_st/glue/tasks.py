@@ -95,7 +95,6 @@ def find(names: Sequence[str]) -> list[Task]:
         >>> [task.title for task in find(["rte", "sst-2", "rte"])]
         ['RTE', 'SST-2']
     """
-    for name in names:
-        if name not in TASKS:
-            raise ModelError(f"task {name!r} is not known; use one of {', '.join(TASKS)}")
+    if unknown := [name for name in names if name not in TASKS]:
+        raise ModelError(f"task {unknown[0]!r} is not known; use one of {', '.join(TASKS)}")
     return [TASKS[name] for name in dict.fromkeys(names)]

@@ -31,15 +31,15 @@ def compare(cells: Sequence[Mapping[str, Any]], factor: str, *, listed: Sequence
     """
     rows = []
     for task in dict.fromkeys(cell["task"] for cell in cells):
-        scores: dict[str, dict[str, float]] = {json.dumps(value): {} for value in listed}  # value -> other settings ->
+        scores: dict[str, dict[str, float]] = {json.dumps(value): {} for value in listed}  # value -> pair -> score
         for cell in (cell for cell in cells if cell["task"] == task):
             others = {name: value for name, value in cell["settings"].items() if name != factor}
             measure, score = next(iter(cell["measures"].items()))
-            place = json.dumps([others, cell["seed"]], sort_keys=True)
-            scores.setdefault(json.dumps(cell["settings"][factor]), {})[place] = score
+            pair = json.dumps([others, cell["seed"]], sort_keys=True)
+            scores.setdefault(json.dumps(cell["settings"][factor]), {})[pair] = score
         (first, baseline), *compared = ((value, found) for value, found in scores.items() if found)
         for value, found in compared:
-            pairs = [(baseline[place], score) for place, score in found.items() if place in baseline]
+            pairs = [(baseline[pair], score) for pair, score in found.items() if pair in baseline]
             if pairs:
                 names = {"baseline": label(json.loads(first)), "value": label(json.loads(value))}
                 rows.append({"task": task, "measure": measure, **names, **_difference(pairs)})

@@ -56,16 +56,12 @@ def _draw_panel(axes: "Axes", factor: str, rows: Sequence[Mapping[str, Any]]) ->
     axes.set_title("difference, 95 % interval", loc="right", fontsize="small")
     axes.set_xlabel(f"{rows[0]['measure']}, difference in points; to the right is better", fontsize="small")
     axes.locator_params(axis="x", nbins=6)
-    axes.xaxis.set_major_formatter(lambda tick, _: _spell_tick(tick))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(places, [row["value"] for row in rows])
     right = axes.secondary_yaxis("right")
     right.set_yticks(places, [_figures(row) for row in rows])
     right.spines["right"].set_visible(False)
-
-
-def _spell_tick(tick: float) -> str:
-    return f"{round(tick, 6):+g}".replace("-", "\N{MINUS SIGN}") if round(tick, 6) else "0"
 
 
 def _colour(interval: Sequence[float] | None) -> str:

@@ -48,7 +48,7 @@ def _run_cells(study: Study) -> None:
         while progressed:  # again, because a process that ran a cell may have died
             progressed = False
             for cell in study.cells:
-                bar.update(progress, completed=_finished(study))
+                bar.update(progress, completed=sum(path.exists() for path in _files(study)))
                 if result := run_cell(cell, study.output / "cells"):
                     progressed, (measure, value) = True, next(iter(result["measures"].items()))
                     name = f"{cell.task.name}, {describe(cell.settings)}, seed {cell.seed}"
@@ -59,10 +59,6 @@ def _run_cells(study: Study) -> None:
 def _files(study: Study) -> list[Path]:
     """Return the file of each cell, which exists once the cell is finished."""
     return [study.output / "cells" / f"{cell.name}.json" for cell in study.cells]
-
-
-def _finished(study: Study) -> int:
-    return sum(path.exists() for path in _files(study))
 
 
 def _write_report(study: Study) -> dict[str, Any]:

@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from gemma_st.errors import ModelError
 from gemma_st.files import digest
 from gemma_st.glue.config import KEY_LENGTH, GlueConfig, model_digest
 from gemma_st.glue.datasets import Data
-from gemma_st.glue.metrics import measure, predictions
 from gemma_st.glue.tasks import Task
 from gemma_st.modeling.dropout import DropoutRates
 from gemma_st.names import locate
@@ -97,6 +95,7 @@ class GlueTask:
     def run(self, settings: Settings, *, seed: int, folder: Path) -> dict[str, float]:
         """Train as ``gemma-st glue`` does, and evaluate the best checkpoint."""
         from gemma_st.glue.finetune import fine_tune, score
+        from gemma_st.glue.metrics import measure, predictions
 
         model = fine_tune(self.task, self.data, self._with(settings), seed=seed, checkpoints=folder)
         return {
@@ -160,7 +159,9 @@ class RankingTask:
         stage = resolve(self._with(settings, seed=0, folder=Path()), start=start, processes=1)
         del stage["model"]["base"]
         stage["lists"] = [list_["sha256"] for list_ in stage["lists"]]
-        stage["evaluation"]["options"] = _contents(stage["evaluation"]["options"])
+        options = stage["evaluation"]["options"]
+        files = {name: Path(value) for name, value in options.items() if isinstance(value, str)}
+        options |= {name: digest(path) for name, path in files.items() if path.is_file()}
         return hashlib.sha256(json.dumps(stage, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
 
     def run(self, settings: Settings, *, seed: int, folder: Path) -> dict[str, float]:
@@ -175,9 +176,3 @@ class RankingTask:
         model = {**self.config.model, **{name: value for name, value in settings.items() if name != "dropout"}}
         rates, trainer = DropoutRates(**settings["dropout"]), {**self.config.trainer, "seed": seed}
         return replace(self.config, model=model, dropout=rates, trainer=trainer, output=folder)
-
-
-def _contents(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of an evaluator, each file name replaced by a digest of the file."""
-    files = {name: Path(value) for name, value in options.items() if isinstance(value, str) and Path(value).is_file()}
-    return {**options, **{name: digest(path) for name, path in files.items()}}
