@@ -49,7 +49,8 @@ def terminal_table(
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for place, name in enumerate(header):
-        table.add_column(name, justify="left" if place in left else "right", no_wrap=place not in left)
+        longest = max((len(row[place]) for row in rows), default=0)  # headers may wrap, numbers may not
+        table.add_column(name, justify="left" if place in left else "right", min_width=longest * (place not in left))
     for row in rows:
         table.add_row(*row)
     return table
