@@ -19,7 +19,7 @@ from gemma_st.study.factors import FACTORS, Settings, Value, parse
 from gemma_st.study.study_tasks import RANKING, GlueTask, RankingTask, StudyTask
 from gemma_st.training.config import make_config
 
-Values = Annotated[tuple[Any, ...], Field(min_length=1)] | None  # of a factor; None leaves the factor out of a grid
+Values = Annotated[list[Any], Field(min_length=1)] | None  # of a factor; None leaves the factor out of a grid
 
 
 @settings()
@@ -45,7 +45,7 @@ class _GlueTable(GlueConfig):
 class _Grid:
     """The fields of ``[[grid]]``: the values of each factor, and the tasks; None is all tasks."""
 
-    tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    tasks: Annotated[list[str], Field(min_length=1)] | None = None
     attention: Values = None
     pooler: Values = None
     dropout: Values = None

@@ -164,7 +164,7 @@ def test_a_ranking_is_also_its_lists_and_the_run_it_is_measured_on(study: Write,
         ("[ranking.loss]", 'pooler = "max"\n[ranking.loss]', r": \[ranking\] pooler='max' is not known"),
         ("[[grid]]\nattention", "[[other]]\nattention", ": unknown other"),
         ('lists = ["', 'lists = ["absent', r": \[ranking\] absent.*cannot be read"),
-        ('["mlp", "linear"]', "[]", r": \[\[grid\]\] 2: head = \[\]; Tuple should have at least 1 item"),
+        ('["mlp", "linear"]', "[]", r": \[\[grid\]\] 2: head = \[\]; List should have at least 1 item"),
         ('["mlp", "linear"]', '"mlp"', r": \[\[grid\]\] 2: head = 'mlp'; Input should be a valid array"),
         ('["mlp", "linear"]', '["deep"]', r": \[\[grid\]\] 2: head = 'deep'; Input should be 'mlp' or 'linear'"),
         (
