@@ -153,7 +153,10 @@ def test_a_wrong_argument_is_one_line(tiny_gemma: Path, options: dict[str, Any],
             lambda folder: (folder / "model.safetensors").write_bytes(b"cut"),
             "cannot be loaded: Error while deserializing",
         ),
-        (lambda folder: [path.unlink() for path in folder.glob("tokenizer*")], "no tokenizer of its own"),
+        (
+            lambda folder: [path.unlink() for path in folder.glob("tokenizer*")],
+            "has no tokenizer: every word is encoded as unknown",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_loaded_is_one_line(

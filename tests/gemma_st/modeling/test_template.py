@@ -76,7 +76,7 @@ def test_a_template_without_its_fields_is_one_line(tokenizer: PreTrainedTokenize
 def test_words_that_the_tokenizer_does_not_know_are_one_line() -> None:
     """They would say nothing."""
     bare = GemmaTokenizer().train_new_from_iterator(["abc"], 300)
-    with pytest.raises(ModelError, match="template words 'Query:' hold what the tokenizer does not know"):
+    with pytest.raises(ModelError, match="template words 'Query:' contain characters unknown to the tokenizer"):
         set_template(bare)
 
 

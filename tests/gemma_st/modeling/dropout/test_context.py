@@ -94,7 +94,7 @@ def test_one_within_another_is_refused(inner: DropoutRates, make: Make) -> None:
     with fine_tuning_dropout(model, DropoutRates(attention=0.3)):
         once = scores(model)
         for same in (model, sibling):
-            with pytest.raises(ModelError, match="within fine_tuning_dropout already"):
+            with pytest.raises(ModelError, match="already inside fine_tuning_dropout"):
                 fine_tuning_dropout(same, inner if same is model else DropoutRates(0.1)).__enter__()
         assert scores(model).equal(once)
         with fine_tuning_dropout(other, DropoutRates(head=0.3)):
@@ -160,7 +160,7 @@ def test_an_implementation_that_ignores_dropout_is_refused(make: Make) -> None:
     model = make()
     for implementation in ("flex_attention", "flash_attention_3", "flash_attention_4", "mine", None):
         model[0].model.config._attn_implementation_internal = implementation
-        message = f"GemmaAttention under {implementation} would not honour it; .* one of {', '.join(HONOUR_DROPOUT)}"
+        message = f"GemmaAttention under {implementation} would ignore the rate; .* one of {', '.join(HONOUR_DROPOUT)}"
         with pytest.raises(ModelError, match=message):
             fine_tuning_dropout(model, DropoutRates(attention=0.1)).__enter__()
         with fine_tuning_dropout(model, DropoutRates(attention_output=0.1, feed_forward=0.1)):
@@ -184,8 +184,8 @@ def test_transformers_still_refuses_dropout_under_flex_attention(make: Make) -> 
         (lambda body: [body, Pooling(32), *head()[1:2]], "head", "dropout head: the model has no head of two Dense"),
         (lambda body: [body, Pooling(32), *head()[:2], Dropout(0.1), head()[2]], "head", "has a Dropout module of its"),
         (lambda body: [body, Pooling(32), Dropout(0.1), *head()], "pooler", "has a Dropout module of its own"),
-        (lambda body: [Pooling(32), *head()], "head", "Sequential begins with no Transformer"),
-        (lambda body: [], "head", "Sequential begins with no Transformer"),
+        (lambda body: [Pooling(32), *head()], "head", "Sequential does not begin with a Transformer"),
+        (lambda body: [], "head", "Sequential does not begin with a Transformer"),
     ],
 )
 def test_what_a_chain_lacks_or_has_already_is_refused(
@@ -205,7 +205,7 @@ def test_what_makes_no_pooled_vector_is_told(make: Make) -> None:
 
     model = nn.Sequential(make()[0], Other())
     with fine_tuning_dropout(model, DropoutRates(pooler=0.1)):
-        with pytest.raises(ModelError, match="Other makes no sentence_embedding to drop values of"):
+        with pytest.raises(ModelError, match="Other outputs no sentence_embedding to apply dropout to"):
             model({"input_ids": torch.ones(1, 3, dtype=torch.long), "attention_mask": torch.ones(1, 3)})
 
 
