@@ -14,6 +14,13 @@ FILES = sorted(path for package in ("gemma_st", "ir_eval") for path in (ROOT / p
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # One name, one meaning: the settings of a folder, the error of a package, the commit that code is at.
 SAME_MEANING = {"__init__.py", "config.py", "errors.py", "provenance.py"}
+# Methods that take every argument of the sentence-transformers method they override, by position and by name.
+STOCK_SIGNATURES = {
+    "gemma_st/cross_encoder.py __init__",
+    "gemma_st/cross_encoder.py predict",
+    "gemma_st/cross_encoder.py rank",
+    "gemma_st/sentence_transformer.py __init__",
+}
 
 
 @cache
@@ -63,14 +70,14 @@ def test_the_library_stays_small() -> None:
 
 
 def test_no_function_takes_more_than_eight_arguments() -> None:
-    """Nor arguments whose names a reader cannot see, but for what overrides a method of a library."""
-    wide = []
+    """Except the methods that repeat the signature of the stock class which they override."""
+    wide = set()
     for path in FILES:
         for node in functions(path):
             names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
             if len([name for name in names if name not in ("self", "cls")]) > 8:
-                wide.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
-    assert not wide
+                wide.add(f"{path.relative_to(ROOT)} {node.name}")
+    assert wide == STOCK_SIGNATURES
 
 
 def test_folders_import_each_other_in_one_direction() -> None:

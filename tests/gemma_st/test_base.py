@@ -1,5 +1,6 @@
 """Tests of gemma_st.base: which files load as what, in which class, with which flag; each load in a new process."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sentence_transformers
 import torch
 
+import gemma_st
 from gemma_st import CrossEncoder, ModelError, SentenceTransformer
 from gemma_st.base import OWN_MODULES
 from gemma_st.build import cross_encoder, sentence_transformer
@@ -216,3 +219,63 @@ def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "config_sentence_transformers.json").write_text('{"model_type": "SparseEncoder"}')
     with pytest.raises(ModelError, match="model_type='SparseEncoder'; expected one of CrossEncoder, SentenceTransf"):
         open_model(tmp_path)
+
+
+def parameters(method: object) -> list[tuple[str, object, object]]:
+    """Return the name, kind and default of each parameter but ``self``."""
+    return [(each.name, each.kind, each.default) for each in inspect.signature(method).parameters.values()][1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("CrossEncoder", "__init__"),
+        ("CrossEncoder", "predict"),
+        ("CrossEncoder", "rank"),
+        ("SentenceTransformer", "__init__"),
+    ],
+)
+def test_the_signature_is_that_of_the_stock_class(name: str, method: str) -> None:
+    """Every argument has the same name, place and default."""
+    ours, stock = (getattr(getattr(package, name), method) for package in (gemma_st, sentence_transformers))
+    assert sorted(parameters(ours), key=str) == sorted(parameters(stock), key=str)
+    by_position = [(name, kind, default) for name, kind, default in parameters(stock) if kind != kind.KEYWORD_ONLY]
+    assert [each for each in parameters(ours) if each[1] != each[1].KEYWORD_ONLY] == by_position
+
+
+def test_the_model_and_the_arguments_may_be_given_by_name(
+    tiny_reranker: Path, tmp_path: Path, tiny_gemma: Path
+) -> None:
+    """By the names of today, and by the old names that the stock classes still accept."""
+    path = str(tiny_reranker)
+    for model in (
+        CrossEncoder(model_name_or_path=path, max_length=40),
+        CrossEncoder(name=path, tokenizer_kwargs={"model_max_length": 40}),
+        CrossEncoder(model_name=path, processor_kwargs={"model_max_length": 40}),
+        CrossEncoder(path, 1, 40),
+    ):
+        assert (model.num_labels, model.max_seq_length) == (1, 40)
+    texts = [document for _, document in PAIRS]
+    expected = model.predict(PAIRS, activation_fn=torch.nn.Sigmoid())
+    assert np.array_equal(model.predict(sentences=PAIRS, activation_fct=torch.nn.Sigmoid(), num_workers=0), expected)
+    assert model.rank("what", texts, 2, True, activation_fct=torch.nn.Sigmoid())[0]["score"] < 1
+    folder = save(sentence_transformer(tiny_gemma), tmp_path / "saved")
+    bi_encoder = SentenceTransformer(model_name_or_path=str(folder), truncate_dim=8, similarity_fn_name="dot")
+    assert bi_encoder.encode(texts).shape == (3, 8)
+    assert bi_encoder.similarity_fn_name == "dot"
+    assert SentenceTransformer(name=str(folder)).prompts == bi_encoder.prompts
+
+
+def test_predict_takes_the_arguments_of_the_stock_class_by_position(tiny_reranker: Path) -> None:
+    """And returns what its flags say; so do single texts."""
+    ours, stock = CrossEncoder(str(tiny_reranker)), sentence_transformers.CrossEncoder(str(tiny_reranker))
+    given = (None, "find: ", 2, False, torch.nn.Sigmoid(), False)
+    assert np.array_equal(ours.predict(PAIRS, *given), stock.predict(PAIRS, *given))
+    assert ours.predict(PAIRS, *given, True, True).equal(stock.predict(PAIRS, *given, True, True))
+    scores = ours.predict(PAIRS, convert_to_numpy=False)
+    assert [type(score) for score in scores] == [torch.Tensor] * 3
+    texts = [document for _, document in PAIRS]
+    assert isinstance(ours.predict_texts(texts, convert_to_tensor=True), torch.Tensor)
+    assert isinstance(ours.predict_texts(texts, convert_to_numpy=False), list)
+    assert np.array_equal(ours.predict_texts(texts, prompt="find: ", batch_size=1, max_length=20).shape, (3,))
+    assert ours.truncation.documents > 0
