@@ -13,7 +13,7 @@ the mask above the window, but not the attention kernels for texts of thousands 
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MINIMAL_CHANGE = 1e-6  # relative change of an attention output above which the token saw the perturbed one
-PERTURBATION_NORM = 10.0  # root mean square of the perturbed state, relative to that of all states
+PERTURBATION_SCALE = 10.0  # scale of the perturbed state, in units of the root mean square of all states
 EVEN_SCALING = 1e-6  # scaling of the attention logits at which a head attends equally to all tokens it may see
 SHORT_TEXT = 8  # tokens
 WINDOW = 16  # tokens; wider sliding windows are narrowed to this width
@@ -82,25 +82,22 @@ def _decoder(model: "nn.Module") -> "PreTrainedModel":
 @contextmanager
 def _prepared(network: "PreTrainedModel") -> Iterator[int]:
     """Set evaluation mode, narrow windows and even attention for a while; give the widest window (0 for none)."""
-    training = [(part, part.training) for part in network.modules()]
     layers: list[Any] = [layer for _, layer in _layers(network)]
-    owners = [network.config, *(layer.config for layer in layers if hasattr(layer, "config")), *layers]
-    wide = [(owner, owner.sliding_window) for owner in owners if (getattr(owner, "sliding_window", None) or 0) > WINDOW]
-    scaled = [(layer, layer.scaling) for layer in layers if hasattr(layer, "scaling")]
-    network.eval()
-    try:
-        for owner, _ in wide:
-            owner.sliding_window = WINDOW
-        for layer, _ in scaled:
-            layer.scaling = EVEN_SCALING
+    with ExitStack() as undo:
+
+        def change(owner: object, name: str, value: object) -> None:
+            undo.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
+
+        for part in network.modules():
+            change(part, "training", False)
+        for owner in (network.config, *(layer.config for layer in layers if hasattr(layer, "config")), *layers):
+            if (getattr(owner, "sliding_window", None) or 0) > WINDOW:
+                change(owner, "sliding_window", WINDOW)
+        for layer in layers:
+            if hasattr(layer, "scaling"):
+                change(layer, "scaling", EVEN_SCALING)
         yield max(_window(network, layer, number) for number, layer in enumerate(layers))
-    finally:
-        for part, was in training:
-            part.training = was
-        for owner, window in wide:
-            owner.sliding_window = window
-        for layer, scaling in scaled:
-            layer.scaling = scaling
 
 
 def _cases(window: int) -> Iterator[Case]:
@@ -163,7 +160,7 @@ def _changed(
     import torch
 
     states = given["hidden_states"] if "hidden_states" in given else args[0]
-    size = PERTURBATION_NORM * states.float().pow(2).mean().sqrt().clamp(min=0.1)
+    size = PERTURBATION_SCALE * states.float().pow(2).mean().sqrt().clamp(min=0.1)
     perturbed = states.clone()
     other = torch.arange(states.shape[-1], device=states.device).cos() * size
     perturbed[range(len(ends)), [last for _, last in ends]] = other.to(states.dtype)

@@ -15,7 +15,7 @@ from tests.gemma_st.modeling.conftest import LONG, size
 
 
 def test_what_fits_is_left_as_it_is(tokenizer: PreTrainedTokenizerBase) -> None:
-    """To the object."""
+    """The same objects are returned."""
     inputs = [("what is a license", "a permission"), "a text"]
     cut, counts = Truncator(tokenizer, size(tokenizer, *inputs[0])).cut(inputs)
     assert all(one is other for one, other in zip(cut, inputs, strict=True))
@@ -37,7 +37,7 @@ def test_the_document_gives_way_even_to_a_longer_query(tokenizer: PreTrainedToke
 
 
 def test_a_query_that_leaves_nothing_for_the_document_is_counted(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Field notes: elsewhere it squeezes the document out silently."""
+    """Field notes: stock leaves an empty document and reports nothing."""
     cut, counts = Truncator(tokenizer, 40).cut([(LONG, "a permission"), ("short", "a permission")])
     assert cut[0][1] == ""
     assert size(tokenizer, *cut[0]) <= 40
@@ -51,7 +51,7 @@ def test_a_query_that_leaves_nothing_for_the_document_is_counted(tokenizer: PreT
 def test_budgets_hold(
     tokenizer: PreTrainedTokenizerBase, query_length: int | None, document_length: int | None
 ) -> None:
-    """Each for its field, in tokens."""
+    """Each budget limits its field, in tokens."""
     truncator = Truncator(tokenizer, 60, query_length=query_length, document_length=document_length)
     [(query, document)], counts = truncator.cut([("license " * 9, LONG)])
     assert len(tokenizer.tokenize(query)) == (query_length or len(tokenizer.tokenize("license " * 9)))
@@ -62,7 +62,7 @@ def test_budgets_hold(
 
 
 def test_single_texts_have_the_documents_budget(tokenizer: PreTrainedTokenizerBase) -> None:
-    """And are counted as documents."""
+    """They are counted as documents."""
     (text,), counts = Truncator(tokenizer, 40, document_length=6).cut([LONG])
     assert len(tokenizer.tokenize(text)) == 6
     assert counts == Truncation(inputs=1, documents=1)
@@ -71,20 +71,20 @@ def test_single_texts_have_the_documents_budget(tokenizer: PreTrainedTokenizerBa
 @pytest.mark.parametrize("text", ["中文" * 40, "😀😃" * 40, "e\u0301" * 60, "naïve " * 40, "a\nb\t" * 40])
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
 def test_any_script_is_cut_to_the_budget(tokenizer: PreTrainedTokenizerBase, text: str, limit: int) -> None:
-    """Also where a character is several tokens, and may have to go as a whole."""
+    """A character may have several tokens and is then dropped as a whole."""
     (cut,), _ = Truncator(tokenizer, 128, document_length=limit).cut([text])
     assert text.startswith(cut)
     assert len(tokenizer.tokenize(cut)) <= limit
 
 
 def test_a_prompt_takes_its_room(tokenizer: PreTrainedTokenizerBase) -> None:
-    """From the document."""
+    """The prompt shortens the document."""
     [(query, document)], _ = Truncator(tokenizer, 40).cut([("what", LONG)], prompt="find the text: ")
     assert size(tokenizer, f"find the text: {query}", document) <= 40 < size(tokenizer, f"find the text: {query}", LONG)
 
 
 def test_the_model_counts_and_warns(tiny_gemma: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Of what was cut: always; of queries cut or documents lost: in the log."""
+    """Every truncation is counted; truncated queries and lost documents are also logged."""
     model = cross_encoder(tiny_gemma, max_length=40)
     with caplog.at_level(logging.WARNING, "gemma_st"):
         model.predict([("what", LONG), ("what", "short")])
@@ -96,7 +96,7 @@ def test_the_model_counts_and_warns(tiny_gemma: Path, caplog: pytest.LogCaptureF
 
 
 def test_budgets_are_saved(tiny_gemma: Path, tmp_path: Path) -> None:
-    """With the model, and change what it reads."""
+    """They are saved with the model and affect its input."""
     model = cross_encoder(tiny_gemma, query_length=3, document_length=4)
     again = CrossEncoder(str(save(model, tmp_path / "saved")))
     assert (again[0].query_length, again[0].document_length) == (3, 4)
@@ -106,6 +106,6 @@ def test_budgets_are_saved(tiny_gemma: Path, tmp_path: Path) -> None:
 
 
 def test_training_cuts_by_the_trainers_length(tiny_gemma: Path) -> None:
-    """``max_length`` of the trainer's arguments arrives with the batch."""
+    """The trainer passes its ``max_length`` to ``preprocess``."""
     model = cross_encoder(tiny_gemma)
     assert model.preprocess([("what", LONG)], max_length=30)["input_ids"].shape == (1, 30)

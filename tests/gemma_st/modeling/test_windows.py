@@ -16,7 +16,7 @@ from tests.gemma_st.modeling.conftest import LONG, size
 
 
 def test_every_word_is_in_a_window_that_fits(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Each begins with a word, at most the stride after the one before; the last one ends with the document."""
+    """Each window begins with a word, at most a stride after the previous one; the last ends with the document."""
     document = " ".join(f"copy{number}" for number in range(100))
     truncator = Truncator(tokenizer, 60)
     parts, sizes, counts = split_windows(truncator, [("what", document), ("what", "a license")], 16)
@@ -36,21 +36,21 @@ def test_every_word_is_in_a_window_that_fits(tokenizer: PreTrainedTokenizerBase)
 
 @pytest.mark.parametrize("text", ["".join(map(chr, range(0x4E00, 0x4E40))), "".join(map(chr, range(0x1F600, 0x1F640)))])
 def test_a_stride_beyond_the_window_skips_nothing(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
-    """Nor does a text without words."""
+    """This also holds for a text without spaces."""
     parts, _, _ = split_windows(Truncator(tokenizer, 60, document_length=8), [("what", text)], 1000)
     assert len(parts) > 5
     assert {character for _, part in parts for character in part} >= set(text)
 
 
 def test_what_a_query_leaves_no_room_for_is_lost(tokenizer: PreTrainedTokenizerBase) -> None:
-    """And counted, once, with the query."""
+    """The document is counted once, together with the query."""
     parts, sizes, counts = split_windows(Truncator(tokenizer, 40), [(LONG, "a permission")], 16)
     assert (parts[0][1], sizes) == ("", [1])
     assert counts == Truncation(inputs=1, queries=1, documents=1, lost=1)
 
 
 def test_the_best_window_and_the_first_count(tiny_gemma: Path, tmp_path: Path) -> None:
-    """Two to one, whatever the order, the batch and the neighbours; and so it is when it is saved and loaded."""
+    """The maximum weighs 2/3 and the first score 1/3, in any order and batch, and after saving and loading."""
     torch.manual_seed(1)  # of a random head's windows the first might be the best
     model = cross_encoder(tiny_gemma, max_length=40)
     document = "you may copy the work " * 9 + "without a patent or a warranty, 1 2 3. " * 9
@@ -75,7 +75,7 @@ def test_the_best_window_and_the_first_count(tiny_gemma: Path, tmp_path: Path) -
 
 
 def test_the_packaged_model_finds_an_answer_at_the_end() -> None:
-    """Of 300 words, where the stock class, which cuts them, sees no difference."""
+    """The answer is in the last of 300 words; without windows it is truncated and does not change the score."""
     model = CrossEncoder("gemma-encoder-msmarco")
     filler = " ".join(["The treaty was signed by four kings, who met in winter."] * 27)
     pairs = [("do goldfish grow", f"{filler} {end}") for end in ("Goldfish grow as long as they live.", "It held.")]
@@ -88,7 +88,7 @@ def test_the_packaged_model_finds_an_answer_at_the_end() -> None:
 
 
 def test_single_texts_are_cut(tiny_gemma: Path) -> None:
-    """A stride is for documents."""
+    """A single text is truncated even if there is a stride."""
     model = cross_encoder(tiny_gemma, max_length=40, stride=10)
     assert model.predict_texts([LONG]).shape == (1,)
     assert model.truncation == Truncation(inputs=1, documents=1)
@@ -96,7 +96,7 @@ def test_single_texts_are_cut(tiny_gemma: Path) -> None:
 
 @pytest.mark.parametrize(("labels", "stride"), [(2, 10), (1, 0)])
 def test_a_stride_that_means_nothing_is_one_line(tiny_gemma: Path, labels: int, stride: int) -> None:
-    """Several labels have no best window."""
+    """With several labels there is no maximum over windows."""
     model = cross_encoder(tiny_gemma, labels=labels)
     model.stride = stride
     with pytest.raises(
