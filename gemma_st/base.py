@@ -31,16 +31,10 @@ OWN_MODULES: dict[str, type[nn.Module]] = {
 OWN_MODULES |= {name.replace(".modeling", ""): module for name, module in OWN_MODULES.items()}
 REQUIREMENTS = {
     "transformers": {"specifier": ">=5.2", "reason": "An older one ignores is_causal and scores with a causal mask."},
-    "sentence-transformers": {
-        "specifier": ">=6.2",
-        "reason": "The oldest version that this model format was tested with.",
-    },
+    "sentence-transformers": {"specifier": ">=6.2", "reason": "The oldest version that was tested with this format."},
 }
 OWN_REQUIREMENT = {
-    "gemma-encoder": {
-        "specifier": ">=0.1",
-        "reason": "Its pooler is a class of gemma_st; pass trust_remote_code=True, too.",
-    }
+    "gemma-encoder": {"specifier": ">=0.1", "reason": "Its pooler is part of gemma_st; pass trust_remote_code=True."}
 }
 
 
