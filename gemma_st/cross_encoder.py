@@ -42,7 +42,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     A pair that is too long loses the end of its document before any of its query. The attribute ``truncation`` counts
     the truncated inputs of the last prediction. If ``stride`` is set, a long document is not truncated but read in
     windows whose starts are ``stride`` tokens apart; its score is made of the scores of the windows (see
-    [gemma_st.modeling.windows][]). The stride is saved with the model.
+    ``gemma_st.modeling.windows``). The stride is saved with the model.
 
     Args:
         model_name_or_path: A directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.

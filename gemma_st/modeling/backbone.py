@@ -50,7 +50,7 @@ def backbone(
 ) -> "Transformer":
     """Load a text decoder of any family as a stock sentence-transformers ``Transformer``.
 
-    The mask is a key of the transformers configuration (see [gemma_st.modeling.masks][]), so the saved model is a
+    The mask is a key of the transformers configuration (see ``gemma_st.modeling.masks``), so the saved model is a
     plain Gemma, and every later load (stock, resumed, with an adapter) reads it with the same mask. A multimodal
     Gemma 3 contributes its text model, as a Gemma 3 of text; a T5Gemma its encoder, as the equivalent Gemma 2.
 

@@ -3,7 +3,7 @@
 We perturb the embedding of one token and check that the hidden states of all earlier tokens change. The mask is
 verified at every build and load, because libraries fall back to a causal mask silently (an ignored flag, an attention
 implementation that does not honour it, another code path for padded batches) and the scores still look plausible.
-The forward passes of the check are in [gemma_st.modeling.perturbation][].
+The forward passes of the check are in ``gemma_st.modeling.perturbation``.
 """
 
 from contextlib import closing
