@@ -54,7 +54,7 @@ class Encoder(Base):
     def _loading(
         self, name: str | Path | None, modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None
     ) -> Iterator[str | None]:
-        """Give the place to load the model from; once it is loaded, guard its pooler and verify its mask."""
+        """Give the place to load the model from; afterwards make its pooler refuse empty texts, and verify its mask."""
         if (name is None) == (modules is None):
             raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
         path = None if name is None else locate(name)

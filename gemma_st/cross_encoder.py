@@ -39,9 +39,9 @@ def _typed_as(stock: Method) -> Callable[[Callable[..., object]], Method]:
 class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     """The stock cross-encoder, which also verifies its attention mask at load and reports every truncation.
 
-    A pair that is too long loses the end of its document before any of its query. The attribute ``truncation`` counts
-    the truncated inputs of the last prediction. If ``stride`` is set, a long document is not truncated but read in
-    windows whose starts are ``stride`` tokens apart; its score is made of the scores of the windows (see
+    If a pair is too long, its document is truncated before its query. The attribute ``truncation`` counts the truncated
+    inputs of the last prediction. If ``stride`` is set, a long document is not truncated but split into windows that
+    start ``stride`` tokens apart, and its score is ``(2 · max(window scores) + first window score) / 3`` (see
     ``gemma_st.modeling.windows``). The stride is saved with the model.
 
     Args:

@@ -1,4 +1,4 @@
-"""Windows of long documents: every part of a document is read, and one score is made of the scores of its windows.
+"""Windows of long documents: the model reads the whole document, and the scores of its windows are combined.
 
 ``score = (2 · max(window scores) + first window score) / 3``
 
