@@ -1,4 +1,4 @@
-"""``python -m gemma_st``: the command line, as ``accelerate launch -m gemma_st train STAGE.toml`` starts it."""
+"""The command line as a module, for ``python -m gemma_st`` and ``accelerate launch -m gemma_st train STAGE.toml``."""
 
 import sys
 

@@ -1,8 +1,9 @@
-"""What our two model classes share: names, our own poolers, the proof at load, and the versions a saved model needs."""
+"""The base of our two model classes: model names, our poolers, the mask check at load, and version requirements."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,53 +13,55 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import nn
 
 from gemma_st.errors import ModelError
-from gemma_st.modeling.masks import verify_attention
+from gemma_st.modeling.masks import Attention, verify_attention
 from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
 from gemma_st.names import loading, locate
 
 if TYPE_CHECKING:
     from sentence_transformers.base.model import BaseModel as Base
+    from transformers import PreTrainedModel
 else:
     Base = object
 
-# The classes a saved model may name without trust_remote_code: these, and stock ones.
+# Our classes that modules.json may name without trust_remote_code.
 OWN_MODULES: dict[str, type[nn.Module]] = {
     f"{module.__module__}.{module.__name__}": module for module in (AttentionPooling, FirstK, LastK)
 }
-# Models that were saved by version 0.2 name the classes by their former modules.
+# Models saved by version 0.2 name the classes by their former modules.
 OWN_MODULES |= {name.replace(".modeling", ""): module for name, module in OWN_MODULES.items()}
 REQUIREMENTS = {
     "transformers": {"specifier": ">=5.2", "reason": "An older one ignores is_causal and scores with a causal mask."},
-    "sentence-transformers": {"specifier": ">=6.2", "reason": "The oldest that was tested with this form."},
+    "sentence-transformers": {"specifier": ">=6.2", "reason": "The oldest version that was tested with this format."},
 }
 OWN_REQUIREMENT = {
-    "gemma-encoder": {"specifier": ">=0.1", "reason": "Its pooler is gemma_st's own; pass trust_remote_code=True, too."}
+    "gemma-encoder": {"specifier": ">=0.1", "reason": "Its pooler is part of gemma_st; pass trust_remote_code=True."}
 }
 
 
 class Encoder(Base):
-    """Mixed into a stock model class, before it.
+    """Mixin for a stock model class, listed before it among the bases of `CrossEncoder` and `SentenceTransformer`.
 
-    Args:
-        name: A local directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
-        modules: The modules themselves, in place of a name.
-        **options: As for the stock class.
-
-    Raises:
-        ModelError: There is no such model, or a model saved as bidirectional runs causally here.
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> model = CrossEncoder("reranker")
+        >>> model.attention, type(model.transformers_model).__name__
+        ('bidirectional', 'GemmaModel')
     """
 
     _module_classes: Mapping[str, type[nn.Module]] = OWN_MODULES
 
-    def __init__(self, name: str | None = None, *, modules: list[nn.Module] | None = None, **options: Any) -> None:
-        """Load or assemble the model."""
+    @contextmanager
+    def _loading(
+        self, name: str | Path | None, modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None
+    ) -> Iterator[str | None]:
+        """Give the place to load the model from; afterwards make its pooler refuse empty texts, and verify its mask."""
         if (name is None) == (modules is None):
             raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
         path = None if name is None else locate(name)
         if path:
             _refuse_bare_decoder(Path(path), self.model_type)
         with loading(name or "in memory"):
-            super().__init__(path, modules=modules, **options)
+            yield path
         for module in self:
             if isinstance(module, Pooling):
                 refuse_empty(module)
@@ -66,7 +69,12 @@ class Encoder(Base):
             verify_attention(self, self.attention)
 
     @property
-    def attention(self) -> str:
+    def transformers_model(self) -> "PreTrainedModel":
+        """The transformers network, such as a ``GemmaModel``; None only for a model without one."""
+        return super().transformers_model
+
+    @property
+    def attention(self) -> Attention:
         """The mask that the configuration asks for: ``"bidirectional"`` or ``"causal"``."""
         config = getattr(self.transformers_model, "config", None)
         claims = getattr(config, "is_causal", None) is False, getattr(config, "use_bidirectional_attention", None)
@@ -74,16 +82,16 @@ class Encoder(Base):
 
     @property
     def own_modules(self) -> list[str]:
-        """The names of its classes that the stock class loads with ``trust_remote_code=True`` only."""
+        """The names of those of its classes that the stock class loads only with ``trust_remote_code=True``."""
         return sorted({type(module).__name__ for module in self if type(module) in OWN_MODULES.values()})
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 (64 hex digits) of all that decides an output, versions of the libraries included."""
+        """Return a SHA-256 (64 hex digits) of everything that affects an output, library versions included."""
         tokenizer: Any = getattr(self.tokenizer, "backend_tokenizer", self.tokenizer)
-        # How the last batch was padded and cut is kept in there too, and what wrote the file in the configuration.
+        # Left out: how the last batch was padded and truncated, and the version that wrote the configuration.
         spelling = {**json.loads(tokenizer.to_str()), "padding": None, "truncation": None}
         config = {**self.config.to_diff_dict(), "transformers_version": None, "dtype": None} if self.config else {}
-        # A cross-encoder has an activation and a stride, a tokenizer of the tokenizers library itself no side.
+        # Only a cross-encoder has an activation and a stride, and only a transformers tokenizer has a padding side.
         own = (getattr(self, name, None) for name in ("activation_fn", "stride", "max_seq_length"))
         settings = [*own, self.device.type, getattr(self.tokenizer, "padding_side", "")]
         versions = [version(name) for name in ("gemma-encoder", "torch", "transformers", "sentence-transformers")]
@@ -96,13 +104,13 @@ class Encoder(Base):
         return digest.hexdigest()
 
     def _get_model_config(self) -> dict[str, Any]:
-        """Add the versions without which the stock class refuses to load what would score otherwise."""
+        """Add the versions that the model requires; with older ones the stock class refuses to load it."""
         requirements = REQUIREMENTS | (OWN_REQUIREMENT if self.own_modules else {})
         return {**super()._get_model_config(), "requirements": requirements}
 
 
 def _refuse_bare_decoder(directory: Path, model_type: str) -> None:
-    """Refuse a decoder without pooler and head: the stock classes would make up a random one, or ask for yes or no."""
+    """Refuse a decoder without pooler and head: the stock classes would add a random head, or score yes against no."""
     config = directory / "config.json"
     if (directory / "modules.json").exists() or not config.exists():
         return

@@ -1,14 +1,18 @@
-"""Backbone + pooler + head in one call."""
+"""Building a model in one call: backbone, pooler and head."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from gemma_st.errors import ModelError
+from gemma_st.modeling.backbone import BackboneOptions, backbone
+from gemma_st.modeling.heads import make_head
+from gemma_st.modeling.masks import verify_attention
 from gemma_st.modeling.template import PAIR, set_template
 
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Module, Transformer
+    from torch import nn
     from transformers import PreTrainedConfig
 
     from gemma_st.cross_encoder import CrossEncoder
@@ -28,34 +32,40 @@ def cross_encoder(
     query_length: int | None = None,
     document_length: int | None = None,
     stride: int | None = None,
-    **backbone_options: Any,
+    **backbone_options: Unpack[BackboneOptions],
 ) -> "CrossEncoder":
-    """Turn a decoder into a cross-encoder with a fresh head, and prove that its attention is what was asked for.
+    """Build a cross-encoder of a decoder and a new head, and verify its attention mask.
 
     Args:
-        source: A Gemma checkpoint, a directory or a hub id; or a configuration, to start at random.
+        source: A Gemma checkpoint, a directory or a hub id; or a configuration, for random weights.
         pooler: A name, or ``{"name": …}`` with its options; see [gemma_st.modeling.pooling.pooler][].
-        head: ``"mlp"``, or ``"linear"``, which has no hidden layer; see [gemma_st.modeling.heads.make_head][].
-        labels: One for ranking and regression; for classification the number of classes, or their names.
-        template: What a pair is put into, kept in the tokenizer; see [gemma_st.modeling.template.set_template][].
-            ``None`` leaves the tokenizer's own.
-        query_length: Budget of the query in tokens; without one it is cut only where it alone is too long.
-        document_length: Budget of the document in tokens; what the query leaves if not given.
-        stride: Tokens from one window of a document that is too long to the next; without one it is cut.
-        **backbone_options: See [gemma_st.modeling.backbone.backbone][].
+        head: ``"mlp"``, or ``"linear"`` without a hidden layer; see [gemma_st.modeling.heads.make_head][].
+        labels: 1 for ranking and regression; for classification the number of classes, or their names.
+        template: The template of a pair, saved with the tokenizer; see [gemma_st.modeling.template.set_template][].
+            ``None`` keeps the tokenizer's own.
+        query_length: Maximum length of the query in tokens; limited by ``max_length`` only if not given.
+        document_length: Maximum length of the document in tokens; the rest that the query leaves if not given.
+        stride: Number of tokens between window starts in a long document; it is truncated if not given.
+        **backbone_options: ``attention``, ``padding_side``, ``max_length``, ``dtype``, ``attn_implementation``,
+            ``revision`` and ``tokenizer``; see [gemma_st.modeling.backbone.backbone][].
 
     Raises:
-        ModelError: An argument is off, the source cannot be loaded, or its attention falls back to causal.
+        ModelError: An argument is invalid, the source cannot be loaded, or its attention falls back to causal.
+
+    Example:
+        >>> cross_encoder("decoder", labels=["no", "yes"], max_length=64).label_names
+        ['no', 'yes']
     """
     names = [] if isinstance(labels, int) else list(labels)
     count = len(names) or labels
     if not isinstance(count, int) or count < 1 or len(set(names)) < len(names):
         raise ModelError(f"labels={labels!r}; expected at least 1, or different names")
-    _check_budgets(query_length=query_length, document_length=document_length, stride=stride)
+    for name, budget in {"query_length": query_length, "document_length": document_length, "stride": stride}.items():
+        if budget is not None and budget < 1:
+            raise ModelError(f"{name}={budget} leaves no room for a token; give at least 1")
     from torch import nn
 
     from gemma_st.cross_encoder import CrossEncoder
-    from gemma_st.modeling.heads import make_head
 
     transformer, pooling = _encoder(source, pooler, backbone_options)
     if template is not None:
@@ -67,7 +77,7 @@ def cross_encoder(
     modules = [transformer, pooling, *make_head(head, transformer.get_embedding_dimension(), labels=count)]
     model = CrossEncoder(modules=modules, activation_fn=nn.Identity())
     model.stride = stride
-    # The logit is computed in fp32 whatever the rest runs in: a bf16 score ties where documents differ.
+    # The logit is computed in float32 for every weight type: bfloat16 scores of different documents would tie.
     model.set_keep_in_fp32_modules([f"{len(modules) - 1}.linear"])
     return model
 
@@ -78,22 +88,23 @@ def sentence_transformer(
     pooler: Pooler = "mean",
     prompts: Mapping[str, str] | None = None,
     normalize: bool = True,
-    **backbone_options: Any,
+    **backbone_options: Unpack[BackboneOptions],
 ) -> "SentenceTransformer":
-    """Turn a decoder into a bi-encoder: one vector a text, for a dense first stage.
-
-    It is trained with sentence-transformers' own losses, ``MultipleNegativesRankingLoss`` among them.
+    """Build a bi-encoder of a decoder, to be trained with losses of sentence-transformers, and verify its mask.
 
     Args:
-        source: A Gemma checkpoint, a directory or a hub id; or a configuration, to start at random.
+        source: A Gemma checkpoint, a directory or a hub id; or a configuration, for random weights.
         pooler: A name, or ``{"name": …}`` with its options; see [gemma_st.modeling.pooling.pooler][].
-        prompts: What ``encode_query`` and ``encode_document`` put before a text; ``Query: `` and ``Document: `` if not
-            given.
+        prompts: Prompts of ``encode_query`` and ``encode_document``; ``Query: `` and ``Document: `` if not given.
         normalize: Whether vectors have length 1, so that their dot product is the cosine.
-        **backbone_options: See [gemma_st.modeling.backbone.backbone][].
+        **backbone_options: As for `cross_encoder`; see [gemma_st.modeling.backbone.backbone][].
 
     Raises:
-        ModelError: An argument is off, the source cannot be loaded, or its attention falls back to causal.
+        ModelError: An argument is invalid, the source cannot be loaded, or its attention falls back to causal.
+
+    Example:
+        >>> sentence_transformer("decoder", pooler={"name": "last", "k": 2}).encode_query("do goldfish grow").shape
+        (32,)
     """
     from sentence_transformers.base.modules import Normalize
 
@@ -101,16 +112,14 @@ def sentence_transformer(
 
     transformer, pooling = _encoder(source, pooler, backbone_options)
     set_template(transformer.tokenizer, None)
-    modules = [transformer, pooling, *([Normalize()] if normalize else [])]
+    modules: list[nn.Module] = [transformer, pooling, *([Normalize()] if normalize else [])]
     return SentenceTransformer(modules=modules, prompts=dict(PROMPTS if prompts is None else prompts))
 
 
 def _encoder(
-    source: "str | Path | PreTrainedConfig", pooler: Pooler, options: dict[str, Any]
+    source: "str | Path | PreTrainedConfig", pooler: Pooler, options: BackboneOptions
 ) -> "tuple[Transformer, Module]":
-    """Return backbone and pooler, the backbone's attention proven."""
-    from gemma_st.modeling.backbone import backbone
-    from gemma_st.modeling.masks import verify_attention
+    """Return the backbone, with a verified attention mask, and the pooler."""
     from gemma_st.modeling.pooling import pooler as make_pooler
 
     chosen = {"name": pooler} if isinstance(pooler, str) else dict(pooler)
@@ -123,9 +132,3 @@ def _encoder(
         raise ModelError(f"pooler={chosen!r}: {error}; its options are k, probes, heads, include_prompt") from error
     verify_attention(transformer.model, options.get("attention", "bidirectional"))
     return transformer, pooling
-
-
-def _check_budgets(**budgets: int | None) -> None:
-    for name, budget in budgets.items():
-        if budget is not None and budget < 1:
-            raise ModelError(f"{name}={budget} leaves no room for a token; give at least 1")

@@ -1,4 +1,4 @@
-"""Checks of an installation or a model: what was found, and the command that repairs it."""
+"""Checks of an installation or a model, each with its result and the command that repairs it."""
 
 import importlib.util
 import platform
@@ -10,13 +10,17 @@ from typing import TextIO
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
-        name: What was looked at.
-        ok: Whether it is as it must be; an optional part that is missing is ok, and its remedy says how to get it.
-        detail: What was found.
-        remedy: The one command that mends or adds it, or nothing.
+        name: Name of the checked part.
+        ok: Whether the part is as required; a missing optional part is ok, and its remedy installs it.
+        detail: Version or state of the part.
+        remedy: The command that repairs or adds the part; empty if none is needed.
+
+    Example:
+        >>> Check("python", True, "3.11.9").remedy
+        ''
     """
 
     name: str
@@ -26,27 +30,47 @@ class Check:
 
 
 def write_report(found: list[Check], stream: TextIO) -> int:
-    """Write one line a check, and what mends it below; return 1 if something needed is missing, else 0."""
+    """Write each check and its remedy; return 1 if a required part is missing or damaged, else 0.
+
+    Args:
+        found: The checks.
+        stream: The stream to write to.
+
+    Example:
+        >>> write_report([Check("peft", True, "missing (optional: LoRA)", "pip install peft")], sys.stdout)
+        ok      peft: missing (optional: LoRA)
+                add it: pip install peft
+        0
+    """
     for check in found:
         stream.write(f"{'ok     ' if check.ok else 'MISSING'} {check.name}: {check.detail}\n")
         if check.remedy:
-            stream.write(f"        {'add it' if check.ok else 'mend it'}: {check.remedy}\n")
+            stream.write(f"        {'add it' if check.ok else 'repair it'}: {check.remedy}\n")
     return 0 if all(check.ok for check in found) else 1
 
 
 def python() -> Check:
-    """Check the interpreter."""
+    """Check the version of the Python interpreter.
+
+    Example:
+        >>> python().ok
+        True
+    """
     ok = sys.version_info >= (3, 11)
     return Check("python", ok, platform.python_version(), "" if ok else "uv venv --python 3.11")
 
 
 def package(module: str, purpose: str, *, extra: str = "") -> Check:
-    """Check that a module can be imported, without importing it.
+    """Check that a module is installed, without importing it.
 
     Args:
-        module: Its name.
-        purpose: What it is for.
-        extra: The extra of this distribution it comes with; without one it is required.
+        module: Its import name.
+        purpose: Its use, for the report.
+        extra: The extra of this distribution that installs it; a module without an extra is required.
+
+    Example:
+        >>> package("no_such_module", "LoRA", extra="train").detail
+        'missing (optional: LoRA)'
     """
     if importlib.util.find_spec(module) is None:
         wanted = f"gemma-encoder[{extra}]" if extra else "gemma-encoder"
@@ -55,12 +79,17 @@ def package(module: str, purpose: str, *, extra: str = "") -> Check:
     try:
         found = version({"faiss": "faiss-cpu"}.get(module, module))
     except PackageNotFoundError:
-        found = "present"  # built from source, or under another distribution's name
+        found = "present"  # built from source, or installed by a distribution of another name
     return Check(module, True, found)
 
 
 def torch() -> Check:
-    """Check torch and say what it runs on."""
+    """Check torch and report its device.
+
+    Example:
+        >>> torch().ok
+        True
+    """
     found = package("torch", "the models")
     if not found.ok:
         return found

@@ -1,134 +1,236 @@
-"""The line users write: ``CrossEncoder("gemma-encoder-msmarco").predict(pairs)``."""
+"""The cross-encoder: ``CrossEncoder("gemma-encoder-msmarco").predict(pairs)``."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import sentence_transformers
 import torch
 from numpy.typing import NDArray
+from sentence_transformers.base.modality_types import PairableInput, PairInput
+from sentence_transformers.util.decorators import (
+    cross_encoder_init_args_decorator,
+    cross_encoder_predict_rank_args_decorator,
+    deprecated_kwargs,
+)
+from typing_extensions import TypeIs
 
 from gemma_st.base import Encoder
 from gemma_st.errors import ModelError
-from gemma_st.modeling.truncation import Text, Truncation, Truncator
+from gemma_st.modeling.truncation import Truncation, Truncator
+from gemma_st.modeling.windows import combine_scores, split_windows
 
-Pairs = Sequence[tuple[str, str]] | Sequence[Sequence[str]] | tuple[str, str]
+Activation = Callable[[torch.Tensor], torch.Tensor]
+Device = str | list[str | torch.device]
+Pool = dict[Literal["input", "output", "processes"], Any]
+Method = TypeVar("Method", bound=Callable[..., object])
 logger = logging.getLogger(__name__)
-FIRST = 1 / 3  # the weight of a first window's score beside the best one's; chosen on training queries of five sets
+_old_names: Callable[[Method], Method] = cross_encoder_init_args_decorator
+
+
+def _typed_as(stock: Method) -> Callable[[Callable[..., object]], Method]:
+    """Give a method the type of the stock method that it overrides, for a type checker: all of its overloads."""
+    return lambda method: cast(Method, method)
 
 
 class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
-    """The stock cross-encoder, with the names of packaged models, poolers of ours, and nothing done in silence.
+    """The stock cross-encoder, which also verifies its attention mask at load and reports every truncation.
 
-    Its attention is tested when it is loaded, the query of a pair is never cut before the document, and ``truncation``
-    says how many inputs of the last prediction were cut. With a ``stride``, no document is: one that is too long is
-    scored in windows that begin so many tokens apart, the best one's score counting twice and the first one's, where a
-    document says what it is about, once (MaxP and FirstP: Dai & Callan, Deeper Text Understanding for IR with
-    Contextual Neural Language Modeling, SIGIR 2019). It is saved with the model.
+    If a pair is too long, its document is truncated before its query. The attribute ``truncation`` counts the truncated
+    inputs of the last prediction. If ``stride`` is set, a long document is not truncated but split into windows that
+    start ``stride`` tokens apart, and its score is ``(2 · max(window scores) + first window score) / 3`` (see
+    ``gemma_st.modeling.windows``). The stride is saved with the model.
 
     Args:
-        name: A local directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
-        modules: The modules themselves, in place of a name.
-        **options: As for ``sentence_transformers.CrossEncoder``.
+        model_name_or_path: A directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
+        modules: The modules themselves, instead of a name. This and all other arguments are those of
+            ``sentence_transformers.CrossEncoder``.
 
     Raises:
-        ModelError: There is no such model, or a model saved as bidirectional runs causally here.
+        ModelError: There is no such model, or a model saved as bidirectional has a causal mask here.
 
     Example:
-        ```python
-        from gemma_st import CrossEncoder
-
-        model = CrossEncoder("gemma-encoder-msmarco")
-        scores = model.predict([("do goldfish grow", "A goldfish grows up to 30 cm in a pond.")])
-        ```
+        >>> model = CrossEncoder("reranker")
+        >>> model.predict([("do goldfish grow", "A goldfish grows up to 30 cm."), ("what is python", "a snake")]).shape
+        (2,)
     """
 
     truncation = Truncation()
     stride: int | None = None
 
-    def predict(self, inputs: Pairs, *arguments: Any, **options: Any) -> NDArray[np.float32]:
-        """Score pairs as the stock class does, in float32 even where there are none (it would return float64).
+    @_old_names
+    @deprecated_kwargs(name="model_name_or_path")
+    def __init__(
+        self,
+        model_name_or_path: str | Path | None = None,
+        *,
+        modules: list[torch.nn.Module] | OrderedDict[str, torch.nn.Module] | None = None,
+        device: str | None = None,
+        prompts: dict[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        cache_folder: str | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        token: bool | str | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
+        config_kwargs: dict[str, Any] | None = None,
+        model_card_data: sentence_transformers.CrossEncoderModelCardData | None = None,
+        backend: Literal["torch", "onnx", "openvino"] = "torch",
+        num_labels: int | None = None,
+        max_length: int | None = None,
+        activation_fn: Activation | None = None,
+        keep_in_fp32_modules: list[str] | None = None,
+    ) -> None:
+        """Load the model or assemble it from modules."""
+        with self._loading(model_name_or_path, modules) as source:
+            super().__init__(
+                source,
+                modules=modules,
+                device=device,
+                prompts=prompts,
+                default_prompt_name=default_prompt_name,
+                cache_folder=cache_folder,
+                trust_remote_code=trust_remote_code,
+                revision=revision,
+                local_files_only=local_files_only,
+                token=token,
+                model_kwargs=model_kwargs,
+                processor_kwargs=processor_kwargs,
+                config_kwargs=config_kwargs,
+                model_card_data=model_card_data,
+                backend=backend,
+                num_labels=num_labels,
+                max_length=max_length,
+                activation_fn=activation_fn,
+                keep_in_fp32_modules=keep_in_fp32_modules,
+            )
+
+    @_typed_as(sentence_transformers.CrossEncoder.predict)
+    @cross_encoder_predict_rank_args_decorator
+    def predict(
+        self,
+        inputs: Sequence[PairInput] | PairInput,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        activation_fn: Activation | None = None,
+        apply_softmax: bool | None = False,
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: Device | None = None,
+        pool: Pool | None = None,
+        chunk_size: int | None = None,
+        **kwargs: Any,
+    ) -> NDArray[np.float32] | torch.Tensor | list[torch.Tensor]:
+        """Score pairs; the arguments are those of the stock class, and no pairs give an empty float32 array.
 
         Args:
             inputs: Pairs of query and document, or a single pair.
-            *arguments: As for the stock class.
-            **options: As for the stock class.
+            prompt_name: Name of one of the model's prompts.
+            prompt: Text to put before each query.
+            batch_size: Number of pairs in a mini-batch.
+            show_progress_bar: Whether to show a progress bar.
+            activation_fn: Function to apply to the logits; the model's own if not given.
+            apply_softmax: Whether to apply a softmax over several labels.
+            convert_to_numpy: Whether to return an array rather than a list of tensors.
+            convert_to_tensor: Whether to return a tensor; it overrides ``convert_to_numpy``.
+            device: A device, or several devices to start a process on each.
+            pool: Processes that ``start_multi_process_pool`` started.
+            chunk_size: Number of pairs that each process gets at once.
+            **kwargs: Options of ``preprocess``, such as ``max_length`` in tokens.
 
         Returns:
-            A score a pair, of shape ``(pairs,)``, or ``(pairs, labels)`` with several labels; of a single pair, the one
-            score. Where ``convert_to_tensor`` asks for a tensor, that.
+            One score per pair, of shape ``(pairs,)``, or ``(pairs, labels)`` for several labels; one score for a
+            single pair.
 
         Raises:
-            ModelError: There is a stride that is below 1, or one with several labels.
+            ModelError: The stride is below 1, or the model has a stride and several labels.
         """
         if self.stride is not None and (self.stride < 1 or self.num_labels > 1):
             raise ModelError(
                 f"stride={self.stride} with {self.num_labels} label(s); expected at least 1, with one label, or None"
             )
         self.truncation = Truncation()
-        scores: NDArray[np.float32] = super().predict(inputs, *arguments, **options)
+        options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, apply_softmax)
+        output = (convert_to_numpy, convert_to_tensor, device, pool, chunk_size)
+        scores = super().predict(inputs, *options, *output, **kwargs)
         if self.truncation.queries or self.truncation.lost:
             logger.warning("%s", self.truncation)
         return scores.astype(np.float32, copy=False) if isinstance(scores, np.ndarray) else scores
 
-    def predict_texts(self, texts: Sequence[str], **options: Any) -> NDArray[np.float32]:
-        """Score single texts, which ``predict(["a", "b"])`` would take for one pair.
+    def predict_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        activation_fn: Activation | None = None,
+        apply_softmax: bool | None = False,
+        device: Device | None = None,
+        **kwargs: Any,
+    ) -> NDArray[np.float32]:
+        """Score single texts; ``predict(["a", "b"])`` would read two texts as one pair.
 
-        Args:
-            texts: The texts.
-            **options: As for ``predict``.
-
-        Returns:
-            Shape ``(texts,)``, or ``(texts, labels)`` with several labels.
+        The arguments are those of ``predict``, of which ``kwargs`` accepts the others too. The scores have the shape
+        ``(texts,)``, or ``(texts, labels)`` for several labels.
         """
         if isinstance(texts, str):
             raise ModelError(f"predict_texts({texts[:20]!r}): a string; expected a list of texts, so put it into one")
-        return self.predict(_Texts(texts), **options)
+        options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, apply_softmax)
+        inputs: Any = _Texts(texts)
+        scores: NDArray[np.float32] = self.predict(inputs, *options, device=device, **kwargs)
+        return scores
 
+    @cross_encoder_predict_rank_args_decorator
     def rank(
-        self, query: str, documents: Sequence[str], top_k: int | None = None, **options: Any
-    ) -> list[dict[str, Any]]:
-        """Rank documents by their score for a query.
-
-        Args:
-            query: The query.
-            documents: The documents.
-            top_k: How many to return, from 1 to as many as there are; all if not given.
-            **options: As for the stock class.
+        self,
+        query: PairableInput,
+        documents: Sequence[PairableInput],
+        top_k: int | None = None,
+        return_documents: bool = False,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        activation_fn: Activation | None = None,
+        device: Device | None = None,
+        pool: Pool | None = None,
+        chunk_size: int | None = None,
+    ) -> list[dict[Literal["corpus_id", "score", "text"], int | float | str]]:
+        """Rank documents by their scores for a query; the arguments not listed here are those of ``predict``.
 
         Returns:
-            ``{"corpus_id": place in documents, "score": float}`` from the best down, with ``"text"`` where
-            ``return_documents`` asks for it.
+            ``{"corpus_id": index in documents, "score": float}`` in descending order of the score, with ``"text"`` if
+            ``return_documents`` is true, of the best ``top_k`` documents, or of all if it is not given.
 
         Raises:
-            ModelError: There are fewer than ``top_k`` documents, or it is below 1.
+            ModelError: ``top_k`` is below 1, or there are fewer documents.
         """
         if top_k is not None and not 0 < top_k <= len(documents):
             raise ModelError(f"top_k={top_k} of {len(documents)} documents; expected 1 to {len(documents)}, or None")
-        ranking: list[dict[str, Any]] = super().rank(query, documents, top_k=top_k, **options)
-        return ranking
+        options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, device, pool, chunk_size)
+        return super().rank(query, documents, top_k, return_documents, *options)
 
     @property
     def label_names(self) -> list[str]:
-        """What each column of the scores stands for, as kept in the model's configuration."""
-        names = self.config.id2label
+        """The name of each column of the scores, from the model's configuration."""
+        names = self.transformers_model.config.id2label
         return [names.get(column, f"LABEL_{column}") for column in range(self.num_labels)]
 
     def labels(self, scores: NDArray[np.float32]) -> list[str]:
-        """Return the name of the best label of each row.
-
-        Args:
-            scores: Shape ``(texts, labels)``, as ``predict`` or ``predict_texts`` gives them.
-        """
+        """Return the name of the best label of each row of scores ``(texts, labels)``."""
         return [self.label_names[best] for best in self._rows(scores).argmax(1)]
 
     def probabilities(self, scores: NDArray[np.float32]) -> list[dict[str, float]]:
-        """Return each row's probabilities by name: ``softmax(scores)``, in float64.
-
-        Args:
-            scores: Shape ``(texts, labels)``, as ``predict`` or ``predict_texts`` gives them.
-        """
+        """Return the probabilities by label of each row of scores ``(texts, labels)``: their softmax in float64."""
         rows = np.exp(self._rows(scores) - scores.max(1, keepdims=True), dtype=np.float64)
         return [dict(zip(self.label_names, row.tolist(), strict=True)) for row in rows / rows.sum(1, keepdims=True)]
 
@@ -140,45 +242,43 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
             )
         return scores
 
-    def is_singular_input(self, inputs: object) -> bool:
-        """Say whether the input is one pair rather than several inputs."""
-        singular: bool = not isinstance(inputs, _Texts) and super().is_singular_input(inputs)
-        return singular
+    def is_singular_input(self, inputs: PairInput | Sequence[PairInput]) -> TypeIs[PairInput]:
+        """Return whether the input is one pair rather than several inputs."""
+        return not isinstance(inputs, _Texts) and super().is_singular_input(inputs)
 
-    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **options: Any) -> dict[str, Any]:
-        """Tokenize a batch, the document of a pair cut before its query, and count what was cut.
+    def preprocess(
+        self, inputs: Sequence[Any], prompt: str | None = None, *, max_length: int | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Tokenize a batch; a document is truncated before its query, and ``truncation`` counts both.
 
         Args:
             inputs: Pairs or single texts.
-            prompt: What to put before each query or single text.
-            **options: As for the stock class; ``max_length`` in tokens among them.
+            prompt: Text to put before each query or single text.
+            max_length: Maximum length of an input in tokens; the model's own if not given.
+            **kwargs: Options of the stock ``Transformer.preprocess``, such as ``processing_kwargs``.
         """
-        truncator = self._truncator(options)
-        if truncator and all(map(_is_text, inputs)):
+        truncator = self._truncator(max_length)
+        if truncator and all(isinstance(item, str) or _is_pair(item) for item in inputs):
             inputs, counts = truncator.cut(inputs, prompt)
             self.truncation = self.truncation.plus(counts)
-        features: dict[str, Any] = super().preprocess(inputs, prompt=prompt, **options)
-        return features
+        longest = {} if max_length is None else {"max_length": max_length}
+        return super().preprocess(inputs, prompt, **longest, **kwargs)
 
-    def _truncator(self, options: Mapping[str, Any]) -> Truncator | None:
-        longest, transformer = options.get("max_length") or self.max_seq_length, self[0]
+    def _truncator(self, max_length: int | None) -> Truncator | None:
+        longest, transformer = max_length or self.max_seq_length, self[0]
         if not longest or self.tokenizer is None:
             return None
         budgets = {name: getattr(transformer, name) for name in ("query_length", "document_length")}
         return Truncator(self.tokenizer, longest, **budgets)
 
-    def _inference(self, inputs: list[Any], *, prompt: str | None, **options: Any) -> torch.Tensor:
-        """Score what the stock ``predict`` has made a list, a long document by its best window and its first."""
+    def _inference(self, inputs: list[Any], *, prompt: str | None = None, **kwargs: Any) -> torch.Tensor:
+        """Score a list of inputs; with a stride, long documents in windows."""
         windows, sizes, counts = inputs, [1] * len(inputs), None
-        if self.stride and (truncator := self._truncator(options)) and all(map(_is_pair, inputs)):
-            windows, sizes, counts = truncator.windows(inputs, self.stride, prompt)
-        scores: torch.Tensor = super()._inference(windows, prompt=prompt, **options)
+        if self.stride and (truncator := self._truncator(kwargs.get("max_length"))) and all(map(_is_pair, inputs)):
+            windows, sizes, counts = split_windows(truncator, inputs, self.stride, prompt)
+        scores: torch.Tensor = super()._inference(windows, prompt=prompt, **kwargs)
         self.truncation = counts or self.truncation
-        if len(windows) > len(inputs):
-            lengths = torch.tensor(sizes, device=scores.device)
-            first = scores[lengths.cumsum(0) - lengths]
-            scores = torch.segment_reduce(scores, "max", lengths=lengths).lerp(first, FIRST)
-        return scores
+        return combine_scores(scores, sizes) if len(windows) > len(inputs) else scores
 
     def _get_model_config(self) -> dict[str, Any]:
         return {**super()._get_model_config(), **({"stride": self.stride} if self.stride else {})}
@@ -189,11 +289,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
 
 
 class _Texts(list[str]):
-    """Single texts, which a plain list of two strings is not."""
-
-
-def _is_text(item: Text | object) -> bool:
-    return isinstance(item, str) or _is_pair(item)
+    """Single texts, which is_singular_input tells from a pair of two strings."""
 
 
 def _is_pair(item: object) -> bool:

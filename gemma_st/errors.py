@@ -1,4 +1,4 @@
-"""The one exception a model or its configuration can cause."""
+"""The exception of this package."""
 
 
 class ModelError(ValueError):
@@ -6,4 +6,10 @@ class ModelError(ValueError):
 
     The message is one line: what was seen, what was expected, what to do. The command line prints it without a
     traceback and exits with code 2.
+
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> CrossEncoder("absent")
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: model 'absent': no such directory or packaged model; expected ...
     """

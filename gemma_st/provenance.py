@@ -1,12 +1,17 @@
-"""Where a result comes from: the commit of this checkout."""
+"""The commit of the code that made a result."""
 
 from pathlib import Path
 
 
 def commit() -> str | None:
-    """Return the commit that the checkout is at, read from ``.git``; None where the package was installed otherwise."""
+    """Return the commit of the checkout, read from ``.git``; None if the package is not installed from a checkout.
+
+    Example:
+        >>> commit() is None or len(commit()) == 40
+        True
+    """
     git = Path(__file__).parents[1] / ".git"
-    if git.is_file():  # a worktree
+    if git.is_file():  # in a worktree, .git is a file that names the folder
         git = (git.parent / git.read_text().removeprefix("gitdir:").strip()).resolve()
     head = git / "HEAD"
     if not head.is_file():

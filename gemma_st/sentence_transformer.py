@@ -1,28 +1,83 @@
-"""The same encoder as a bi-encoder: one vector a text, for a dense first stage."""
+"""The same encoder as a bi-encoder: one vector per text, for a dense first stage."""
+
+from pathlib import Path
+from typing import Any, Literal
 
 import sentence_transformers
+import torch
+from sentence_transformers.util.decorators import deprecated_kwargs
 
 from gemma_st.base import Encoder
 
 
 class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
-    """The stock bi-encoder, with poolers of ours and the proof of its attention at load.
+    """The stock bi-encoder, which also loads our poolers and verifies its attention mask at load.
 
     Args:
-        name: A local directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
-        modules: The modules themselves, in place of a name.
-        **options: As for ``sentence_transformers.SentenceTransformer``.
+        model_name_or_path: A directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
+        modules: The modules themselves, instead of a name. This and all other arguments are those of
+            ``sentence_transformers.SentenceTransformer``.
 
     Raises:
-        ModelError: There is no such model, or a model saved as bidirectional runs causally here.
+        ModelError: There is no such model, or a model saved as bidirectional has a causal mask here.
+
+    Example:
+        >>> from gemma_st.build import sentence_transformer
+        >>> sentence_transformer("decoder").save("bi-encoder")
+        >>> SentenceTransformer("bi-encoder").encode_query("do goldfish grow").shape
+        (32,)
     """
 
-    def set_pooling_include_prompt(self, include_prompt: bool) -> None:
-        """Choose whether the tokens of a prompt are pooled too, by our poolers as well, which stock passes over.
+    @deprecated_kwargs(name="model_name_or_path", tokenizer_kwargs="processor_kwargs")
+    def __init__(
+        self,
+        model_name_or_path: str | Path | None = None,
+        *,
+        modules: list[torch.nn.Module] | None = None,
+        device: str | None = None,
+        prompts: dict[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        cache_folder: str | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        token: bool | str | None = None,
+        use_auth_token: bool | str | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
+        config_kwargs: dict[str, Any] | None = None,
+        model_card_data: sentence_transformers.SentenceTransformerModelCardData | None = None,
+        backend: Literal["torch", "onnx", "openvino"] = "torch",
+        similarity_fn_name: Literal["cosine", "dot", "euclidean", "manhattan"]
+        | sentence_transformers.SimilarityFunction
+        | None = None,
+        truncate_dim: int | None = None,
+    ) -> None:
+        """Load the model or assemble it from modules."""
+        with self._loading(model_name_or_path, modules) as source:
+            super().__init__(
+                source,
+                modules=modules,
+                device=device,
+                prompts=prompts,
+                default_prompt_name=default_prompt_name,
+                cache_folder=cache_folder,
+                trust_remote_code=trust_remote_code,
+                revision=revision,
+                local_files_only=local_files_only,
+                token=token,
+                use_auth_token=use_auth_token,
+                model_kwargs=model_kwargs,
+                processor_kwargs=processor_kwargs,
+                config_kwargs=config_kwargs,
+                model_card_data=model_card_data,
+                backend=backend,
+                similarity_fn_name=similarity_fn_name,
+                truncate_dim=truncate_dim,
+            )
 
-        Args:
-            include_prompt: Whether they are.
-        """
+    def set_pooling_include_prompt(self, include_prompt: bool) -> None:
+        """Set whether to pool the tokens of a prompt too, also in our poolers, which the stock method skips."""
         for module in self:
             if hasattr(module, "include_prompt"):
-                module.include_prompt = include_prompt
+                setattr(module, "include_prompt", include_prompt)  # noqa: B010

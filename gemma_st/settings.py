@@ -26,6 +26,7 @@ def settings(*, error: type[Exception] = ModelError) -> Callable[[type[Kind]], t
         error: The exception to raise for a wrong value, with one line: the field, the value and what was expected.
 
     Example:
+        >>> from typing import Annotated
         >>> @settings()
         ... class Size:
         ...     rank: Annotated[int, Field(gt=0)] = 16
@@ -82,8 +83,8 @@ def from_table(
     Args:
         kind: A class made by `settings`.
         table: Its fields.
-        where: The file and the table, for the beginning of the error.
-        error: The exception to raise.
+        where: Beginning of the error message: the file and the table.
+        error: The exception to raise for a wrong value.
 
     Example:
         >>> from gemma_st.modeling.dropout import DropoutRates

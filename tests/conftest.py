@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Fixtures of all tests."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _hears_ctrl_c() -> None:
-    """Ctrl-C is tested too, also where the tests run in the background, whose shell had SIGINT ignored."""
+    """Restore Ctrl-C, which some tests send; a shell ignores SIGINT in its background jobs."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Folder of the public data sets; on a developer's machine tests that need it are skipped where it is absent."""
+    """Folder of the public data sets; without it the tests that need it are skipped, except in CI."""
     folder = Path(os.environ.get("GEMMA_ST_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()
     if not (folder / "msmarco").is_dir():
         reason = f"no data sets in {folder}: set GEMMA_ST_DATA to their folder"
@@ -27,7 +27,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a Gemma of two layers with random weights, and a tokenizer with a template for pairs."""
+    """Folder of a Gemma with two layers and random weights, and of a tokenizer with a template for pairs."""
     import torch
     from tokenizers import Tokenizer
     from tokenizers.decoders import ByteLevel as Decoder

@@ -1,4 +1,4 @@
-"""The structure that docs/architecture.md describes: sizes, imports and names, read from the code itself."""
+"""The structure of docs/architecture.md: sizes, imports and file names, read from the code."""
 
 import ast
 from collections import Counter, defaultdict
@@ -14,6 +14,13 @@ FILES = sorted(path for package in ("gemma_st", "ir_eval") for path in (ROOT / p
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # One name, one meaning: the settings of a folder, the error of a package, the commit that code is at.
 SAME_MEANING = {"__init__.py", "config.py", "errors.py", "provenance.py"}
+# Methods that take every argument of the sentence-transformers method they override, by position and by name.
+STOCK_SIGNATURES = {
+    "gemma_st/cross_encoder.py __init__",
+    "gemma_st/cross_encoder.py predict",
+    "gemma_st/cross_encoder.py rank",
+    "gemma_st/sentence_transformer.py __init__",
+}
 
 
 @cache
@@ -43,7 +50,7 @@ def folder(module: str) -> str:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield the modules of this project that a file imports anywhere but for type checking."""
+    """Yield the modules of this project that a file imports."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("gemma_st", "ir_eval"):
             for name in node.names:
@@ -63,14 +70,14 @@ def test_the_library_stays_small() -> None:
 
 
 def test_no_function_takes_more_than_eight_arguments() -> None:
-    """Nor arguments whose names a reader cannot see, but for what overrides a method of a library."""
-    wide = []
+    """Except the methods that repeat the signature of the stock class which they override."""
+    wide = set()
     for path in FILES:
         for node in functions(path):
             names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
             if len([name for name in names if name not in ("self", "cls")]) > 8:
-                wide.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
-    assert not wide
+                wide.add(f"{path.relative_to(ROOT)} {node.name}")
+    assert wide == STOCK_SIGNATURES
 
 
 def test_folders_import_each_other_in_one_direction() -> None:
@@ -97,7 +104,7 @@ def test_folders_import_each_other_in_one_direction() -> None:
 
 
 def test_gemma_st_never_imports_ir_eval() -> None:
-    """The model side stands alone."""
+    """gemma_st is usable without ir_eval."""
     assert not [
         other
         for path in FILES
@@ -108,13 +115,13 @@ def test_gemma_st_never_imports_ir_eval() -> None:
 
 
 def test_no_two_files_share_a_name() -> None:
-    """But for those of one meaning, and the commands, which are named for what they run."""
+    """Files of SAME_MEANING and the command-line folders are exceptions."""
     names = Counter(path.name for path in FILES if path.parent.name != "cli")
     assert not {name: count for name, count in names.items() if count > 1 and name not in SAME_MEANING}
 
 
 def test_the_library_neither_prints_nor_asserts() -> None:
-    """Commands write to a stream; bad input is an error of this project."""
+    """Commands write to a stream, and wrong input raises an exception of this project."""
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in FILES

@@ -1,1 +1,1 @@
-"""The parts of an encoder: backbone, mask, pooler, head, template, truncation, dropout."""
+"""Parts of an encoder: backbone, attention mask, poolers, heads, pair template, truncation, windows, dropout."""

@@ -1,22 +1,40 @@
-"""A pretrained decoder as the first module of a sentence-transformers model, with the attention mask of your choice."""
+"""A pretrained decoder as the first module of a sentence-transformers model, bidirectional or causal."""
 
 import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from gemma_st.errors import ModelError
 from gemma_st.modeling.families import IMPLEMENTATIONS, Family, encoder_config, family
+from gemma_st.modeling.masks import Attention, set_mask
 from gemma_st.names import loading
 
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Transformer
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-Attention = Literal["bidirectional", "causal"]
-SHOWN = 3  # tensors named in an error
+TENSORS_IN_ERROR = 3  # number of tensors that an error names
+
+
+class BackboneOptions(TypedDict, total=False):
+    """The keyword arguments of [gemma_st.modeling.backbone.backbone][], for the functions that pass them on.
+
+    Example:
+        >>> options: BackboneOptions = {"attention": "causal", "max_length": 64}
+        >>> backbone("decoder", **options).max_seq_length
+        64
+    """
+
+    attention: Attention
+    padding_side: Literal["left", "right"]
+    max_length: int | None
+    dtype: str
+    attn_implementation: str | None
+    revision: str | None
+    tokenizer: "str | Path | PreTrainedTokenizerBase | None"
 
 
 def backbone(
@@ -32,24 +50,28 @@ def backbone(
 ) -> "Transformer":
     """Load a text decoder of any family as a stock sentence-transformers ``Transformer``.
 
-    The mask is nothing but a key of the transformers configuration (see [gemma_st.modeling.families][]), so that the
-    saved model is a plain Gemma which any later load (stock, resumed, with an adapter) reads with the same mask. Of a
-    multimodal Gemma 3 the text tower is taken, as a Gemma 3 text model; of a T5Gemma the encoder, as the Gemma 2 that
-    it is.
+    The mask is a key of the transformers configuration (see ``gemma_st.modeling.masks``), so the saved model is a
+    plain Gemma, and every later load (stock, resumed, with an adapter) reads it with the same mask. A multimodal
+    Gemma 3 contributes its text model, as a Gemma 3 of text; a T5Gemma its encoder, as the equivalent Gemma 2.
 
     Args:
         source: A directory or a hub id; or a transformers configuration, whose weights are drawn from torch's global
             random state.
-        attention: ``"bidirectional"`` lets every token see every other; ``"causal"`` leaves the decoder as it was.
-        padding_side: Where short rows are filled; kept in the saved tokenizer.
-        max_length: Longest input in tokens; the model's own limit if not given.
-        dtype: Weight type, as torch names it.
+        attention: ``"bidirectional"`` lets every token see every other token; ``"causal"`` keeps the decoder's mask.
+        padding_side: Side on which short rows are padded; saved with the tokenizer.
+        max_length: Maximum length of an input in tokens; the model's own limit if not given.
+        dtype: Weight type, by its torch name.
         attn_implementation: ``"sdpa"``, ``"eager"``, …; the model's default if not given.
         revision: Branch, tag or commit of the source on the hub.
-        tokenizer: A directory, a hub id or a tokenizer, in place of the source's own; a configuration needs one.
+        tokenizer: A directory, a hub id or a tokenizer to use instead of the source's own; a configuration needs it.
 
     Raises:
-        ModelError: An argument is off, or the source cannot be loaded in full.
+        ModelError: An argument is invalid, or the source cannot be loaded in full.
+
+    Example:
+        >>> encoder = backbone("decoder", padding_side="left")
+        >>> encoder.model.config.is_causal, encoder.tokenizer.padding_side
+        (False, 'left')
     """
     _check("attention", attention, ("bidirectional", "causal"))
     _check("padding_side", padding_side, ("left", "right"))
@@ -60,23 +82,24 @@ def backbone(
     at = {**safe, **({"revision": revision} if revision else {})}
     options = {"dtype": dtype, **({"attn_implementation": attn_implementation} if attn_implementation else {})}
     label = str(source) if isinstance(source, str | Path) else type(source).__name__
-    with loading(label), _readable(label):
+    with loading(label), _invalid_values_in_one_line(label):
         config = _config(source, at)
         _check_family(family(config), dtype, attn_implementation)
-        words = _tokenizer(source, at) if tokenizer is None else _tokenizer(tokenizer, safe)
-        plain = encoder_config(config, attention)
+        fast = _tokenizer(source, at) if tokenizer is None else _tokenizer(tokenizer, safe)
+        plain = encoder_config(config)
+        set_mask(plain, attention)
         if isinstance(source, str | Path):
             network = _pretrained(label, plain, family(config), {**at, **options})
         else:
-            network = _random(plain, words, options)
-        module = _module(network, words, {"padding_side": padding_side}, max_length)
+            network = _random(plain, fast, options)
+        module = _module(network, fast, {"padding_side": padding_side}, max_length)
     _complete_tokenizer(module.tokenizer, label)
     return module
 
 
 @contextmanager
-def _readable(source: str) -> Iterator[None]:
-    """Turn what transformers raises for values of a configuration that it does not know into one line."""
+def _invalid_values_in_one_line(source: str) -> Iterator[None]:
+    """Turn the exceptions of transformers for invalid values in a configuration into a ModelError."""
     from huggingface_hub.errors import StrictDataclassError
 
     try:
@@ -87,7 +110,7 @@ def _readable(source: str) -> Iterator[None]:
 
 
 def _config(source: "str | Path | PreTrainedConfig", at: dict[str, Any]) -> "PreTrainedConfig":
-    """Return the source's configuration; refuse a source that holds only what was added to another model."""
+    """Return the configuration of a source; refuse an adapter without its base model."""
     if not isinstance(source, str | Path):
         return source
     from transformers import AutoConfig
@@ -101,7 +124,7 @@ def _config(source: "str | Path | PreTrainedConfig", at: dict[str, Any]) -> "Pre
 
 
 def _pretrained(source: str, config: "PreTrainedConfig", kind: Family, options: dict[str, Any]) -> "PreTrainedModel":
-    """Load the text encoder of a checkpoint: every tensor of it, from safetensors, or not at all."""
+    """Load the text encoder of a checkpoint from safetensors; a tensor that is missing or does not fit is an error."""
     from transformers import AutoModel
 
     try:
@@ -111,7 +134,7 @@ def _pretrained(source: str, config: "PreTrainedConfig", kind: Family, options: 
             key_mapping=dict(kind.tensors),
             use_safetensors=True,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are in the report, which is refused below
+            ignore_mismatched_sizes=True,  # the report lists them, and _refuse_incomplete raises
             **options,
         )
     except OSError as error:
@@ -123,28 +146,29 @@ def _pretrained(source: str, config: "PreTrainedConfig", kind: Family, options: 
         ) from error
     _refuse_incomplete(source, network, report)
     if kind.tensors:
-        # Saving would turn the names back into the checkpoint's, which config.json no longer describes.
+        # Otherwise saving would restore the tensor names of the checkpoint, which config.json no longer describes.
         network.__dict__.pop("_weight_conversions", None)
     return network
 
 
 def _refuse_incomplete(source: str, network: "PreTrainedModel", report: dict[str, Any]) -> None:
-    """Raise where transformers only warns: a tensor is missing and was made up, is misshapen, or is of no use."""
+    """Raise where transformers only warns: a tensor is missing (and drawn at random), misshapen or unexpected."""
     faults = [
         *(f"{key} is missing" for key in sorted(report["missing_keys"])),
         *(f"{key} is {tuple(found)}, not {tuple(due)}" for key, found, due in sorted(report["mismatched_keys"])),
-        *(f"{key} has no place" for key in sorted(report["unexpected_keys"]) if _belongs(key, network)),
+        *(f"{key} is unexpected" for key in sorted(report["unexpected_keys"]) if _belongs(key, network)),
     ]
     if faults:
-        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        more = f" and {len(faults) - TENSORS_IN_ERROR} more" if len(faults) > TENSORS_IN_ERROR else ""
+        shown = ", ".join(faults[:TENSORS_IN_ERROR])
         raise ModelError(
-            f"model {source!r} does not load in full as a {type(network).__name__}: {', '.join(faults[:SHOWN])}{more}; "
-            "its weights must be those that its config.json describes: get both anew"
+            f"model {source!r} does not load in full as a {type(network).__name__}: {shown}{more}; "
+            "expected the weights that its config.json describes: download both again"
         )
 
 
 def _belongs(tensor: str, network: "PreTrainedModel") -> bool:
-    """Tell a tensor of the text encoder from one of a head, a vision tower or a decoder that nobody asked for."""
+    """Tell a tensor of the text encoder from a tensor of a head, a vision tower or a decoder, which are not loaded."""
     first = tensor.removeprefix(f"{network.base_model_prefix}.").partition(".")[0]
     return first in dict(network.named_children())
 
@@ -152,12 +176,13 @@ def _belongs(tensor: str, network: "PreTrainedModel") -> bool:
 def _random(
     config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerBase", options: dict[str, Any]
 ) -> "PreTrainedModel":
-    """Make a network of random weights."""
+    """Make a network with random weights."""
     from transformers import AutoModel
 
     if len(tokenizer) > config.vocab_size:
         raise ModelError(
-            f"vocab_size={config.vocab_size} is too small for the tokenizer's {len(tokenizer)} tokens; make it as large"
+            f"vocab_size={config.vocab_size} is too small for the tokenizer's {len(tokenizer)} tokens; "
+            f"set it to at least {len(tokenizer)}"
         )
     return AutoModel.from_config(config, trust_remote_code=False, **options).eval()
 
@@ -180,12 +205,13 @@ def _module(
 ) -> "Transformer":
     """Put a network and a tokenizer into the stock module.
 
-    It can only load for itself, without a report of what was missing. So it is led to a folder with everything but
-    weights, and handed the network in their place; were it ever to look for them, it would raise.
+    The stock module always loads its network itself and reports no missing tensors. So we load the tokenizer and the
+    configuration from a folder without weights and pass the network in; loading weights from that folder would be an
+    error.
     """
     from sentence_transformers.base.modules import Transformer
 
-    class Handed(Transformer):
+    class WithNetwork(Transformer):
         def _load_model(self, *args: object, **kwargs: object) -> "PreTrainedModel":
             return network
 
@@ -195,14 +221,17 @@ def _module(
         network.config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         _forget_processor(Path(folder))
-        module = Handed(folder, transformer_task="feature-extraction", processor_kwargs=processor_kwargs)
+        module: Transformer = WithNetwork(
+            folder, transformer_task="feature-extraction", processor_kwargs=processor_kwargs
+        )
     module.__class__ = Transformer
-    module.tokenizer.name_or_path = tokenizer.name_or_path
+    if module.tokenizer is not None:
+        module.tokenizer.name_or_path = tokenizer.name_or_path
     return module
 
 
 def _forget_processor(folder: Path) -> None:
-    """Make a tokenizer one of text alone: that of any Gemma 3 asks for a processor of images beside it."""
+    """Remove the image processor that the tokenizer of every Gemma 3 asks for; an encoder of text has none."""
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("processor_class", None)
@@ -210,9 +239,9 @@ def _forget_processor(folder: Path) -> None:
 
 
 def _complete_tokenizer(tokenizer: "PreTrainedTokenizerBase", source: str) -> None:
-    """Refuse the empty tokenizer that is made up where its files are missing; let one without a pad token pad."""
+    """Refuse the empty tokenizer that transformers makes if its files are missing; add a missing padding token."""
     if set(tokenizer("token").input_ids) <= set(tokenizer.all_special_ids):
-        raise ModelError(f"model {source!r} has no tokenizer of its own: every word is unknown to it; add its files")
+        raise ModelError(f"model {source!r} has no tokenizer: every word is encoded as unknown; add its tokenizer.json")
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise ModelError(f"model {source!r} has neither a padding nor an end token; set its tokenizer's pad_token")
@@ -220,7 +249,7 @@ def _complete_tokenizer(tokenizer: "PreTrainedTokenizerBase", source: str) -> No
 
 
 def _check_family(kind: Family, dtype: str, attn_implementation: str | None) -> None:
-    """Refuse what the family is known not to bear."""
+    """Refuse a weight type or attention implementation that does not work for the family."""
     if dtype in kind.not_in:
         raise ModelError(f"dtype={dtype!r} overflows in {kind.name}; use bfloat16 or float32")
     if attn_implementation in set(IMPLEMENTATIONS) - set(kind.implementations):

@@ -1,6 +1,6 @@
-"""Dropout for fine-tuning: forward hooks that live while a model is trained, and nothing of it in the saved model."""
+"""Dropout during fine-tuning, by forward hooks that are removed afterwards; the saved model contains none of it."""
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,27 +13,34 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     Output = Tensor | tuple[Tensor, ...] | MutableMapping[str, Tensor]
-    Place = tuple[nn.Module, str, float]  # a module, the key of its vector if it makes features, the rate
+    Place = tuple[nn.Module, str, float]  # module, key of its vector if its output is features, rate
 
-# flex_attention refuses dropout, and flash attention 3 and 4 ignore it: what is not known to honour it is out.
+# flex_attention refuses dropout, and flash attention 3 and 4 ignore it; other implementations are refused as well.
 HONOUR_DROPOUT = ("eager", "sdpa", "flash_attention_2")
-_dropping: "WeakSet[nn.Module]" = WeakSet()  # the networks inside fine_tuning_dropout now
+_active: "WeakSet[nn.Module]" = WeakSet()  # networks whose fine_tuning_dropout context is open
 
 
 @dataclass(frozen=True)
 class DropoutRates:
-    """Shares of values dropped while training; a rate of 0 leaves its part as the model's configuration has it.
+    """Dropout rates during training; with a rate of 0 a part keeps the rate of the model's configuration.
 
     Attributes:
-        attention: Attention weights after the softmax, in each layer.
-        attention_output: Outputs of each self-attention, after its projection and before any norm behind it.
-        feed_forward: Outputs of each layer's feed-forward network, before any norm behind it.
-        pooler: The pooled vector.
-        head: What the head's last Dense gets: hidden units (normalise → Dense → activation → dropout → Dense), or of a
-            linear head, which has none, the normalised vector (normalise → dropout → Dense).
+        attention: Rate for the attention weights after the softmax, in each layer.
+        attention_output: Rate for the output of each self-attention, after its projection and before any norm.
+        feed_forward: Rate for the output of each layer's feed-forward network, before any norm.
+        pooler: Rate for the pooled vector.
+        head: Rate for the input of the head's last Dense: the hidden units (LayerNorm → Dense → activation → dropout →
+            Dense), or the normalised vector of a linear head (LayerNorm → dropout → Dense).
 
     Raises:
         ModelError: A rate is not a number of at least 0 and below 1.
+
+    Example:
+        >>> DropoutRates(attention=0.1).head
+        0.0
+        >>> DropoutRates(head=1.5)
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: dropout head=1.5; expected 0 ≤ rate < 1: give a share, such as 0.1
     """
 
     attention: float = 0.0
@@ -51,87 +58,87 @@ class DropoutRates:
 
 @contextmanager
 def fine_tuning_dropout(model: "nn.Module", rates: DropoutRates) -> Iterator[None]:
-    """Drop values in the modules of a model that are in training mode, for as long as the context lasts.
+    """Apply dropout in the modules of a model that are in training mode, until the context ends.
 
-    Modules in evaluation mode compute what they always do, to the bit. Configuration, parameters and saved files are
-    untouched, also those of a checkpoint saved inside. Keep the backward pass inside as well: under gradient
-    checkpointing it runs the layers again, with the same values dropped.
+    Modules in evaluation mode compute exactly the same as before. The configuration, the parameters and saved files
+    are not changed, not even in a checkpoint saved inside the context. The backward pass belongs inside the context
+    too: with gradient checkpointing it runs the layers again and drops the same values.
 
     Args:
         model: A sentence-transformers model: ``Transformer`` → pooler → any head.
-        rates: How much to drop where.
+        rates: The dropout rate of each part.
 
     Raises:
-        ModelError: The model lacks a part to drop values in, would ignore its rate, or drops values there already.
+        ModelError: The model lacks a part that has a rate, would ignore the rate, or has dropout there already.
 
     Example:
-        ```python
-        from gemma_st import CrossEncoder
-        from gemma_st.modeling.dropout import DropoutRates, fine_tuning_dropout
-
-        model = CrossEncoder("gemma-encoder-msmarco").train()
-        with fine_tuning_dropout(model, DropoutRates(attention=0.1, feed_forward=0.1)):
-            model(model.preprocess([("do goldfish grow", "Up to 30 cm.")]))["scores"].square().mean().backward()
-        ```
+        >>> from gemma_st import CrossEncoder
+        >>> model = CrossEncoder("reranker").train()
+        >>> with fine_tuning_dropout(model, DropoutRates(attention=0.1, feed_forward=0.1)):
+        ...     model(model.preprocess([("do goldfish grow", "Up to 30 cm.")]))["scores"].sum().backward()
     """
     from sentence_transformers.base.modules import Transformer
 
     chain = list(model.children())
     if not chain or not isinstance(chain[0], Transformer):
-        raise ModelError(f"{type(model).__name__} begins with no Transformer; pass a sentence-transformers model")
+        raise ModelError(
+            f"{type(model).__name__} does not begin with a Transformer; pass a sentence-transformers model"
+        )
     network = chain[0].model
-    if network in _dropping:
-        raise ModelError("the model is within fine_tuning_dropout already; leave that, or give all rates at once")
-    # All are looked up before the first is changed: an error leaves no trace.
-    softmaxes = _softmaxes(network) if rates.attention else []
+    if network in _active:
+        raise ModelError("the model is already inside fine_tuning_dropout; give all rates to that context")
+    # We find all parts before we change the first, so that an error changes nothing.
+    attentions = _attentions(network) if rates.attention else []
     places = _places(chain, network, rates)
     with ExitStack() as undo:
-        _dropping.add(network)
-        undo.callback(_dropping.discard, network)
+        _active.add(network)
+        undo.callback(_active.discard, network)
         for module, key, rate in places:
             undo.callback(module.register_forward_hook(partial(_drop, rate, key)).remove)
-        for attention in softmaxes:
-            # The module, not the configuration: that is read when the module is made, and is saved.
+        for attention in attentions:
+            # We set the rate in the module, because the configuration is saved and not read again.
             undo.callback(setattr, attention, "attention_dropout", attention.attention_dropout)
             attention.attention_dropout = rates.attention
         yield
 
 
 def _drop(rate: float, key: str, module: "nn.Module", _: object, output: "Output") -> "Output":
-    """Drop values of what a module made: of a tensor, the first of a tuple, or what features hold under the key."""
+    """Apply dropout to a module's output: to a tensor, to the first item of a tuple, or to a key of features."""
     from torch.nn.functional import dropout
 
     if not module.training:
         return output
-    if not isinstance(output, MutableMapping):  # features are often a tokenizer's BatchEncoding, which is no dict
+    if not isinstance(output, MutableMapping):  # features may be a BatchEncoding, which is not a dict
         return (dropout(output[0], rate), *output[1:]) if isinstance(output, tuple) else dropout(output, rate)
     if key not in output:
-        raise ModelError(f"{type(module).__name__} makes no {key} to drop values of; set that rate to 0")
+        raise ModelError(f"{type(module).__name__} outputs no {key} to apply dropout to; set its rate to 0")
     output[key] = dropout(output[key], rate)
     return output
 
 
 def _parts(network: "nn.Module", name: str, rate: str) -> list[Any]:
-    """Return a part of each layer, found by its name, which stays where an adapter has changed what is inside."""
+    """Return one part of each layer by its name, which an adapter does not change."""
     layers = [module for module in network.modules() if hasattr(module, "self_attn")]
     if not layers or not all(hasattr(layer, name) for layer in layers):
         raise ModelError(f"dropout {rate}: the layers of {type(network).__name__} have no {name}; set it to 0")
     return [getattr(layer, name) for layer in layers]
 
 
-def _softmaxes(network: "nn.Module") -> list[Any]:
+def _attentions(network: "nn.Module") -> list[Any]:
+    """Return the self-attention modules; refuse an implementation that ignores their dropout rate."""
     attentions = _parts(network, "self_attn", "attention")
     for attention in attentions:
         implementation = getattr(getattr(attention, "config", None), "_attn_implementation", None)
         if implementation not in HONOUR_DROPOUT or not hasattr(attention, "attention_dropout"):
             raise ModelError(
-                f"dropout attention: {type(attention).__name__} under {implementation} would not honour it; "
+                f"dropout attention: {type(attention).__name__} under {implementation} would ignore the rate; "
                 f"set attn_implementation to one of {', '.join(HONOUR_DROPOUT)}, or the rate to 0"
             )
     return attentions
 
 
 def _places(chain: "list[nn.Module]", network: "nn.Module", rates: DropoutRates) -> "list[Place]":
+    """Return the modules whose outputs get dropout; refuse a rate for a part that the model lacks."""
     from sentence_transformers.base.modules import Dense, Normalize
     from sentence_transformers.sentence_transformer.modules import Dropout, LayerNorm
 
@@ -140,7 +147,8 @@ def _places(chain: "list[nn.Module]", network: "nn.Module", rates: DropoutRates)
     pooler = [module for module in chain[1:2] if not isinstance(module, Dense | Dropout | LayerNorm | Normalize)]
     if rates.pooler and not pooler:
         raise ModelError("dropout pooler: no pooler follows the Transformer; set it to 0")
-    hidden = [module for module in chain if isinstance(module, Dense)][:-1]
+    dense = [module for module in chain if isinstance(module, Dense)]
+    hidden: Sequence[nn.Module] = dense[:-1]
     if not hidden and isinstance(chain[-1], Dense):
         hidden = [module for module in chain[-2:-1] if isinstance(module, LayerNorm)]
     if rates.head and not hidden:

@@ -1,4 +1,4 @@
-"""What is peculiar to each family of decoders: one table, read by the loading and the proof, quoted by the docs."""
+"""Properties of each family of decoders: one table, read by the loader, the mask check and the documentation."""
 
 import copy
 from collections.abc import Mapping
@@ -10,22 +10,26 @@ from gemma_st.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-IMPLEMENTATIONS = ("eager", "sdpa", "flex_attention", "flash_attention_2")  # what transformers itself knows everywhere
-WITHOUT_SDPA = ("eager", "flex_attention", "flash_attention_2")  # sdpa cannot cap the attention's logits
+IMPLEMENTATIONS = ("eager", "sdpa", "flex_attention", "flash_attention_2")  # implementations built into transformers
+WITHOUT_SDPA = ("eager", "flex_attention", "flash_attention_2")  # sdpa cannot cap the attention logits
 
 
 @dataclass(frozen=True)
 class Family:
-    """One family.
+    """A family of decoders.
 
     Attributes:
-        name: What people call it.
-        mask: The key of config.json that makes the attention bidirectional.
-        window: What a token sees in a layer with a sliding window w, under that key.
-        implementations: Of attention, that transformers accepts for it.
-        not_in: Weight types it overflows in.
-        part: Where a checkpoint of several parts keeps the configuration of its text encoder.
-        tensors: Pattern → replacement, which turn a checkpoint's names of tensors into those of the text encoder alone.
+        name: Name in the documentation and in error messages.
+        mask: Key of config.json that makes the attention bidirectional.
+        window: Tokens that a token sees in a layer with a sliding window of w tokens, under that key.
+        implementations: Attention implementations that transformers accepts for the family.
+        not_in: Weight types in which the family overflows.
+        part: Key of the text encoder's configuration in a checkpoint of several parts; empty for a single part.
+        tensors: Pattern → replacement, which turn a checkpoint's tensor names into those of the text encoder alone.
+
+    Example:
+        >>> FAMILIES["gemma2"].implementations
+        ('eager', 'flex_attention', 'flash_attention_2')
     """
 
     name: str
@@ -58,7 +62,7 @@ FAMILIES = {
         "T5Gemma, its encoder as a Gemma 2",
         implementations=WITHOUT_SDPA,
         part="encoder",
-        # Its encoder differs from a bidirectional Gemma 2 by the names of two norms, and in nothing else.
+        # Its encoder differs from a bidirectional Gemma 2 only by the names of two norms.
         tensors={
             r"^(model\.)?encoder\.": "",
             r"pre_self_attn_layernorm": "input_layernorm",
@@ -70,21 +74,34 @@ OTHER = Family("any other decoder that honours is_causal", window="what transfor
 
 
 def family(config: "PreTrainedConfig") -> Family:
-    """Return the row of a model's configuration, ``OTHER`` where it has none of its own."""
+    """Return the family of a configuration; ``OTHER`` if the table has no row for it.
+
+    Args:
+        config: The transformers configuration of a decoder.
+
+    Example:
+        >>> from transformers import Gemma3TextConfig
+        >>> family(Gemma3TextConfig()).name
+        'Gemma 3'
+    """
     if config.model_type == "gemma3_text" and config.use_bidirectional_attention:
         return FAMILIES["embeddinggemma"]
     return FAMILIES.get(config.model_type, OTHER)
 
 
-def encoder_config(config: "PreTrainedConfig", attention: str) -> "PreTrainedConfig":
-    """Return the configuration of the text encoder alone, with the mask asked for; the one given stays as it is.
+def encoder_config(config: "PreTrainedConfig") -> "PreTrainedConfig":
+    """Return a copy of the text encoder's own configuration.
 
     Args:
-        config: What config.json says: of a decoder, or of a multimodal Gemma 3 or a T5Gemma, which hold one.
-        attention: ``"bidirectional"`` or ``"causal"``.
+        config: The configuration of a decoder, or of a multimodal Gemma 3 or a T5Gemma, which contain a text encoder.
 
     Raises:
-        ModelError: It is of another model with several parts.
+        ModelError: The configuration describes another model of several parts.
+
+    Example:
+        >>> from transformers import T5GemmaConfig
+        >>> encoder_config(T5GemmaConfig()).model_type
+        'gemma2'
     """
     kind = family(config)
     if kind is OTHER and (config.is_encoder_decoder or config.get_text_config() is not config):
@@ -95,29 +112,12 @@ def encoder_config(config: "PreTrainedConfig", attention: str) -> "PreTrainedCon
     plain = copy.deepcopy(getattr(config, kind.part) if kind.part else config)
     if plain.model_type == "t5_gemma_module":
         plain = _gemma2(plain)
-    plain.use_cache = False  # as sentence-transformers sets it: nothing is generated
-    _set_mask(plain, attention)
+    plain.use_cache = False  # an encoder generates nothing; sentence-transformers sets the same
     return plain
 
 
-def _set_mask(config: "PreTrainedConfig", attention: str) -> None:
-    own_flag = family(config).mask == OWN_FLAG
-    if own_flag and attention == "bidirectional":
-        # EmbeddingGemma was trained under its own flag, whose window is another; is_causal would overrule it where
-        # flash attention reads it.
-        if hasattr(config, "is_causal"):
-            del config.is_causal
-        return
-    if own_flag:
-        config.sliding_window = config.to_dict()["sliding_window"]  # the flag had halved it on reading
-    if config.model_type in FAMILIES:
-        # On Gemma 1 and 2 it is broken: ignored, or heeded where nothing is padded only.
-        config.use_bidirectional_attention = False
-    config.is_causal = attention == "causal"
-
-
 def _gemma2(encoder: "PreTrainedConfig") -> "PreTrainedConfig":
-    """Return the configuration of the Gemma 2 that a T5Gemma's encoder is."""
+    """Return the Gemma 2 configuration that is equivalent to a T5Gemma's encoder."""
     from transformers import Gemma2Config
 
     about = {"model_type", "architectures", "transformers_version"}

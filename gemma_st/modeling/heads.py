@@ -1,4 +1,4 @@
-"""What stands behind the pooler, of stock modules only: normalise, Dense, activation, Dense; or normalise and Dense."""
+"""Heads of a cross-encoder, made of stock modules: LayerNorm and Dense, with or without a hidden layer."""
 
 from typing import TYPE_CHECKING
 
@@ -11,21 +11,25 @@ HEADS = ("mlp", "linear")
 
 
 def make_head(name: str, hidden_size: int, *, labels: int = 1) -> "list[nn.Module]":
-    """Build the head of a cross-encoder, from ``(batch, hidden_size)`` to ``(batch, labels)``.
+    """Make the head of a cross-encoder, from ``(batch, hidden_size)`` to ``(batch, labels)``.
 
     - ``"mlp"``: ``scores = W₂ · dropout(gelu(W₁ · LayerNorm(pooled)))``
     - ``"linear"``: ``scores = W · dropout(LayerNorm(pooled))``
 
-    A pooled Gemma state has a norm in the hundreds, which a bare linear layer turns into wild scores: hence the
-    normalisation. The dropout is not part of the model: [gemma_st.modeling.dropout][] adds it while training.
+    The LayerNorm is needed because a pooled Gemma state has a norm in the hundreds, which a linear layer alone turns
+    into extreme scores. The dropout is not part of the model: [gemma_st.modeling.dropout][] adds it during training.
 
     Args:
         name: ``"mlp"`` or ``"linear"``.
         hidden_size: Width of the pooled vector.
-        labels: One for ranking and regression, the number of classes for classification.
+        labels: 1 for ranking and regression, the number of classes for classification.
 
     Raises:
-        ModelError: There is no such head.
+        ModelError: There is no head of this name.
+
+    Example:
+        >>> [type(module).__name__ for module in make_head("mlp", 32)]
+        ['LayerNorm', 'Dense', 'Dense']
     """
     if name not in HEADS:
         raise ModelError(f"head={name!r} is not known; use one of {', '.join(HEADS)}")

@@ -1,6 +1,7 @@
-"""The template that a text or a pair is put into, kept in tokenizer.json, where every later load applies it.
+"""The template around a pair of query and document, stored in tokenizer.json, where every later load applies it.
 
-A template in code is forgotten by whoever loads the model with another class, and scores without it are near random.
+A template that is applied in code is lost as soon as another class loads the model, and scores without the template
+are close to random.
 """
 
 import json
@@ -17,18 +18,25 @@ FIELDS = {"{query}": "$A", "{document}": "$B"}
 
 
 def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) -> None:
-    """Make a fast tokenizer put a pair into ``<bos> Query: … Document: … <eos>`` and a text into ``<bos> … <eos>``.
+    """Make a fast tokenizer encode a pair as ``<bos> Query: … Document: … <eos>`` and a text as ``<bos> … <eos>``.
 
-    The words around the fields are special tokens to the tokenizer, so truncation takes from the fields only. A blank
-    before a field is dropped: as a token of its own it would say nothing.
+    The words of the template are special tokens, so truncation shortens the query and the document only. A space
+    before a field is dropped: the tokenizer would encode it as a separate token.
 
     Args:
-        tokenizer: Changed in place; a mark that it lacks is left out.
-        pair: The template, with ``{query}`` and ``{document}`` once each in this order; ``None`` leaves a pair as it
-            is, one text after the other.
+        tokenizer: The tokenizer, changed in place; a begin or end token that it lacks is left out.
+        pair: The template, with ``{query}`` and ``{document}`` once each in this order; ``None`` puts the two texts
+            of a pair one after the other.
 
     Raises:
-        ModelError: The template lacks a field or has unknown words, or the tokenizer is not a fast one.
+        ModelError: The template lacks a field or has words that the tokenizer does not know, or the tokenizer is slow.
+
+    Example:
+        >>> from transformers import AutoTokenizer
+        >>> tokenizer = AutoTokenizer.from_pretrained("decoder")
+        >>> set_template(tokenizer, "Q: {query} A: {document}")
+        >>> read_template(tokenizer)
+        '<bos> Q: {query} A: {document} <eos>'
     """
     from tokenizers.processors import TemplateProcessing
 
@@ -37,7 +45,7 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
     if parts[1::2] != list(FIELDS):
         raise ModelError(f"template {pair!r}: expected {{query}} and {{document}} once each, in this order")
     if not tokenizer.is_fast:
-        raise ModelError(f"{type(tokenizer).__name__} is no fast tokenizer; add its tokenizer.json")
+        raise ModelError(f"{type(tokenizer).__name__} is not a fast tokenizer; add its tokenizer.json")
     first, last = tokenizer.bos_token, tokenizer.eos_token
     special: list[Any] = [(token, tokenizer.convert_tokens_to_ids(token)) for token in (first, last) if token]
     names = []
@@ -48,7 +56,7 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
         elif words:
             ids = tokenizer(words, add_special_tokens=False).input_ids
             if tokenizer.unk_token_id in ids:
-                raise ModelError(f"template words {words!r} hold what the tokenizer does not know; use others")
+                raise ModelError(f"template words {words!r} contain characters unknown to the tokenizer; use others")
             names.append(f"<template-{len(names)}>")
             special.append({"id": names[-1], "ids": ids, "tokens": tokenizer.convert_ids_to_tokens(ids)})
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
@@ -56,16 +64,21 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
         pair=" ".join(filter(None, [first, *names, last])),
         special_tokens=special,
     )
-    # A tokenizer saved with these is rebuilt with a template of its own when it is loaded.
+    # With these keys in tokenizer_config.json, transformers would replace the template at the next load.
     for key in ("add_bos_token", "add_eos_token"):
         tokenizer.init_kwargs.pop(key, None)
 
 
 def read_template(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Return the template of a pair as it is kept in the tokenizer, marks included; empty if it has none.
+    """Return the template of a pair that a tokenizer stores, with begin and end tokens; empty if it has none.
 
     Args:
         tokenizer: A fast tokenizer.
+
+    Example:
+        >>> from transformers import AutoTokenizer
+        >>> read_template(AutoTokenizer.from_pretrained("reranker"))
+        '<bos> Query: {query} Document: {document} <eos>'
     """
     state = json.loads(tokenizer.backend_tokenizer.to_str())["post_processor"] or {}
     fields = dict(zip("AB", FIELDS, strict=True))

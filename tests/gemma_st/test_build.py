@@ -20,7 +20,7 @@ from tests.gemma_st.conftest import LICENSE, PAIRS, make_deaf
 def test_the_stock_class_loads_each_pooler_without_trust(
     tiny_gemma: Path, stock: Callable[..., Any], tmp_path: Path, pooler: str, labels: int
 ) -> None:
-    """With its number of labels, its activation and its scores."""
+    """The number of labels, the activation and the scores are the same."""
     torch.manual_seed(1)
     model = cross_encoder(tiny_gemma, pooler=pooler, labels=labels)
     assert model.num_labels == labels
@@ -36,7 +36,7 @@ def test_the_stock_class_loads_each_pooler_without_trust(
 def test_the_stock_class_and_verify_agree_with_a_linear_head(
     tiny_gemma: Path, stock: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Its logit is in float32 too, and it is a head to export as any other."""
+    """Its logit is computed in float32, and the model can be exported."""
     from gemma_st.hub.export import export
     from gemma_st.hub.verify import verify
 
@@ -81,7 +81,7 @@ def test_the_logit_is_fp32_in_a_bf16_model_so_that_scores_differ(tiny_gemma: Pat
 
 
 def test_the_fp32_logit_is_saved(tiny_reranker: Path) -> None:
-    """The stock class reads it."""
+    """The stock class reads the setting."""
     from sentence_transformers import CrossEncoder
 
     assert CrossEncoder(str(tiny_reranker), device="cpu").keep_in_fp32_modules == ["4.linear"]
@@ -101,13 +101,13 @@ def test_a_text_too_long_loses_neither_template_nor_query(tiny_gemma: Path) -> N
 
 
 def test_no_template_leaves_the_tokenizers_own(tiny_gemma: Path) -> None:
-    """A student's, for example."""
+    """The template of the source stays."""
     tokenizer = cross_encoder(tiny_gemma, template=None).tokenizer
     assert read_template(tokenizer) == "<bos> <query> {query} <document> {document} <eos>"
 
 
 def test_the_names_of_labels_are_kept(tiny_gemma: Path, stock: Callable[..., Any], tmp_path: Path) -> None:
-    """In the configuration, for every later load."""
+    """The configuration keeps them for every later load."""
     model = cross_encoder(tiny_gemma, labels=["entailment", "neutral", "contradiction"])
     path = save(model, tmp_path / "saved")
     assert json.loads((path / "config.json").read_text())["id2label"]["1"] == "neutral"
@@ -132,7 +132,7 @@ def test_the_names_of_labels_are_kept(tiny_gemma: Path, stock: Callable[..., Any
     ],
 )
 def test_a_wrong_argument_is_one_line(tiny_gemma: Path, options: dict[str, Any], message: str) -> None:
-    """And says what is allowed."""
+    """The error lists the allowed values."""
     with pytest.raises(ModelError) as error:
         cross_encoder(tiny_gemma, **options)
     assert message in str(error.value)
@@ -140,7 +140,7 @@ def test_a_wrong_argument_is_one_line(tiny_gemma: Path, options: dict[str, Any],
 
 
 def test_a_silent_causal_fallback_stops_the_build(tiny_gemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a transformers that does not know ``is_causal`` would do."""
+    """A transformers that does not know ``is_causal`` would fall back."""
     make_deaf(monkeypatch)
     with pytest.raises(ModelError, match="is causal in layer 0"):
         cross_encoder(tiny_gemma, attn_implementation="eager")

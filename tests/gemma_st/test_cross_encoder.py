@@ -33,20 +33,20 @@ def pairs() -> list[tuple[str, str]]:
 
 
 def test_predict_returns_one_float32_score_a_pair(model: CrossEncoder, pairs: list[tuple[str, str]]) -> None:
-    """In numpy."""
+    """The scores are a numpy array."""
     scores = model.predict(pairs)
     assert (type(scores), scores.dtype, scores.shape) == (np.ndarray, np.float32, (len(pairs),))
 
 
 def test_no_pairs_are_an_empty_float32_array(model: CrossEncoder) -> None:
-    """Stock returns float64."""
+    """The stock class returns float64."""
     scores = model.predict([])
     assert (scores.dtype, scores.shape) == (np.float32, (0,))
     assert isinstance(model.predict([], convert_to_tensor=True), torch.Tensor)
 
 
 def test_a_single_pair_is_one_score(model: CrossEncoder) -> None:
-    """A number; a list of two texts is a pair, too."""
+    """The result is a number; a list of two texts is a pair too."""
     score = model.predict(PAIRS[0])
     assert np.ndim(score) == 0
     assert score == pytest.approx(model.predict(PAIRS)[0], abs=1e-5)
@@ -55,12 +55,12 @@ def test_a_single_pair_is_one_score(model: CrossEncoder) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64])
 def test_the_batch_size_changes_no_score(model: CrossEncoder, pairs: list[tuple[str, str]], size: int) -> None:
-    """To 1e-5."""
+    """The tolerance is 1e-5."""
     assert np.allclose(model.predict(pairs, batch_size=size), model.predict(pairs), atol=1e-5)
 
 
 def test_the_order_and_place_change_no_score(model: CrossEncoder, pairs: list[tuple[str, str]]) -> None:
-    """And the same pair gets the same score twice."""
+    """The same pair gets the same score twice."""
     scores, order = model.predict(pairs), np.random.default_rng(0).permutation(len(pairs))
     assert np.allclose(model.predict([pairs[i] for i in order]), scores[order], atol=1e-5)
     assert scores[0] == pytest.approx(scores[-1], abs=1e-5)
@@ -69,14 +69,14 @@ def test_the_order_and_place_change_no_score(model: CrossEncoder, pairs: list[tu
 def test_the_padding_side_changes_no_score(
     model: CrossEncoder, tiny_reranker: Path, pairs: list[tuple[str, str]]
 ) -> None:
-    """Nor do positions, which shift with it."""
+    """The positions of the tokens shift with the padding."""
     left = CrossEncoder(str(tiny_reranker), device="cpu", processor_kwargs={"padding_side": "left"})
     assert left.tokenizer.padding_side == "left"
     assert np.allclose(left.predict(pairs), model.predict(pairs), atol=1e-5)
 
 
 def test_options_of_the_stock_class_are_passed_on(tiny_reranker: Path) -> None:
-    """And its methods work."""
+    """Its other methods work."""
     model = CrossEncoder(str(tiny_reranker), device="cpu", max_length=16, activation_fn=torch.nn.Sigmoid())
     assert model.max_seq_length == 16
     assert ((scores := model.predict(PAIRS)) > 0).all()
@@ -85,7 +85,7 @@ def test_options_of_the_stock_class_are_passed_on(tiny_reranker: Path) -> None:
 
 
 def test_each_packaged_model_is_known_by_its_name() -> None:
-    """And is the one in its directory."""
+    """The name and the directory give the same model."""
     for name, directory in packaged().items():
         model = CrossEncoder(name, device="cpu")
         assert model.fingerprint() == CrossEncoder(str(directory), device="cpu").fingerprint()
@@ -94,34 +94,34 @@ def test_each_packaged_model_is_known_by_its_name() -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "", "a/b/c", "./absent", "../absent/model", "~/model"])
 def test_a_name_of_nothing_is_one_line(name: str) -> None:
-    """And the hub is not asked."""
+    """The hub is not asked for such names."""
     with pytest.raises(ModelError, match="no such directory or packaged model; expected a directory") as error:
         CrossEncoder(name)
     assert "\n" not in str(error.value)
 
 
 def test_a_hub_id_that_is_not_to_be_had_is_one_line() -> None:
-    """With the reason."""
+    """The error contains the reason."""
     with pytest.raises(ModelError, match="^model 'nobody/nothing' cannot be loaded: We couldn't connect") as error:
         CrossEncoder("nobody/nothing")
     assert "\n" not in str(error.value)
 
 
 def test_neither_name_nor_modules_is_one_line() -> None:
-    """There is nothing to load."""
+    """One of the two is required."""
     with pytest.raises(ModelError, match="either a name or modules"):
         CrossEncoder()
 
 
 @pytest.mark.parametrize("family", ["GemmaModel", "GemmaForCausalLM"])
 def test_a_bare_decoder_is_refused(decoder: Callable[..., Path], family: str) -> None:
-    """Field notes: stock gives it a random head, or asks it for yes or no."""
+    """Field notes: the stock class adds a random head, or compares the logits of yes and no."""
     with pytest.raises(ModelError, match=f"a {family} without a pooler and a head; build one"):
         CrossEncoder(str(decoder(family)))
 
 
 def test_a_damaged_model_is_one_line(tiny_reranker: Path, tmp_path: Path) -> None:
-    """And so is an empty directory."""
+    """An empty directory is an error of one line too."""
     broken = Path(shutil.copytree(tiny_reranker, tmp_path / "broken"))
     (broken / "model.safetensors").write_bytes(b"cut")
     with pytest.raises(ModelError, match="cannot be loaded: Error while deserializing") as error:
@@ -134,7 +134,7 @@ def test_a_damaged_model_is_one_line(tiny_reranker: Path, tmp_path: Path) -> Non
 
 
 def test_a_saved_model_that_runs_causally_here_is_refused(tiny_reranker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a transformers that does not know ``is_causal`` would do, silently, with a model saved as bidirectional."""
+    """A transformers that does not know ``is_causal`` would run a bidirectional model causally without a warning."""
     make_deaf(monkeypatch)
     with pytest.raises(ModelError, match="is causal in layer 0"):
         CrossEncoder(str(tiny_reranker), device="cpu", model_kwargs={"attn_implementation": "eager"})
@@ -151,10 +151,10 @@ def test_a_model_saved_with_the_broken_flag_is_refused(tiny_reranker: Path, tmp_
 
 
 class TestFingerprint:
-    """Content, all of it, and nothing else."""
+    """The fingerprint depends on the content of the model and on nothing else."""
 
     def test_is_equal_for_the_same_content_elsewhere(self, tiny_reranker: Path, tmp_path: Path) -> None:
-        """A path is not content."""
+        """The path does not matter."""
         copy = shutil.copytree(tiny_reranker, tmp_path / "another name")
         one, other = (CrossEncoder(str(path), device="cpu") for path in (tiny_reranker, copy))
         assert one.fingerprint() == other.fingerprint()
@@ -162,7 +162,7 @@ class TestFingerprint:
 
     @pytest.mark.parametrize("pooler", ["mean", "last"])
     def test_is_that_of_the_saved_copy(self, tiny_gemma: Path, tmp_path: Path, pooler: str) -> None:
-        """Nor is what a model has just been used for."""
+        """Earlier predictions do not matter."""
         built = cross_encoder(tiny_gemma, pooler=pooler)
         before = built.fingerprint()
         built.predict(PAIRS)
@@ -173,7 +173,7 @@ class TestFingerprint:
     def test_does_not_depend_on_the_versions_that_wrote_it(
         self, tiny_reranker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """They are noted on disk, and decide nothing; nor does the version that reads it."""
+        """The versions in the saved files do not affect a score."""
         copy = Path(shutil.copytree(tiny_reranker, tmp_path / "copy"))
         for name, keys in (
             ("config.json", "transformers_version"),
@@ -190,14 +190,14 @@ class TestFingerprint:
     def test_changes_with_the_version_of_what_computes(
         self, tiny_reranker: Path, library: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Another one may score otherwise, as this package's 0.1 did in windows."""
+        """Other versions may score differently, as version 0.1 of this package did with windows."""
         model = CrossEncoder(str(tiny_reranker))
         before = model.fingerprint()
         monkeypatch.setattr("gemma_st.base.version", lambda name: "99" if name == library else version(name))
         assert model.fingerprint() != before
 
     def test_changes_with_every_tensor(self, tiny_reranker: Path) -> None:
-        """By its last element."""
+        """The last element of each tensor is changed."""
         model = CrossEncoder(str(tiny_reranker), device="cpu")
         seen = {model.fingerprint()}
         for tensor in model.state_dict().values():
@@ -227,7 +227,7 @@ class TestFingerprint:
     def test_changes_with_all_that_decides_a_score(
         self, tiny_reranker: Path, change: Callable[[CrossEncoder], object]
     ) -> None:
-        """Settings and tokenizer, not weights alone."""
+        """Settings and the tokenizer count as well as the weights."""
         model = CrossEncoder(str(tiny_reranker), device="cpu")
         before = model.fingerprint()
         change(model)

@@ -1,4 +1,4 @@
-"""Tests of what a cross-encoder gives beside scores: ranks, labels and probabilities by name, single texts."""
+"""Tests of the rankings, label names, probabilities and single texts of a cross-encoder."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ DOCUMENTS = [document for _, document in PAIRS]
 
 @pytest.fixture(scope="module")
 def classifier(tiny_gemma: Path) -> CrossEncoder:
-    """Three labels."""
+    """A classifier with three labels."""
     torch.manual_seed(0)
     return cross_encoder(tiny_gemma, labels=NAMES)
 
 
 @pytest.fixture(scope="module")
 def ranker(tiny_reranker: Path) -> CrossEncoder:
-    """One score."""
+    """A reranker."""
     return CrossEncoder(str(tiny_reranker), device="cpu")
 
 
@@ -39,7 +39,7 @@ def test_single_texts_are_scored_one_by_one(classifier: CrossEncoder, ranker: Cr
 
 
 def test_a_text_is_read_within_its_own_template(classifier: CrossEncoder) -> None:
-    """``<bos> … <eos>``; in batches of any size."""
+    """The template of a text is ``<bos> … <eos>``, in batches of any size."""
     texts = [text for text in LICENSE.read_text().split("\n\n") if text.strip()][:9]
     ids = classifier.preprocess(texts[:1])["input_ids"][0].tolist()
     assert (ids[0], ids[-1]) == (2, 1)
@@ -48,13 +48,13 @@ def test_a_text_is_read_within_its_own_template(classifier: CrossEncoder) -> Non
 
 
 def test_a_string_is_not_a_list_of_texts(classifier: CrossEncoder) -> None:
-    """It would be scored letter by letter."""
+    """A string would be scored letter by letter."""
     with pytest.raises(ModelError, match="a string; expected a list of texts, so put it into one"):
         classifier.predict_texts("what is a license")
 
 
 def test_labels_and_probabilities_go_by_name(classifier: CrossEncoder) -> None:
-    """Of pairs and of single texts."""
+    """The scores are those of pairs or of single texts."""
     scores = np.array([[0.0, 2.0, 1.0], [5.0, -5.0, 0.0], [1000.0, 0.0, -1000.0]], dtype=np.float32)
     assert classifier.labels(scores) == ["neutral", "entailment", "entailment"]
     found = classifier.probabilities(scores)
@@ -68,19 +68,19 @@ def test_labels_and_probabilities_go_by_name(classifier: CrossEncoder) -> None:
 
 @pytest.mark.parametrize("scores", [np.zeros(3), np.zeros((2, 2)), np.zeros((1, 2, 3))], ids=np.shape)
 def test_scores_of_another_shape_have_no_names(classifier: CrossEncoder, scores: NDArray[np.float32]) -> None:
-    """Nor has a single score."""
+    """The scores of one text have no row."""
     with pytest.raises(ModelError, match=r"expected \(texts, labels\) with at least 2 labels"):
         classifier.labels(scores)
 
 
 def test_one_score_is_no_label(ranker: CrossEncoder) -> None:
-    """There is nothing to choose from."""
+    """A ranking model has no label names."""
     with pytest.raises(ModelError, match=r"from a model with 1 label\(s\)"):
         ranker.probabilities(ranker.predict(PAIRS))
 
 
 def test_rank_orders_by_score(ranker: CrossEncoder) -> None:
-    """With places, scores, and texts if asked for."""
+    """Each hit has an index, a score, and a text if asked for."""
     scores = ranker.predict([("what", document) for document in DOCUMENTS])
     hits = ranker.rank("what", DOCUMENTS, return_documents=True)
     assert [hit["corpus_id"] for hit in hits] == np.argsort(-scores).tolist()
@@ -92,7 +92,7 @@ def test_rank_orders_by_score(ranker: CrossEncoder) -> None:
 
 @pytest.mark.parametrize("top_k", [0, -1, len(DOCUMENTS) + 1])
 def test_rank_refuses_a_cutoff_that_is_none(ranker: CrossEncoder, tiny_reranker: Path, top_k: int) -> None:
-    """Field notes: with -1 stock drops a document."""
+    """Field notes: with -1 the stock class drops a document."""
     with pytest.raises(ModelError, match=f"top_k={top_k} of 3 documents; expected 1 to 3, or None"):
         ranker.rank("what", DOCUMENTS, top_k=top_k)
     stock = sentence_transformers.CrossEncoder(str(tiny_reranker), device="cpu")
@@ -100,7 +100,7 @@ def test_rank_refuses_a_cutoff_that_is_none(ranker: CrossEncoder, tiny_reranker:
 
 
 def test_a_regression_learns_numbers_beyond_zero_and_one(tiny_gemma: Path) -> None:
-    """Field notes: stock would put a sigmoid behind a single label; a similarity from 0 to 5 has none."""
+    """Field notes: the stock class adds a sigmoid to a single label, which does not fit a similarity from 0 to 5."""
     torch.manual_seed(0)
     model, wanted = cross_encoder(tiny_gemma), torch.tensor([0.0, 2.5, 5.0])
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)

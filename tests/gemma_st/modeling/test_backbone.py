@@ -30,7 +30,7 @@ FAMILIES = [
 
 
 def t5gemma(decoder: Callable[..., Path], **options: object) -> Path:
-    """Save a T5Gemma, whose two halves are of the same shape."""
+    """Save a T5Gemma whose encoder and decoder have the same shape."""
     shape = transformers.AutoConfig.from_pretrained(decoder("GemmaModel")).to_dict()
     kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "head_dim")
     half = {**{name: shape[name] for name in kept}, **options, "num_key_value_heads": 1}
@@ -41,7 +41,7 @@ def t5gemma(decoder: Callable[..., Path], **options: object) -> Path:
 def test_the_stock_class_elsewhere_reads_a_bidirectional_model(
     decoder: Callable[..., Path], stock: Callable[..., Any], tmp_path: Path, family: str, options: dict[str, Any]
 ) -> None:
-    """With ``is_causal`` in config.json, or the scores of a process that has never heard of us were causal."""
+    """config.json holds ``is_causal``; without it the stock class would compute causal scores."""
     model = cross_encoder(t5gemma(decoder, **options) if family == "T5GemmaModel" else decoder(family, **options))
     saved = save(model, tmp_path / "saved")
     scores, *_ = stock(saved, PAIRS)
@@ -60,7 +60,7 @@ def test_the_flag_is_set_although_config_json_lacks_it(tiny_gemma: Path) -> None
 
 
 def test_a_model_saved_with_the_other_mask_is_read_with_the_one_asked_for(tiny_gemma: Path, tmp_path: Path) -> None:
-    """What config.json says gives way."""
+    """The argument overrides config.json."""
     backbone(tiny_gemma, attention="causal").save(str(tmp_path))
     verify_bidirectional(backbone(tmp_path).model)
 
@@ -86,7 +86,7 @@ def test_the_padding_side_is_saved(tiny_gemma: Path, tmp_path: Path, side: str) 
 
 
 def test_the_pair_template_and_the_length_are_saved(tiny_gemma: Path, tmp_path: Path) -> None:
-    """Field notes: without a template a pair is ``<bos>A<bos>B`` and ends in nothing."""
+    """Field notes: without a template a pair is ``<bos>A<bos>B`` without an end token."""
     backbone(tiny_gemma, max_length=20).save(str(tmp_path))
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
     tokens = tokenizer.convert_ids_to_tokens(tokenizer("work", "license " * 40, truncation=True)["input_ids"])
@@ -110,7 +110,7 @@ def test_a_tokenizer_without_a_padding_token_gets_one(decoder: Callable[..., Pat
 
 
 def test_a_tokenizer_without_any_end_is_one_line(decoder: Callable[..., Path]) -> None:
-    """What its rows are filled with cannot be made up."""
+    """There is no token to pad rows with."""
     folder = decoder("LlamaModel")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     tokenizer.pad_token = tokenizer.eos_token = None
@@ -119,7 +119,7 @@ def test_a_tokenizer_without_any_end_is_one_line(decoder: Callable[..., Path]) -
 
 
 def test_dtype_and_attention_implementation_are_passed_on(tiny_gemma: Path) -> None:
-    """To transformers."""
+    """They reach transformers."""
     module = backbone(tiny_gemma, dtype="bfloat16", attn_implementation="eager")
     assert module.model.dtype == torch.bfloat16
     assert module.model.config._attn_implementation == "eager"
@@ -137,7 +137,7 @@ def test_dtype_and_attention_implementation_are_passed_on(tiny_gemma: Path) -> N
     ],
 )
 def test_a_wrong_argument_is_one_line(tiny_gemma: Path, options: dict[str, Any], message: str) -> None:
-    """Ours, or what transformers says of it."""
+    """The message is ours or that of transformers."""
     with pytest.raises(ModelError) as error:
         backbone(tiny_gemma, **options)
     assert message in str(error.value)
@@ -153,13 +153,16 @@ def test_a_wrong_argument_is_one_line(tiny_gemma: Path, options: dict[str, Any],
             lambda folder: (folder / "model.safetensors").write_bytes(b"cut"),
             "cannot be loaded: Error while deserializing",
         ),
-        (lambda folder: [path.unlink() for path in folder.glob("tokenizer*")], "no tokenizer of its own"),
+        (
+            lambda folder: [path.unlink() for path in folder.glob("tokenizer*")],
+            "has no tokenizer: every word is encoded as unknown",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_loaded_is_one_line(
     tiny_gemma: Path, tmp_path: Path, damage: Callable[[Path], object], message: str
 ) -> None:
-    """Whatever the library raised."""
+    """This holds for every exception of the libraries."""
     folder = Path(shutil.copytree(tiny_gemma, tmp_path / "damaged"))
     damage(folder)
     with pytest.raises(ModelError, match=message) as error:
@@ -168,6 +171,6 @@ def test_a_source_that_cannot_be_loaded_is_one_line(
 
 
 def test_a_hub_id_that_is_not_to_be_had_is_one_line() -> None:
-    """Offline, or because there is none."""
+    """The machine is offline, or there is no such model."""
     with pytest.raises(ModelError, match="^model 'nobody/nothing' cannot be loaded: We couldn't connect"):
         backbone("nobody/nothing")

@@ -15,7 +15,7 @@ def run(head: list[nn.Module], pooled: torch.Tensor) -> torch.Tensor:
 
 
 def test_is_the_formula_of_its_docstring() -> None:
-    """For several labels."""
+    """The head has several labels."""
     torch.manual_seed(0)
     head = make_head("mlp", 8, labels=3)
     norm, hidden, logit = head[0].norm, head[1].linear, head[-1].linear
@@ -26,7 +26,7 @@ def test_is_the_formula_of_its_docstring() -> None:
 
 
 def test_a_linear_head_has_no_hidden_layer() -> None:
-    """Another word is refused."""
+    """An unknown name is an error."""
     torch.manual_seed(0)
     head = make_head("linear", 8, labels=3)
     pooled = torch.randn(5, 8)
@@ -46,7 +46,7 @@ def test_a_pooled_norm_in_the_hundreds_does_no_harm(name: str) -> None:
 
 @pytest.mark.parametrize("name", HEADS)
 def test_is_made_of_stock_modules_and_ends_in_a_dense_that_writes_scores(name: str) -> None:
-    """Field notes: ``num_labels`` recognises nothing else."""
+    """Field notes: ``num_labels`` of the stock class recognises only such a Dense."""
     head = make_head(name, 8)
     assert all(type(module).__module__.startswith("sentence_transformers.") for module in head)
     assert [type(module).__name__ for module in head] == ["LayerNorm", *["Dense"] * (name == "mlp"), "Dense"]

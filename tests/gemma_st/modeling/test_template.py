@@ -1,4 +1,4 @@
-"""Tests of gemma_st.modeling.template: what the tokenizer does with a pair, in memory and after every kind of load."""
+"""Tests of gemma_st.modeling.template: the tokens of a pair, in memory and after every kind of load."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.gemma_st.conftest import LICENSE
 
 @pytest.fixture
 def tokenizer() -> PreTrainedTokenizerBase:
-    """A tokenizer of Gemma's own class, told to add ``<bos>`` as Gemma's are."""
+    """A tokenizer of Gemma's own class, which adds ``<bos>``."""
     text = [LICENSE.read_text(), PAIR]
     return GemmaTokenizer(add_bos_token=True, add_eos_token=False).train_new_from_iterator(text, 400)
 
@@ -28,7 +28,7 @@ def test_without_one_a_pair_has_neither_fields_nor_an_end(tokenizer: PreTrainedT
 
 
 def test_puts_a_pair_and_a_text_into_it(tokenizer: PreTrainedTokenizerBase) -> None:
-    """With one beginning and one end."""
+    """There is one begin token and one end token."""
     set_template(tokenizer)
     assert spelled(tokenizer, "a b", "c") == "<bos>Query:a▁b▁Document:c<eos>"
     assert spelled(tokenizer, "a b") == "<bos>a▁b<eos>"
@@ -38,13 +38,13 @@ def test_puts_a_pair_and_a_text_into_it(tokenizer: PreTrainedTokenizerBase) -> N
 
 @pytest.mark.parametrize("pair", [PAIR, "{query} is answered by {document} or not"])
 def test_can_be_read_again(tokenizer: PreTrainedTokenizerBase, pair: str) -> None:
-    """With the marks around it."""
+    """The begin and end tokens are included."""
     set_template(tokenizer, pair)
     assert read_template(tokenizer) == f"<bos> {pair} <eos>"
 
 
 def test_survives_loading_and_saving_again(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    """Gemma's files say ``add_bos_token``: a tokenizer saved with that key comes back with a template of its own."""
+    """A tokenizer saved with the key ``add_bos_token`` would get a default template when it is loaded."""
     set_template(tokenizer)
     for name in ("one", "two"):
         tokenizer.save_pretrained(tmp_path / name)
@@ -68,15 +68,15 @@ def test_its_words_are_counted_and_never_cut(tokenizer: PreTrainedTokenizerBase)
 
 @pytest.mark.parametrize("pair", ["", "{query}", "{document}{query}", "{query}{query}{document}", "Query: Document:"])
 def test_a_template_without_its_fields_is_one_line(tokenizer: PreTrainedTokenizerBase, pair: str) -> None:
-    """In their order."""
+    """The query comes before the document."""
     with pytest.raises(ModelError, match="expected {query} and {document} once each, in this order"):
         set_template(tokenizer, pair)
 
 
 def test_words_that_the_tokenizer_does_not_know_are_one_line() -> None:
-    """They would say nothing."""
+    """The model could not tell such words apart."""
     bare = GemmaTokenizer().train_new_from_iterator(["abc"], 300)
-    with pytest.raises(ModelError, match="template words 'Query:' hold what the tokenizer does not know"):
+    with pytest.raises(ModelError, match="template words 'Query:' contain characters unknown to the tokenizer"):
         set_template(bare)
 
 

@@ -1,4 +1,4 @@
-"""Small cross-encoders in training mode, and what is looked at in them."""
+"""Small cross-encoders in training mode, their scores, gradients and attributes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def head() -> list[nn.Module]:
 
 @pytest.fixture
 def make(decoder: Callable[..., Path]) -> Make:
-    """Return a maker of small cross-encoders in training mode, with random weights."""
+    """Return a function that makes small cross-encoders in training mode, with random weights."""
 
     def build(family: str = "GemmaModel", implementation: str = "sdpa", **options: object) -> CrossEncoder:
         folder = decoder(family, **options)
@@ -64,7 +64,7 @@ def scores(model: nn.Module, seed: int = 0) -> Tensor:
 
 
 def gradients(model: nn.Module, **options: bool) -> list[Tensor]:
-    """Return the gradients of a pass, with checkpointing if there are options for it."""
+    """Return the gradients of a pass, with gradient checkpointing if options for it are given."""
     if options:
         model.gradient_checkpointing_enable(options)
     model.zero_grad()
@@ -73,7 +73,7 @@ def gradients(model: nn.Module, **options: bool) -> list[Tensor]:
 
 
 def traces(model: nn.Module) -> tuple[object, ...]:
-    """Return all that the context could leave behind."""
+    """Return everything that the context could leave changed."""
     hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()]
     attributes = [{k: v for k, v in vars(module).items() if not k.startswith("_")} for module in model.modules()]
     config = model[0].model.config

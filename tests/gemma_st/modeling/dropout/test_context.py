@@ -1,4 +1,4 @@
-"""What the context leaves behind (nothing), what it takes, and what it refuses."""
+"""The context changes nothing after its end; the models it accepts and refuses."""
 
 import contextlib
 import copy
@@ -24,7 +24,7 @@ from tests.gemma_st.modeling.dropout.conftest import IN_LAYERS, PARTS, Make, gra
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_leaves_no_trace(fails: bool, make: Make) -> None:
-    """Whether the context ends well or by an exception; and the one that follows works."""
+    """This holds if the context ends by an exception too, and a second context works."""
     model = make(attention_dropout=0.1)
     before, plain = traces(model), scores(model)
     for _ in range(2):
@@ -39,7 +39,7 @@ def test_leaves_no_trace(fails: bool, make: Make) -> None:
 
 
 def test_rates_of_zero_change_nothing(make: Make) -> None:
-    """What the configuration drops is dropped on."""
+    """The dropout of the configuration stays active."""
     model = make(attention_dropout=0.5)
     before, plain = traces(model), scores(model)
     with fine_tuning_dropout(model, DropoutRates()):
@@ -49,7 +49,7 @@ def test_rates_of_zero_change_nothing(make: Make) -> None:
 
 
 def test_a_checkpoint_saved_inside_is_the_one_saved_outside(make: Make, tmp_path: Path) -> None:
-    """Each file, to the byte."""
+    """Every file has the same bytes."""
     model = make()
     model.save_pretrained(str(tmp_path / "outside"), create_model_card=False)
     with fine_tuning_dropout(model, DropoutRates(0.5, 0.5, 0.5, 0.5, 0.5)):
@@ -66,7 +66,7 @@ def test_a_checkpoint_saved_inside_is_the_one_saved_outside(make: Make, tmp_path
 
 
 def test_a_module_in_evaluation_mode_drops_nothing(make: Make) -> None:
-    """A layer its owner has frozen, while the rest is trained."""
+    """This includes a single layer in evaluation mode while the rest is trained."""
     model = make()
     plain = scores(model)
     with fine_tuning_dropout(model, DropoutRates(attention=0.5, attention_output=0.5, feed_forward=0.5)):
@@ -78,7 +78,7 @@ def test_a_module_in_evaluation_mode_drops_nothing(make: Make) -> None:
 
 
 def test_models_in_a_context_can_be_pickled(make: Make) -> None:
-    """As the processes that encode in parallel get them, to evaluate during training."""
+    """Evaluation during training sends the model to other processes."""
     model = make()
     plain = scores(model.eval())
     with fine_tuning_dropout(model, DropoutRates(0.5, 0.5, 0.5, 0.5, 0.5)):
@@ -88,13 +88,13 @@ def test_models_in_a_context_can_be_pickled(make: Make) -> None:
 
 @pytest.mark.parametrize("inner", [DropoutRates(), DropoutRates(0.2), DropoutRates(head=0.2)])
 def test_one_within_another_is_refused(inner: DropoutRates, make: Make) -> None:
-    """Also through another model with the same backbone; the outer one goes on as it was. A second model is free."""
+    """The outer context stays active. Another model with the same backbone is refused, a second model is not."""
     model, other = make(), make()
     sibling = SentenceTransformer(modules=[model[0], Pooling(32, "mean")], device="cpu").train()
     with fine_tuning_dropout(model, DropoutRates(attention=0.3)):
         once = scores(model)
         for same in (model, sibling):
-            with pytest.raises(ModelError, match="within fine_tuning_dropout already"):
+            with pytest.raises(ModelError, match="already inside fine_tuning_dropout"):
                 fine_tuning_dropout(same, inner if same is model else DropoutRates(0.1)).__enter__()
         assert scores(model).equal(once)
         with fine_tuning_dropout(other, DropoutRates(head=0.3)):
@@ -104,7 +104,7 @@ def test_one_within_another_is_refused(inner: DropoutRates, make: Make) -> None:
 
 @pytest.mark.parametrize("part", PARTS[:4])
 def test_a_bi_encoder_without_a_head(part: str, make: Make) -> None:
-    """Each part it has; of the head it has none to drop in."""
+    """All parts but the head can have dropout; a rate for the head is an error."""
     body = make()[0]
     model = SentenceTransformer(modules=[body, Pooling(32, "lasttoken"), Normalize()], device="cpu").train()
     features = {"input_ids": torch.arange(10, 30)[None], "attention_mask": torch.ones(1, 20, dtype=torch.long)}
@@ -120,7 +120,7 @@ def test_a_bi_encoder_without_a_head(part: str, make: Make) -> None:
 
 
 def test_our_own_poolers(make: Make) -> None:
-    """Found where the stock one is."""
+    """They are found in the same place as the stock pooler."""
     from gemma_st.modeling.pooling import pooler
 
     model = make()
@@ -133,7 +133,7 @@ def test_our_own_poolers(make: Make) -> None:
 
 @pytest.mark.parametrize("part", IN_LAYERS)
 def test_layers_with_an_adapter(part: str, make: Make) -> None:
-    """LoRA on each projection, through sentence-transformers; its gradients are exact under checkpointing, too."""
+    """LoRA is applied to each projection; its gradients are also exact under checkpointing."""
     from peft import LoraConfig
 
     model = make()
@@ -150,17 +150,17 @@ def test_layers_with_an_adapter(part: str, make: Make) -> None:
 @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan"), "0.1", None, True])
 @pytest.mark.parametrize("part", PARTS)
 def test_a_rate_that_is_none_is_refused(part: str, rate: object) -> None:
-    """Where it is written."""
+    """The error is raised when the rates are made."""
     with pytest.raises(ModelError, match=f"dropout {part}={rate!r}; expected 0 ≤ rate < 1"):
         DropoutRates(**{part: rate})  # type: ignore[arg-type]
 
 
 def test_an_implementation_that_ignores_dropout_is_refused(make: Make) -> None:
-    """flex_attention raises in the middle of training, flash attention 3 says nothing; both are refused at once."""
+    """flex_attention would raise during training and flash attention 3 would ignore the rate; both are refused."""
     model = make()
     for implementation in ("flex_attention", "flash_attention_3", "flash_attention_4", "mine", None):
         model[0].model.config._attn_implementation_internal = implementation
-        message = f"GemmaAttention under {implementation} would not honour it; .* one of {', '.join(HONOUR_DROPOUT)}"
+        message = f"GemmaAttention under {implementation} would ignore the rate; .* one of {', '.join(HONOUR_DROPOUT)}"
         with pytest.raises(ModelError, match=message):
             fine_tuning_dropout(model, DropoutRates(attention=0.1)).__enter__()
         with fine_tuning_dropout(model, DropoutRates(attention_output=0.1, feed_forward=0.1)):
@@ -168,7 +168,7 @@ def test_an_implementation_that_ignores_dropout_is_refused(make: Make) -> None:
 
 
 def test_transformers_still_refuses_dropout_under_flex_attention(make: Make) -> None:
-    """Why flex_attention is not among the implementations that honour it."""
+    """This is why flex_attention is not in HONOUR_DROPOUT."""
     from transformers.integrations.flex_attention import flex_attention_forward
 
     attention, states = make()[0].model.layers[0].self_attn, torch.zeros(1, 2, 4, 16)
@@ -184,34 +184,34 @@ def test_transformers_still_refuses_dropout_under_flex_attention(make: Make) -> 
         (lambda body: [body, Pooling(32), *head()[1:2]], "head", "dropout head: the model has no head of two Dense"),
         (lambda body: [body, Pooling(32), *head()[:2], Dropout(0.1), head()[2]], "head", "has a Dropout module of its"),
         (lambda body: [body, Pooling(32), Dropout(0.1), *head()], "pooler", "has a Dropout module of its own"),
-        (lambda body: [Pooling(32), *head()], "head", "Sequential begins with no Transformer"),
-        (lambda body: [], "head", "Sequential begins with no Transformer"),
+        (lambda body: [Pooling(32), *head()], "head", "Sequential does not begin with a Transformer"),
+        (lambda body: [], "head", "Sequential does not begin with a Transformer"),
     ],
 )
 def test_what_a_chain_lacks_or_has_already_is_refused(
     chain: Callable[[nn.Module], list[nn.Module]], part: str, message: str, make: Make
 ) -> None:
-    """Rather than dropped nowhere, or twice."""
+    """Otherwise dropout would be applied nowhere, or twice."""
     model = nn.Sequential(*chain(make()[0]))
     with pytest.raises(ModelError, match=message):
         fine_tuning_dropout(model, DropoutRates(**{part: 0.1})).__enter__()
 
 
 def test_what_makes_no_pooled_vector_is_told(make: Make) -> None:
-    """When it first runs: before that nobody knows what a module of others makes."""
+    """The error is raised at the first forward pass, because the output of the module is not known before."""
 
     class Other(nn.Module):
         forward = staticmethod(dict)
 
     model = nn.Sequential(make()[0], Other())
     with fine_tuning_dropout(model, DropoutRates(pooler=0.1)):
-        with pytest.raises(ModelError, match="Other makes no sentence_embedding to drop values of"):
+        with pytest.raises(ModelError, match="Other outputs no sentence_embedding to apply dropout to"):
             model({"input_ids": torch.ones(1, 3, dtype=torch.long), "attention_mask": torch.ones(1, 3)})
 
 
 @pytest.mark.parametrize(("part", "name"), list(zip(IN_LAYERS, ["self_attn", "self_attn", "mlp"], strict=True)))
 def test_an_encoder_of_another_make_is_refused(part: str, name: str, teacher: Path) -> None:
-    """BERT's layers have other names; its pooler is as good as any."""
+    """The layers of BERT have other names; dropout after its pooler works."""
     model = SentenceTransformer(str(teacher), device="cpu")
     with pytest.raises(ModelError, match=f"dropout {part}: the layers of BertModel have no {name}; set it to 0"):
         fine_tuning_dropout(model, DropoutRates(**{part: 0.1})).__enter__()
@@ -220,7 +220,7 @@ def test_an_encoder_of_another_make_is_refused(part: str, name: str, teacher: Pa
 
 
 def test_the_rates_come_without_torch() -> None:
-    """The training configuration is read before anything is loaded."""
+    """The training configuration is read before torch is imported."""
     code = "import sys, gemma_st.modeling.dropout as d; d.DropoutRates(); sys.exit('torch' in sys.modules)"
     run = partial(subprocess.run, check=False, timeout=60)
     assert run([sys.executable, "-c", code]).returncode == 0

@@ -1,4 +1,4 @@
-"""How much is dropped and where, by every implementation, and that checkpointing repeats it."""
+"""The rate and the place of dropout in every attention implementation, and its repetition under checkpointing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from tests.gemma_st.modeling.dropout.conftest import BACKBONES, PARTS, Make, gra
 def test_each_rate_works_in_training_alone(
     part: str, family: str, implementation: str, options: dict[str, Any], make: Make
 ) -> None:
-    """Two training passes differ, and evaluation is what it was, to the bit."""
+    """Two training passes differ, and the evaluation is exactly the same as before."""
     model = make(family, implementation, **options)
     plain, evaluated = scores(model), scores(model.eval())
     with fine_tuning_dropout(model.train(), DropoutRates(**{part: 0.3})):
@@ -29,7 +29,7 @@ def test_each_rate_works_in_training_alone(
 
 
 def outputs(model: nn.Module, module: nn.Module, pick: Callable[[Any], Tensor], passes: int) -> tuple[Tensor, Tensor]:
-    """Return what a module makes with nothing dropped, and what leaves it in several training passes."""
+    """Return the output of a module without dropout, and its outputs in several training passes."""
     seen: list[Tensor] = []
     watch = module.register_forward_hook(lambda _, args, output: seen.append(pick(output).detach().clone()))
     # The watch runs after the hooks that were there before it: made here, inside the context.
@@ -51,7 +51,7 @@ def outputs(model: nn.Module, module: nn.Module, pick: Callable[[Any], Tensor], 
     ],
 )
 def test_drops_the_share_and_keeps_the_mean(part: str, place: str, pick: Callable[[Any], Tensor], make: Make) -> None:
-    """Right behind the part named, and nowhere else before it; what stays is scaled up."""
+    """Values are dropped directly after the named part and nowhere before it; the rest is scaled up."""
     model = make()
     with fine_tuning_dropout(model, DropoutRates(**{part: 0.25})):
         full, dropped = outputs(model, model.get_submodule(place), pick, 200)
@@ -62,7 +62,7 @@ def test_drops_the_share_and_keeps_the_mean(part: str, place: str, pick: Callabl
 
 
 def test_a_linear_head_drops_values_of_the_normalised_vector(make: Make) -> None:
-    """It has no hidden units; the pooled vector is the pooler's."""
+    """A linear head has no hidden units, and its input is not the output of the pooler."""
     model = make()
     del model[3]
     with fine_tuning_dropout(model, DropoutRates(head=0.25)):
@@ -75,7 +75,7 @@ def test_a_linear_head_drops_values_of_the_normalised_vector(make: Make) -> None
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("name", ["self_attn", "mlp"])
 def test_every_layer_drops(name: str, layer: int, make: Make) -> None:
-    """Not the first alone."""
+    """Every layer is affected, not only the first."""
     model = make()
     with fine_tuning_dropout(model, DropoutRates(attention_output=0.25, feed_forward=0.25)):
         part = model[0].model.layers[layer].get_submodule(name)
@@ -84,7 +84,7 @@ def test_every_layer_drops(name: str, layer: int, make: Make) -> None:
 
 
 def test_attention_drops_the_share_of_the_softmax_and_keeps_the_mean(make: Make) -> None:
-    """As eager shows it; a mean of weights of 1 in each row."""
+    """Eager attention returns the weights, whose sum in a row has a mean of 1."""
     model = make(implementation="eager")
     with fine_tuning_dropout(model, DropoutRates(attention=0.25)):
         for layer in model[0].model.layers:
@@ -98,7 +98,7 @@ def test_attention_drops_the_share_of_the_softmax_and_keeps_the_mean(make: Make)
 def test_every_implementation_drops_the_same_share_of_the_softmax(
     family: str, implementation: str, options: dict[str, Any], make: Make
 ) -> None:
-    """Seen from outside: with all values 1, what comes out of a head is the sum of the weights that stayed."""
+    """If all values are 1, the output of an attention head is the sum of the weights that were not dropped."""
     model = make(family, implementation, **options)
     attention = model[0].model.layers[1].self_attn
     sums: list[Tensor] = []
@@ -122,7 +122,7 @@ def test_every_implementation_drops_the_same_share_of_the_softmax(
 def test_gradients_are_exact_under_checkpointing(
     part: str, use_reentrant: bool, family: str, implementation: str, options: dict[str, Any], make: Make
 ) -> None:
-    """The backward pass runs the layers again with the same values dropped."""
+    """The backward pass runs the layers again and drops the same values."""
     model = make(family, implementation, **options)
     plain = gradients(model)
     with fine_tuning_dropout(model, DropoutRates(**{part: 0.3})):
@@ -140,7 +140,7 @@ def test_gradients_are_exact_under_checkpointing(
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])
 def test_runs_under_bfloat16_autocast(part: str, implementation: str, make: Make) -> None:
-    """Forward and backward, checkpointed."""
+    """The forward and backward pass run under gradient checkpointing."""
     model = make(implementation=implementation)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         plain = gradients(model)

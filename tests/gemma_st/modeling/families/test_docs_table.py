@@ -1,4 +1,4 @@
-"""The table of families in the documentation is the one that the code goes by."""
+"""The table of families in the documentation equals the table in the code."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ DOCS = Path(__file__).parents[4] / "docs/encoder.md"
 
 
 def test_the_table_of_families_is_the_codes() -> None:
-    """Row by row, in its order."""
+    """The rows and their order are equal."""
     rows = [
         f"| {family.name} | `{family.mask}` | {family.window} | {', '.join(family.implementations)} "
         f"| {', '.join(family.not_in)} |"

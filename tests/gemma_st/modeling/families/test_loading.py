@@ -1,4 +1,4 @@
-"""What is loaded, in full or not at all, and what is refused."""
+"""Checkpoints are loaded in full or refused."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tests.gemma_st.modeling.families.conftest import (
 
 @pytest.mark.parametrize("name", ["gemma3_text", "gemma3"])
 def test_the_processor_of_images_is_not_asked_for(checkpoint: Callable[..., Path], tmp_path: Path, name: str) -> None:
-    """The tokenizers of all Gemma 3 name one, those of the models of text too, and transformers then looks for it."""
+    """The tokenizer of every Gemma 3 names an image processor, which transformers would look for."""
     folder = checkpoint(name)
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "processor_class": "Gemma3Processor"}))
@@ -36,7 +36,7 @@ def test_the_processor_of_images_is_not_asked_for(checkpoint: Callable[..., Path
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_table_says_what_transformers_accepts(name: str) -> None:
-    """And the field notes which one overflows in float16."""
+    """The field notes say which family overflows in float16."""
     config = MODELS[name][0]()
     row = family(config)
     assert row is FAMILIES.get(name, OTHER)
@@ -53,7 +53,7 @@ def test_the_table_says_what_transformers_accepts(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["gemma2", "t5gemma"])
 def test_sdpa_is_refused_where_logits_are_capped(checkpoint: Callable[..., Path], name: str) -> None:
-    """Field notes: they run eager, unless asked otherwise."""
+    """Field notes: these families run eager attention by default."""
     folder = checkpoint(name)
     assert backbone(folder).model.config._attn_implementation == "eager"
     with pytest.raises(ModelError, match="cannot run attn_implementation='sdpa'; use one of eager, flex_attention, fl"):
@@ -62,7 +62,7 @@ def test_sdpa_is_refused_where_logits_are_capped(checkpoint: Callable[..., Path]
 
 @pytest.mark.parametrize("name", ["gemma3_text", "gemma3", "embeddinggemma"])
 def test_gemma_3_in_fp16_is_refused(checkpoint: Callable[..., Path], name: str) -> None:
-    """Field notes: it overflows."""
+    """Field notes: Gemma 3 overflows in float16."""
     folder = checkpoint(name)
     with pytest.raises(ModelError, match="^dtype='float16' overflows in .*Gemma.*; use bfloat16 or float32$"):
         backbone(folder, dtype="float16")
@@ -80,14 +80,14 @@ def test_gemma_3_in_fp16_is_refused(checkpoint: Callable[..., Path], name: str) 
         ),
         (
             lambda tensors, key: tensors.update({key.replace(".1.", ".2."): tensors[key].clone()}),
-            "layers.2.mlp.up_proj.weight has no place",
+            "layers.2.mlp.up_proj.weight is unexpected",
         ),
     ],
 )
 def test_weights_that_do_not_load_in_full_are_an_error(
     checkpoint: Callable[..., Path], name: str, damage: Callable[[dict[str, torch.Tensor], str], object], message: str
 ) -> None:
-    """Stock loading only warns, and leaves random numbers in their place."""
+    """Stock loading only warns and draws random weights."""
     folder = checkpoint(name)
     tensors = load_file(folder / "model.safetensors")
     key = next(key for key in tensors if key.endswith("layers.1.mlp.up_proj.weight") and "decoder" not in key)
@@ -101,7 +101,7 @@ def test_weights_that_do_not_load_in_full_are_an_error(
 
 
 def test_what_old_checkpoints_hold_beside_their_weights_is_no_fault(checkpoint: Callable[..., Path]) -> None:
-    """Those of Llama hold frequencies that are computed today."""
+    """Old Llama checkpoints hold rotary frequencies, which are computed today."""
     folder = checkpoint("llama")
     tensors = load_file(folder / "model.safetensors")
     tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.zeros(8)
@@ -110,18 +110,18 @@ def test_what_old_checkpoints_hold_beside_their_weights_is_no_fault(checkpoint: 
 
 
 def test_an_error_names_the_first_tensors_only(checkpoint: Callable[..., Path]) -> None:
-    """A checkpoint of another model lacks them all."""
+    """A checkpoint of another model lacks all tensors."""
     folder = checkpoint("gemma")
     save_file({"bert.pooler": torch.zeros(1)}, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(
-        ModelError, match="embed_tokens.weight is missing, layers.* is missing and 17 more; its weights"
+        ModelError, match="embed_tokens.weight is missing, layers.* is missing and 17 more; expected the weights"
     ):
         backbone(folder)
 
 
 @pytest.mark.parametrize("name", ["gemma", "gemma3", "t5gemma"])
 def test_pickled_weights_are_refused(checkpoint: Callable[..., Path], name: str) -> None:
-    """They can run code."""
+    """A pickle can run code."""
     folder = checkpoint(name)
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
@@ -131,7 +131,7 @@ def test_pickled_weights_are_refused(checkpoint: Callable[..., Path], name: str)
 
 
 def test_code_that_comes_with_a_model_is_not_run(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    """No question is asked either."""
+    """The user is not asked either."""
     folder = checkpoint("gemma")
     config = json.loads((folder / "config.json").read_text())
     config |= {"model_type": "strange", "auto_map": {"AutoConfig": "strange.Config"}}
@@ -148,25 +148,25 @@ def test_code_that_comes_with_a_model_is_not_run(checkpoint: Callable[..., Path]
 def test_a_configuration_that_cannot_be_used_is_one_line(
     checkpoint: Callable[..., Path], change: dict[str, Any]
 ) -> None:
-    """Whatever the library raised; fewer layers than there are weights for are no likelier to be meant."""
+    """This includes a configuration with fewer layers than the checkpoint."""
     folder = checkpoint("gemma")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **change}))
-    with pytest.raises(ModelError, match="cannot be used: |has no place") as error:
+    with pytest.raises(ModelError, match="cannot be used: |is unexpected") as error:
         backbone(folder)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("config", [lambda: transformers.BartConfig(), lambda: transformers.Qwen2VLConfig()])
 def test_other_models_of_several_parts_are_refused(config: Callable[[], Any], tiny_gemma: Path) -> None:
-    """Which part is meant cannot be known."""
+    """The part to load is not known."""
     with pytest.raises(ModelError, match="describes a model of several parts; expected a decoder of text"):
         backbone(config(), tokenizer=tiny_gemma)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_configuration_starts_at_random(tiny_gemma: Path, tmp_path: Path, name: str) -> None:
-    """From torch's random state, and to be saved like any other."""
+    """The weights are drawn from torch's random state, and the model can be saved."""
     config = MODELS[name][0]()
     before = config.to_dict()
     torch.manual_seed(1)
@@ -190,7 +190,7 @@ def test_a_configuration_starts_at_random(tiny_gemma: Path, tmp_path: Path, name
 
 
 def test_a_tokenizer_given_stays_as_it_was(tiny_gemma: Path) -> None:
-    """It may serve elsewhere."""
+    """The caller may use the tokenizer elsewhere."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_gemma)
     module = backbone(tiny_gemma, tokenizer=tokenizer, padding_side="left", max_length=9)
     assert (tokenizer.padding_side, tokenizer.model_max_length) == ("right", 128)
@@ -205,7 +205,7 @@ def test_a_tokenizer_given_stays_as_it_was(tiny_gemma: Path) -> None:
     ],
 )
 def test_a_configuration_that_does_not_do_is_one_line(tiny_gemma: Path, options: dict[str, Any], message: str) -> None:
-    """Without a tokenizer, or with too large a one."""
+    """The tokenizer is missing, or larger than the vocabulary."""
     given = {**options, "tokenizer": tiny_gemma} if options else {}
     with pytest.raises(ModelError, match=message) as error:
         backbone(transformers.GemmaConfig(**{**TEXT, "vocab_size": 10}), **given)

@@ -1,4 +1,4 @@
-"""The mask and nothing but the mask: against transformers, by the proof, and after any later load."""
+"""Only the mask differs from the models of transformers, it passes the check, and every later load keeps it."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from tests.gemma_st.modeling.families.conftest import (
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "t5gemma"])
 def test_causal_is_transformers_own_model(checkpoint: Callable[..., Path], name: str) -> None:
-    """Nothing but the mask is changed. EmbeddingGemma's causal form has its flag off, and its full window."""
+    """A causal EmbeddingGemma has its flag off and its full window."""
     folder = checkpoint(name)
     flag = {"config": transformers.Gemma3TextConfig(**TEXT, **WINDOW)} if name == "embeddinggemma" else {}
     expected = states(own(folder, name, **flag), folder)
@@ -52,7 +52,7 @@ def test_a_bidirectional_family_is_transformers_own_model(checkpoint: Callable[.
 def test_t5gemma_becomes_a_gemma_2_that_any_library_loads(
     checkpoint: Callable[..., Path], tmp_path: Path, kind: str
 ) -> None:
-    """Field notes: as it is a T5Gemma runs its decoder, and the encoder that the stock class saves loads only there."""
+    """Field notes: AutoModel loads a T5Gemma with its decoder, and cannot load the encoder that stock saves."""
     folder = checkpoint("t5gemma", kind)
     assert type(transformers.AutoModel.from_pretrained(folder)) is transformers.T5GemmaModel
     stock = Transformer(str(folder))
@@ -86,7 +86,7 @@ def test_a_multimodal_gemma_3_becomes_a_gemma_3_of_text(
 
 @pytest.mark.parametrize(("name", "implementation"), IMPLEMENTED)
 def test_the_proof_holds_and_bites(checkpoint: Callable[..., Path], name: str, implementation: str) -> None:
-    """On one text and padded batches, below and above the window, without and with gradient checkpointing."""
+    """The check covers one text and padded batches, below and above the window, and gradient checkpointing."""
     folder = checkpoint(name)
     bidirectional = backbone(folder, attn_implementation=implementation).model
     causal = backbone(folder, attention="causal", attn_implementation=implementation).model
@@ -106,7 +106,7 @@ def test_the_proof_holds_and_bites(checkpoint: Callable[..., Path], name: str, i
 @pytest.mark.slow  # it compiles its kernels for a minute
 @pytest.mark.parametrize("name", ["gemma", "gemma2", "gemma3_text", "embeddinggemma"])
 def test_the_proof_holds_under_flex_attention(checkpoint: Callable[..., Path], name: str) -> None:
-    """Where a compiler for C++ is at hand, on a CPU too."""
+    """On a CPU this needs a C++ compiler."""
     folder = checkpoint(name)
     for attention in ("bidirectional", "causal"):
         network = backbone(folder, attention=attention, attn_implementation="flex_attention").model
@@ -117,7 +117,7 @@ def test_the_proof_holds_under_flex_attention(checkpoint: Callable[..., Path], n
 def test_gradient_checkpointing_changes_nothing_in_training(
     checkpoint: Callable[..., Path], name: str, implementation: str
 ) -> None:
-    """States and gradients, in training mode."""
+    """States and gradients in training mode are equal."""
     network = backbone(checkpoint(name), attn_implementation=implementation).model.train()
     tokens = torch.arange(3, 43).view(2, 20)
     mask = torch.ones_like(tokens)
@@ -134,7 +134,7 @@ def test_gradient_checkpointing_changes_nothing_in_training(
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_window_is_what_the_table_says(checkpoint: Callable[..., Path], name: str) -> None:
-    """No farther, and no less."""
+    """A token sees exactly the tokens within the window."""
     network = backbone(checkpoint(name), attn_implementation="eager").model
     maps = network(torch.arange(3, 33)[None], output_attentions=True).attentions
     reach = [int((layer[0, 0, 0] > 0).nonzero().max()) for layer in maps]
@@ -147,7 +147,7 @@ def test_the_window_is_what_the_table_says(checkpoint: Callable[..., Path], name
 
 @pytest.mark.parametrize("name", MODELS)
 def test_any_later_load_is_bidirectional(checkpoint: Callable[..., Path], tmp_path: Path, name: str) -> None:
-    """Stock, resumed as a source, or under an adapter trained on the saved base."""
+    """The model is loaded by transformers, as a source of a backbone, and under an adapter."""
     import peft
 
     saved = tmp_path / "saved"
@@ -166,7 +166,7 @@ def test_any_later_load_is_bidirectional(checkpoint: Callable[..., Path], tmp_pa
 
 
 def test_an_adapter_alone_is_refused(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    """Field notes: it loses ``is_causal`` where its base was not saved, and is causal again without a word."""
+    """Field notes: an adapter without a saved base loses ``is_causal`` and is causal again without a warning."""
     import peft
 
     network = backbone(checkpoint("gemma")).model

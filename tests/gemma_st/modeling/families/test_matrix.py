@@ -49,14 +49,14 @@ def name(case: tuple[Any, ...]) -> str:
 
 @pytest.fixture(scope="module")
 def decoders(tiny_gemma: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """A checkpoint a family."""
+    """One checkpoint per family."""
     root = tmp_path_factory.mktemp("decoders")
     yield {name: save_checkpoint(root / name, name, tiny_gemma) for name in {family for family, _ in FAMILIES}}
     shutil.rmtree(root)
 
 
 def test_there_are_enough_cases() -> None:
-    """The issue's number."""
+    """The issue asked for at least 300."""
     assert len(CASES) >= 300
 
 
@@ -64,7 +64,7 @@ def test_there_are_enough_cases() -> None:
 def test_is_the_same_model_however_it_is_used(
     decoders: dict[str, Path], tmp_path: Path, case: tuple[str, str, dict[str, Any], str, str, str]
 ) -> None:
-    """Saved and loaded: to the bit. In another batch, order or padding: to what the dtype leaves."""
+    """Scores are equal after saving and loading, and close (within the dtype) in another batch, order or padding."""
     family, implementation, pooler, head, side, dtype = case
     torch.manual_seed(1)
     model = cross_encoder(

@@ -1,4 +1,4 @@
-"""What the proof does not let pass."""
+"""The masks and models that the check refuses."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_the_broken_flag_of_gemma_is_caught(implementation: str, case: str) -> N
 
 
 def test_one_causal_layer_among_bidirectional_ones_is_caught() -> None:
-    """The model as a whole would still let the first token move."""
+    """In the output of the whole model the first token would still change."""
     model = network("Gemma3Text", "sdpa", **WINDOW)
     model.config.is_causal = False
 
@@ -38,7 +38,7 @@ def test_one_causal_layer_among_bidirectional_ones_is_caught() -> None:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_row_that_is_causal_only_where_padded_is_caught(side: str) -> None:
-    """On either side."""
+    """The padding is on either side."""
     model = network("Gemma", "eager")
     model.config.is_causal = False
 
@@ -57,7 +57,7 @@ def test_a_row_that_is_causal_only_where_padded_is_caught(side: str) -> None:
 @pytest.mark.parametrize("window", [12, 4096])
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])
 def test_a_mask_that_turns_causal_beyond_the_window_is_caught(window: int, implementation: str) -> None:
-    """Short texts do not show it. A wide window is narrowed for the proof, and is as it was afterwards."""
+    """Short texts do not show the fault. A wide window is narrowed for the check and restored afterwards."""
     model = network("Gemma3Text", implementation, **{**WINDOW, "sliding_window": window})
     model.config.is_causal = False
     verify_bidirectional(model)
@@ -94,7 +94,7 @@ def test_a_mask_that_lets_some_tokens_see_all_is_caught() -> None:
 
 
 def test_a_layer_that_is_causal_only_under_gradient_checkpointing_is_caught() -> None:
-    """Training would be on another model than prediction."""
+    """Training and prediction would use different masks."""
     model = network("Gemma3Text", "sdpa", **WINDOW)
     model.config.is_causal = False
     model.activation_checkpointing_enable()
@@ -111,7 +111,7 @@ def test_a_layer_that_is_causal_only_under_gradient_checkpointing_is_caught() ->
 
 
 def test_a_block_that_somebody_rewrote_is_tested_for_itself() -> None:
-    """It is of no kind but its own."""
+    """A changed layer is a kind of its own."""
     model = network("Gemma", "sdpa")
     model.config.is_causal = False
     layer = model.layers[1].self_attn
@@ -124,7 +124,7 @@ def test_a_block_that_somebody_rewrote_is_tested_for_itself() -> None:
 def test_a_decoder_that_ignores_the_key_is_refused(
     decoder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As an older transformers would; under sdpa it shows where rows are padded only."""
+    """An older transformers ignores the key; under sdpa only padded batches show it."""
     make_deaf(monkeypatch)
     with pytest.raises(ModelError, match="the attention of GemmaModel is causal in layer 0 for a padded batch"):
         cross_encoder(decoder("GemmaModel"))
@@ -139,13 +139,13 @@ def test_a_decoder_that_ignores_the_key_is_refused(
     ],
 )
 def test_what_holds_no_decoder_is_refused(other: Callable[[], torch.nn.Module]) -> None:
-    """Nothing was tested, so nothing is said."""
+    """Nothing was tested, so the check must not pass."""
     with pytest.raises(ModelError, match="holds no transformers decoder"):
         verify_bidirectional(other())
 
 
 def test_what_runs_none_of_its_layers_is_refused() -> None:
-    """A proof of nothing would pass."""
+    """Nothing was tested, so the check must not pass."""
     model = network("Gemma", "sdpa")
     model.config.num_hidden_layers = 0
     with pytest.raises(ModelError, match="GemmaModel ran none of its attention layers"):

@@ -1,4 +1,4 @@
-"""What the proof lets pass, what it runs for that, and what it leaves as it was."""
+"""The masks that pass the check, the layers that it runs, and the state that it leaves unchanged."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ import torch
 
 from gemma_st import ModelError, verify_bidirectional
 from gemma_st.modeling.backbone import backbone
-from gemma_st.modeling.masks import WINDOW as NARROWED
 from gemma_st.modeling.masks import verify_attention
+from gemma_st.modeling.perturbation import WINDOW as NARROWED
 from tests.gemma_st.modeling.masks.conftest import WINDOW, network
 
 FAMILIES = [
@@ -28,7 +28,7 @@ FAMILIES = [
 def test_tells_bidirectional_from_causal(
     family: str, implementation: str, options: dict[str, Any], dtype: torch.dtype
 ) -> None:
-    """In every family, by either attention implementation, in bfloat16 too."""
+    """This holds in every family, with both attention implementations, and in bfloat16."""
     model = network(family, implementation, **options).to(dtype)
     verify_attention(model, "causal")  # what a decoder is by default
     with pytest.raises(ModelError, match="is causal in layer 0 for one text"):
@@ -40,7 +40,7 @@ def test_tells_bidirectional_from_causal(
 
 
 def test_the_own_flag_of_gemma_3_passes() -> None:
-    """EmbeddingGemma's: half the window, on both sides."""
+    """EmbeddingGemma's flag means half the window, on both sides."""
     model = network("Gemma3Text", "sdpa", use_bidirectional_attention=True, **WINDOW)
     assert model.config.sliding_window == WINDOW["sliding_window"] // 2 + 1
     verify_bidirectional(model)
@@ -51,7 +51,7 @@ def test_the_own_flag_of_gemma_3_passes() -> None:
     [("Gemma", {}, 0), ("Gemma2", {"sliding_window": 4096}, 1), ("Gemma3Text", {"sliding_window": 512}, 5)],
 )
 def test_a_deep_model_is_run_no_farther_than_it_takes(family: str, options: dict[str, Any], last: int) -> None:
-    """One attention layer of each kind; the MLP of the last of these is not run any more."""
+    """The check runs one attention layer of each kind and stops before the MLP of the last one."""
     model = network(family, "eager", **{**options, "num_hidden_layers": 18})
     model.config.is_causal = False
     runs: list[int] = []
@@ -63,7 +63,7 @@ def test_a_deep_model_is_run_no_farther_than_it_takes(family: str, options: dict
 
 
 def test_a_wide_window_is_narrowed_while_it_is_proven() -> None:
-    """A real Gemma 2's takes no texts of thousands of tokens, but some of more than the narrowed one."""
+    """The texts are longer than the narrowed window, but have not thousands of tokens."""
     model = network("Gemma2", "eager", num_hidden_layers=12, sliding_window=4096)
     model.config.is_causal = False
     widths: list[int] = []
@@ -75,7 +75,7 @@ def test_a_wide_window_is_narrowed_while_it_is_proven() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("family", ["Gemma", "Gemma3Text", "Llama"])
 def test_a_head_that_looks_at_one_token_only_is_not_taken_for_a_masked_one(family: str, dtype: torch.dtype) -> None:
-    """Trained heads do; in bfloat16 no other token then moves their output."""
+    """Trained heads attend to few tokens; in bfloat16 no other token would then change their output."""
     model = network(family, "sdpa")
     with torch.no_grad():
         for layer in model.layers:
@@ -89,7 +89,7 @@ def test_a_head_that_looks_at_one_token_only_is_not_taken_for_a_masked_one(famil
 
 
 def test_a_forward_pass_afterwards_is_as_before() -> None:
-    """The one that was stopped half-way leaves nothing behind."""
+    """The stopped forward pass of the check leaves nothing behind."""
     model = network("Gemma3Text", "sdpa", **WINDOW).eval()
     model.config.is_causal = False
     tokens = torch.arange(1, 31)[None]
@@ -101,7 +101,7 @@ def test_a_forward_pass_afterwards_is_as_before() -> None:
 
 
 def test_the_window_is_what_the_docstring_says() -> None:
-    """A window w reaches w to either side under ``is_causal=False``: no farther, no less."""
+    """Under ``is_causal=False`` a window of w tokens reaches exactly w tokens to either side."""
     model = network("Gemma3Text", "eager", **WINDOW).eval()
     model.config.is_causal = False
     tokens = torch.arange(1, 31)[None]
@@ -111,7 +111,7 @@ def test_the_window_is_what_the_docstring_says() -> None:
 
 
 def test_holds_where_the_residual_stream_drowns_every_change() -> None:
-    """With states of 1e9 no float32 output moves for one other token; the mask is bidirectional all the same."""
+    """With states of 1e9 one token does not change any float32 output, although the mask is bidirectional."""
     model = network("Gemma", "sdpa").eval()
     model.config.is_causal = False
     model.embed_tokens.weight.data *= 1e9
@@ -126,14 +126,14 @@ def test_holds_where_the_residual_stream_drowns_every_change() -> None:
 
 @pytest.mark.parametrize("vocab_size", [2, 9])
 def test_a_small_vocabulary_with_padding_among_the_tokens_is_enough(vocab_size: int) -> None:
-    """The padding token has a state of zeros, which must be changed as well."""
+    """The padding token has a state of zeros, which must be perturbed as well."""
     model = network("Gemma", "sdpa", vocab_size=vocab_size)
     model.config.is_causal = False
     verify_bidirectional(model)
 
 
 def test_leaves_mode_random_state_configuration_and_hooks_as_they_were() -> None:
-    """Whether it passes or raises."""
+    """This holds if the check passes and if it raises."""
     model = network("Gemma", "sdpa", attention_dropout=0.5)
     model.config.is_causal = False
     model.train()
@@ -153,7 +153,7 @@ def test_leaves_mode_random_state_configuration_and_hooks_as_they_were() -> None
 
 
 def test_takes_sentence_transformers_modules_and_whole_models(tiny_gemma: Path, tiny_reranker: Path) -> None:
-    """Stock ones among them."""
+    """Stock modules and models are accepted too."""
     from sentence_transformers import CrossEncoder
 
     verify_bidirectional(CrossEncoder(str(tiny_reranker), device="cpu"))

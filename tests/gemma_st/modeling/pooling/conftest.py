@@ -30,7 +30,7 @@ each_side = pytest.mark.parametrize("side", ["left", "right"])
 
 
 def make(case: str, **options: Any) -> nn.Module:
-    """Make a pooler whose weights are far from fresh."""
+    """Make a pooler with weights that differ much from the initial ones."""
     pooling = pooler(**{"width": WIDTH, **ALL[case], **options}).eval()
     torch.manual_seed(3)
     for parameter in pooling.parameters():
@@ -45,7 +45,7 @@ def texts(lengths: Sequence[int] = LENGTHS, seed: int = 0) -> list[Tensor]:
 
 
 def batch(states: Sequence[Tensor], side: str = "right", extra: int = 0, junk: float = 1e3) -> dict[str, Any]:
-    """Pad texts to one length, with junk."""
+    """Pad texts to one length with large numbers."""
     length = max(len(text) for text in states) + extra
     embeddings, mask = (
         torch.full((len(states), length, WIDTH), junk),

@@ -1,4 +1,4 @@
-"""Poolers on disk, for us and for the stock classes."""
+"""Saving and loading poolers, by our classes and by the stock classes."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ from tests.gemma_st.modeling.pooling.conftest import (
 
 @each_of_ours
 def test_saved_and_loaded_it_is_the_same_to_the_bit(case: str, tmp_path: Path) -> None:
-    """Without a pickle."""
+    """The files contain no pickle."""
     pooling = make(case, include_prompt=False)
     pooling.save(str(tmp_path))
     weights = ["model.safetensors"] if case in ATTENTION else []
@@ -42,7 +42,7 @@ def test_saved_and_loaded_it_is_the_same_to_the_bit(case: str, tmp_path: Path) -
 
 
 def test_files_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
-    """A pickle in place of the weights is among them."""
+    """Wrong keys, shapes, bytes and a pickle instead of the weights are each an error."""
     pooling = make("query-1")
 
     def refused(message: str) -> None:
@@ -86,7 +86,7 @@ print(json.dumps([refusals, answers]))
 
 
 def test_the_stock_classes_load_ours_with_trust_and_refuse_them_without(tiny_gemma: Path, tmp_path: Path) -> None:
-    """In a process of their own."""
+    """They run in a new process."""
     from sentence_transformers import CrossEncoder, SentenceTransformer
     from sentence_transformers.base.modules import Dense, Transformer
 

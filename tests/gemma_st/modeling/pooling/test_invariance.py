@@ -1,4 +1,4 @@
-"""What poolers compute, and what never changes it."""
+"""The formulas of the poolers, and their invariance to padding, order and neighbours."""
 
 import re
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def reference(pooling: nn.Module, x: NDArray[np.float32], name: str, k: int = 1,
 @each
 @each_side
 def test_the_formula_holds_for_each_text_of_a_batch(case: str, side: str) -> None:
-    """Also where the text is shorter than K."""
+    """Some of the texts are shorter than K."""
     pooling = make(case)
     pooled = pool(pooling, batch(texts(), side)).detach().numpy()
     expected = [reference(pooling, text.numpy(), **ALL[case]) for text in texts()]
@@ -55,7 +55,7 @@ def test_the_formula_holds_for_each_text_of_a_batch(case: str, side: str) -> Non
 @each_side
 @pytest.mark.parametrize("extra", [0, 1, 20])
 def test_padding_order_and_neighbours_change_nothing(case: str, side: str, extra: int) -> None:
-    """Against each text alone."""
+    """The vectors equal those of each text alone."""
     pooling, states = make(case), texts()
     alone = torch.cat([pool(pooling, batch([text])) for text in states])
     order = [2, 0, 3, 1]
@@ -69,7 +69,7 @@ def test_padding_order_and_neighbours_change_nothing(case: str, side: str, extra
 @each_side
 @pytest.mark.parametrize("prompt", [2, torch.tensor([2]), torch.tensor([2, 2, 2])], ids=["number", "one", "each"])
 def test_a_prompt_is_left_out(case: str, side: str, prompt: int | Tensor) -> None:
-    """In each form that the stock class knows; with the prompt included its length means nothing."""
+    """The prompt length is given in each form of the stock class; it has no effect if the prompt is included."""
     states = texts((7, 3, 5))
     features, without = batch(states, side, extra=2), batch([text[2:] for text in states])
     pooling = make(case, include_prompt=False)
@@ -85,7 +85,7 @@ def test_a_prompt_is_left_out(case: str, side: str, prompt: int | Tensor) -> Non
 def test_a_row_without_a_token_is_an_error_that_names_it(
     case: str, lengths: Sequence[int], prompt: int, seen: str
 ) -> None:
-    """The stock pooler alone would return zeros or the padding's state."""
+    """The stock pooler alone would return zeros or the state of a padding token."""
     pooling = make(case, include_prompt=False)
     row = 1 if prompt == 0 else 2
     for length in (prompt, torch.tensor([prompt])):
@@ -97,7 +97,7 @@ def test_a_row_without_a_token_is_an_error_that_names_it(
 
 @each
 def test_a_mask_of_another_length_is_an_error(case: str) -> None:
-    """The stock pooler alone would drop it and pool the padding; without any mask each token is real."""
+    """The stock pooler alone would ignore the mask and pool the padding; without a mask every token is real."""
     features, pooling = batch(texts()), make(case)
     assert torch.equal(
         pool(pooling, {"token_embeddings": features["token_embeddings"][:1]}), pool(pooling, batch(texts()[:1]))
@@ -109,7 +109,7 @@ def test_a_mask_of_another_length_is_an_error(case: str) -> None:
 @each
 @pytest.mark.parametrize("prompt", [None, 1])
 def test_texts_end_to_end_as_flash_attention_has_them(case: str, prompt: int | None) -> None:
-    """One row, and where each text begins."""
+    """The batch is one row with the begin of each text."""
     states, pooling = texts((7, 2, 5)), make(case, include_prompt=False)
     flat = {"token_embeddings": torch.cat(states).unsqueeze(0), "cu_seq_lens_q": torch.tensor([0, 7, 9, 14])}
     more = {} if prompt is None else {"prompt_length": prompt}
@@ -121,7 +121,7 @@ def test_texts_end_to_end_as_flash_attention_has_them(case: str, prompt: int | N
 
 @each_attention
 def test_attention_does_not_depend_on_the_order_of_tokens(case: str) -> None:
-    """Their states may; the pooling of them may not."""
+    """The same states in reverse order give the same vector."""
     pooling, text = make(case), texts((9,))[0]
     assert torch.allclose(pool(pooling, batch([text])), pool(pooling, batch([text.flip(0)])), atol=1e-5)
 
@@ -129,7 +129,7 @@ def test_attention_does_not_depend_on_the_order_of_tokens(case: str) -> None:
 @each_side
 @each
 def test_prompts_of_a_sentence_transformer(tiny_gemma: Path, case: str, side: str) -> None:
-    """The prompt, as sentence-transformers counts it, is the beginning that its tokens share; <bos> is part of it."""
+    """sentence-transformers counts <bos> as a token of the prompt."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Transformer
 

@@ -1,4 +1,4 @@
-"""The factory, and the guard of what is not ours."""
+"""The function that makes poolers, and the check that it adds to the stock pooler."""
 
 import copy
 from multiprocessing.reduction import ForkingPickler
@@ -18,7 +18,7 @@ from tests.gemma_st.modeling.pooling.conftest import (
 
 
 def test_what_the_factory_makes() -> None:
-    """The stock class wherever it computes the same."""
+    """It uses the stock class wherever that computes the same."""
     stock = {name: pooler(name, WIDTH) for name in POOLERS[:3]}
     assert [part.pooling_mode for part in stock.values()] == ["mean", "cls", "lasttoken"]
     assert all(type(part).__module__.startswith("sentence_transformers.") for part in stock.values())
@@ -43,7 +43,7 @@ def test_what_the_factory_makes() -> None:
     ],
 )
 def test_a_wrong_argument_is_one_line(name: str, options: dict[str, Any], message: str) -> None:
-    """And says what is allowed."""
+    """The error lists the allowed values."""
     with pytest.raises(ModelError) as error:
         pooler(name, **{"width": WIDTH, **options})
     assert message in str(error.value)
@@ -53,7 +53,7 @@ def test_a_wrong_argument_is_one_line(name: str, options: dict[str, Any], messag
 
 
 def test_the_guard_of_a_stock_pooler_survives_copies_but_not_saving(tmp_path: Path) -> None:
-    """So a loader gives it again, as often as it likes."""
+    """So the check is added after loading, and may be added twice."""
     empty = batch(texts((2, 0)))
     pooling = pooler("last", WIDTH)
     for guarded in (copy.deepcopy(pooling), ForkingPickler.loads(ForkingPickler.dumps(pooling)), refuse_empty(pooling)):

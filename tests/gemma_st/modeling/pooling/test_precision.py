@@ -19,7 +19,7 @@ from tests.gemma_st.modeling.pooling.conftest import (
 
 @each_of_ours
 def test_nan_under_the_padding_stays_there(case: str) -> None:
-    """A product with the mask would spread it, to the result and to the gradients."""
+    """A product with the mask would spread a NaN of the padding to the result and to the gradients."""
     pooling, features = make(case), batch(texts(), junk=torch.nan)
     states = features["token_embeddings"].requires_grad_()
     pooled = pool(pooling, features)
@@ -33,7 +33,7 @@ def test_nan_under_the_padding_stays_there(case: str) -> None:
 @each_of_ours
 @pytest.mark.parametrize("weights", [torch.bfloat16, torch.float32], ids=str)
 def test_bf16_is_close_to_fp32(case: str, weights: torch.dtype) -> None:
-    """Within 2 % of the result's norm, whether the pooler's weights are bf16 too or not."""
+    """The difference is below 2 % of the result's norm, for weights in bf16 and in fp32."""
     pooling, features = make(case), batch(texts())
     exact = pool(pooling, features)
     features["token_embeddings"] = features["token_embeddings"].bfloat16()
@@ -44,7 +44,7 @@ def test_bf16_is_close_to_fp32(case: str, weights: torch.dtype) -> None:
 
 @each_of_ours
 def test_sums_and_softmax_are_fp32(case: str) -> None:
-    """A bf16 pooler whose projections are exact rounds once, at the end: each number is that of fp32, rounded."""
+    """A bf16 pooler with exact projections rounds once, at the end: each number is the rounded fp32 number."""
     torch.manual_seed(0)
     pooling = pooler(**{"width": 64, **OURS[case]}).bfloat16()
     if isinstance(pooling, FirstK):
@@ -58,7 +58,7 @@ def test_sums_and_softmax_are_fp32(case: str) -> None:
 
 @each_of_ours
 def test_autocast(case: str) -> None:
-    """Result in the states' dtype, close to fp32; gradients too."""
+    """The result has the dtype of the states and is close to fp32, and the gradients are finite."""
     pooling, features = make(case), batch(texts())
     exact = pool(pooling, features)
     states = features["token_embeddings"].requires_grad_()
@@ -73,7 +73,7 @@ def test_autocast(case: str) -> None:
 
 @each_attention
 def test_gradients_reach_every_fresh_weight(case: str) -> None:
-    """And differ from probe to probe: probes that begin equal would stay equal."""
+    """The gradients also differ from probe to probe; equal probes would stay equal."""
     torch.manual_seed(0)
     pooling = pooler(**{"width": WIDTH, **ATTENTION[case]})
     (pool(pooling, batch(texts())) ** 3).sum().backward()
@@ -85,7 +85,7 @@ def test_gradients_reach_every_fresh_weight(case: str) -> None:
 
 
 def test_a_fresh_query_probe_is_mean_pooling_nearly_and_a_fresh_kv_probe_tells_texts_apart() -> None:
-    """With states of root mean square 1, and 4 as Gemma's."""
+    """The states have a root mean square of 1, and of 4 as in a Gemma."""
     torch.manual_seed(0)
     states = [torch.randn(30, 64) for _ in range(4)]
     means, features = torch.stack([text.mean(0) for text in states]), {"token_embeddings": torch.stack(states)}
