@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from gemma_st.training.checkpoints import FILE, LossCheckpoint, last_checkpoint
+from gemma_st.training.checkpoints import LOSS_FILENAME, LossCheckpoint, last_checkpoint
 
 
 class Loss(nn.Module):
@@ -40,7 +40,7 @@ def test_the_losss_own_parameters_come_back_and_the_models_are_left_alone(tmp_pa
     assert held is loss.own.weight
     assert held.equal(torch.ones(2, 2))
     assert loss.model.weight.equal(torch.full((2, 2), 2.0))
-    assert [path.name for path in checkpoint.iterdir()] == [FILE]
+    assert [path.name for path in checkpoint.iterdir()] == [LOSS_FILENAME]
 
 
 def test_without_a_checkpoint_nothing_changes() -> None:
@@ -70,5 +70,5 @@ def test_the_last_whole_checkpoint_is_found(tmp_path: Path) -> None:
         save(Loss(1.0), tmp_path, step)
     (tmp_path / "checkpoint-11").mkdir()
     (tmp_path / "checkpoint-11/model.safetensors").touch()
-    (tmp_path / f"checkpoint-11/.{FILE}").touch()
+    (tmp_path / f"checkpoint-11/.{LOSS_FILENAME}").touch()
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"

@@ -68,7 +68,7 @@ def test_measuring_changes_nothing_that_is_learned(ranking: Callable[..., Path],
         (
             "steps = 2",
             'steps = 2, name = "magic"',
-            r"^\[evaluation\] name = 'magic' is not known; installed are rerank",
+            r"^\[evaluation\] name = 'magic' is not known; the installed evaluators are rerank",
         ),
         ("steps = 2", "steps = 2, speed = 1", r"^\[evaluation\] .*unexpected keyword argument 'speed'"),
         ('"mrr@10"', '"magic"', r"^\[evaluation\] .*magic"),
@@ -91,5 +91,5 @@ def test_what_cannot_be_measured_is_one_line(
 def test_without_an_installed_evaluator_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout that was installed before it had any."""
     monkeypatch.setattr("gemma_st.training.evaluator.entry_points", lambda group: [])
-    with pytest.raises(ModelError, match="installed are none; install this project anew"):
-        open_evaluator(EvaluationConfig(2))
+    with pytest.raises(ModelError, match="the installed evaluators are none; install this project again"):
+        open_evaluator(EvaluationConfig(steps=2))

@@ -64,9 +64,9 @@ class TestReadLists:
             read_lists([tmp_path / "absent.jsonl"])
         with pytest.raises(ModelError, match="latin.jsonl: cannot be read as UTF-8 text"):
             read_lists([latin])
-        with pytest.raises(ModelError, match="empty.jsonl: no list in there"):
+        with pytest.raises(ModelError, match="empty.jsonl: contains no list"):
             read_lists([empty])
-        with pytest.raises(ModelError, match="lists: no list in there"):
+        with pytest.raises(ModelError, match="lists: contains no list"):
             read_lists([])
 
 
@@ -82,25 +82,25 @@ class TestShorten:
         ]
         drawn = set()
         for seed in range(20):
-            long, short = shorten(Dataset.from_list(rows), 3, seed)
+            long, short = shorten(Dataset.from_list(rows), 3, seed=seed)
             assert short == rows[1]
             assert sorted(long["documents"], key=documents.index) == long["documents"]
             assert [label for label in long["labels"] if label] == [2.0, 1.0]
             (other,) = set(long["documents"]) - {"1", "5"}
             drawn.add(other)
         assert len(drawn) > 3
-        assert shorten(Dataset.from_list(rows), 1, 0)[0]["documents"] == ["1", "5"]
+        assert shorten(Dataset.from_list(rows), 1, seed=0)[0]["documents"] == ["1", "5"]
 
     def test_a_seed_is_a_draw(self) -> None:
         """The same from run to run."""
         data = Dataset.from_list([{"query": "q", "documents": list("abcdefgh"), "labels": [1.0] + [0.0] * 7}] * 9)
-        assert shorten(data, 4, 1)[:] == shorten(data, 4, 1)[:]
-        assert shorten(data, 4, 1)[:] != shorten(data, 4, 2)[:]
+        assert shorten(data, 4, seed=1)[:] == shorten(data, 4, seed=1)[:]
+        assert shorten(data, 4, seed=1)[:] != shorten(data, 4, seed=2)[:]
 
     def test_the_best_of_scores_below_zero_stays(self) -> None:
         """A teacher's scores need no sign."""
         data = Dataset.from_list([{"query": "q", "documents": ["a", "b", "c"], "labels": [-3.0, -1.0, -2.0]}])
-        assert all("b" in shorten(data, 2, seed)[0]["documents"] for seed in range(5))
+        assert all("b" in shorten(data, 2, seed=seed)[0]["documents"] for seed in range(5))
 
 
 def test_triples_are_margins_of_the_best_over_each_other() -> None:
@@ -110,5 +110,5 @@ def test_triples_are_margins_of_the_best_over_each_other() -> None:
         {"query": "q", "positive": "b", "negative": "a", "label": 3.0},
         {"query": "q", "positive": "b", "negative": "c", "label": 1.5},
     ]
-    with pytest.raises(ModelError, match="none has two documents"):
+    with pytest.raises(ModelError, match="no list has two documents"):
         triples(Dataset.from_list([{"query": "q", "documents": ["a"], "labels": [1.0]}]))

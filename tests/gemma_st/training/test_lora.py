@@ -118,17 +118,17 @@ def test_what_cannot_be_merged_or_exported_is_one_line(
     assert "has no adapter_config.json; expected a model trained with [lora]" in capsys.readouterr().err
     assert main(["merge", str(trained), str(trained)]) == 2
     assert "exists already" in capsys.readouterr().err
-    with pytest.raises(ModelError, match="fold it in first: gemma-st merge"):
+    with pytest.raises(ModelError, match="adapter beside its backbone; .*gemma-st merge"):
         export(str(trained), tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    with pytest.raises(ModelError, match="is an adapter beside its backbone; fold it in first"):
+    with pytest.raises(ModelError, match="is an adapter beside its backbone; merge it first"):
         train(read_config(ranking("further", base=trained)))
 
 
 def test_an_adapter_that_is_no_number_is_not_folded_in(tiny_reranker: Path, tmp_path: Path) -> None:
     """The layer is named."""
     model = CrossEncoder(str(tiny_reranker), device="cpu")
-    add_adapter(model, AdapterConfig(rank=2), tmp_path / "base")
+    add_adapter(model, AdapterConfig(rank=2), base=tmp_path / "base")
     layer = model[0].model.layers[1].mlp.up_proj
     layer.lora_B["default"].weight.data.fill_(float("nan"))
     with pytest.raises(ModelError, match=r"^layers\.1\.mlp\.up_proj: not finite with its adapter"):

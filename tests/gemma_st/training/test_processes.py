@@ -107,14 +107,21 @@ def test_stages_that_cannot_be_sharded_are_refused_in_one_line(
     ranking: Callable[..., Path], stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked for by the stage, by another file than ours, of a loss that reads layers, or over CPUs."""
-    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: .* launch --config_file examples/accelerate/fsdp.yaml$"):
+    with pytest.raises(
+        ModelError,
+        match=r"^\[trainer\] fsdp: remove it, and run .* launch --config_file examples/accelerate/fsdp.yaml$",
+    ):
         train(read_config(ranking(trainer="fsdp = true\n")))
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     for name, value in yaml.safe_load((CONFIGS / "fsdp.yaml").read_text())["fsdp_config"].items():
         monkeypatch.setenv(name.upper(), str(value).lower() if isinstance(value, bool) else str(value))
-    with pytest.raises(ModelError, match=r"^\[loss\] name = 'interaction' reads the layers of a whole model"):
+    with pytest.raises(
+        ModelError, match=r"^\[loss\] name = 'taught' takes a teacher and reads the layers of a whole model"
+    ):
         train(read_config(stage()))
-    with pytest.raises(ModelError, match=r"fsdp.yaml: accelerate shards over several GPUs only; use .*/ddp.yaml$"):
+    with pytest.raises(
+        ModelError, match=r"fsdp.yaml: accelerate shards a model over several GPUs only; use .*/ddp.yaml$"
+    ):
         train(read_config(ranking()))
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(ModelError, match=r"^fsdp_version: 1 for accelerate; expected 2, as in .*/fsdp.yaml$"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gemma_st import ModelError
-from gemma_st.training.checkpoints import FILE
+from gemma_st.training.checkpoints import LOSS_FILENAME
 from gemma_st.training.config import read_config
 from gemma_st.training.stage import claim
 from gemma_st.training.trainer import train
@@ -37,7 +37,7 @@ def test_a_killed_run_with_dropout_and_evaluation_ends_with_the_same_weights(
     whole = train(read_config(ranking("whole", more=more)))
     file = ranking("killed", more=more)
     killed(file)
-    assert (file.with_suffix("") / "checkpoints/checkpoint-2" / FILE).exists()
+    assert (file.with_suffix("") / "checkpoints/checkpoint-2" / LOSS_FILENAME).exists()
     resumed = train(read_config(file))
     one, other = (json.loads((directory / "training.json").read_text())["log"] for directory in (whole, resumed))
     kept = [[entry.get("eval_mrr@10", entry.get("loss")) for entry in log] for log in (one, other)]
@@ -75,9 +75,9 @@ def test_the_content_of_lists_and_base_counts_and_their_names_alone_do_not(
     train(read_config(file))
     (tmp_path / "ranking").rename(tmp_path / "moved")
     file.write_text(file.read_text().replace(f'output = "{tmp_path}/ranking"', f'output = "{tmp_path}/moved"'))
-    done = (tmp_path / "moved/checkpoints/checkpoint-6" / FILE).stat().st_mtime_ns
+    done = (tmp_path / "moved/checkpoints/checkpoint-6" / LOSS_FILENAME).stat().st_mtime_ns
     train(read_config(file))
-    assert (tmp_path / "moved/checkpoints/checkpoint-6" / FILE).stat().st_mtime_ns == done
+    assert (tmp_path / "moved/checkpoints/checkpoint-6" / LOSS_FILENAME).stat().st_mtime_ns == done
     text = copy.read_text()
     copy.write_text(text.replace("Licensor", "licensor"))
     with pytest.raises(ModelError, match="differs in lists; "):
@@ -95,7 +95,7 @@ def test_checkpoints_that_do_not_say_whose_they_are_are_nobodys(tmp_path: Path) 
     assert claim(tmp_path, {"lists": []}) is None
     assert claim(tmp_path, {"lists": [1]}) is None
     (tmp_path / "checkpoint-2").mkdir()
-    (tmp_path / "checkpoint-2" / FILE).touch()
+    (tmp_path / "checkpoint-2" / LOSS_FILENAME).touch()
     assert claim(tmp_path, {"lists": [1]}) == tmp_path / "checkpoint-2"
     (tmp_path / "stage.json").unlink()
     with pytest.raises(ModelError, match="differs in lists"):
