@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import json
 import os
 import re
 import signal
@@ -123,3 +124,13 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bert = Transformer(str(folder / "bert"))
     SentenceTransformer(modules=[bert, Pooling(24, "mean")], device="cpu").save(str(folder / "sbert"))
     return folder / "sbert"
+
+
+@pytest.fixture(scope="session")
+def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JSONL file of five lists of three, so that six steps of two lists are two epochs."""
+    path = tmp_path_factory.mktemp("lists") / "lists.jsonl"
+    texts = [" ".join(text.split()) for text in LICENSE.read_text().split("\n\n") if len(text) > 100]
+    rows = [{"query": texts[i][:30], "documents": texts[i : i + 3], "labels": [1, 0, 0]} for i in range(5)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path

@@ -1,4 +1,4 @@
-"""Fixtures that the tests of gemma_st share: small decoders, a stock process, training lists and training stages."""
+"""Fixtures that the tests of gemma_st share: small decoders, a stock process, an evaluation and training stages."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import LICENSE as LICENSE
 from tests.conftest import offer_losses
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ PAIRS: Pairs = [
     ("patent", "Each Contributor hereby grants to You a perpetual patent license."),
     ("who may distribute copies of the work", "Redistribution."),
 ]
-LICENSE = Path(__file__).parents[2] / "LICENSE"
 
 # Another process, which never hears of gemma_st: a line of [model directory, pairs] in, a line of scores out.
 STOCK = """
@@ -106,16 +106,6 @@ def decoder(tiny_gemma: Path, tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
-
-
-@pytest.fixture(scope="session")
-def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JSONL file of five lists of three, so that six steps of two lists are two epochs."""
-    path = tmp_path_factory.mktemp("lists") / "lists.jsonl"
-    texts = [" ".join(text.split()) for text in LICENSE.read_text().split("\n\n") if len(text) > 100]
-    rows = [{"query": texts[i][:30], "documents": texts[i : i + 3], "labels": [1, 0, 0]} for i in range(5)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Fixtures of the first edition's tests: a student of the tiny teacher."""
+"""Fixtures of the first edition's tests: a student of the tiny teacher, and the stage of a recipe."""
 
 from pathlib import Path
 
