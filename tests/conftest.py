@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Fixtures for all tests: data, tiny models, and training lists."""
 
 import json
 import os
@@ -33,13 +33,13 @@ def offer_losses(folder: Path, losses: Mapping[str, str], monkeypatch: pytest.Mo
 
 @pytest.fixture(scope="session", autouse=True)
 def _hears_ctrl_c() -> None:
-    """Ctrl-C is tested too, also where the tests run in the background, whose shell had SIGINT ignored."""
+    """Some tests raise Ctrl-C, which a shell makes background processes ignore."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Folder of the public data sets; on a developer's machine tests that need it are skipped where it is absent."""
+    """Folder of the public data sets; without it tests are skipped on a developer's machine, and fail in CI."""
     folder = Path(os.environ.get("GEMMA_ST_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()
     if not (folder / "msmarco").is_dir():
         reason = f"no data sets in {folder}: set GEMMA_ST_DATA to their folder"

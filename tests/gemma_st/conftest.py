@@ -23,7 +23,7 @@ PAIRS: Pairs = [
     ("who may distribute copies of the work", "Redistribution."),
 ]
 
-# Another process, which never hears of gemma_st: a line of [model directory, pairs] in, a line of scores out.
+# Another process, without gemma_st: it reads lines [model directory, pairs], and writes lines of scores.
 STOCK = """
 import json, sys
 from sentence_transformers import CrossEncoder
@@ -55,7 +55,7 @@ def make_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test asks the hub for anything."""
+    """No test sends a request to the hub."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -110,7 +110,7 @@ def decoder(tiny_gemma: Path, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def dev(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The [evaluation] table of a BEIR folder made of the lists, measured every second step."""
+    """An [evaluation] table that evaluates on a BEIR folder made from the lists, every second step."""
     folder = tmp_path_factory.mktemp("dev") / "toy"
     (folder / "qrels").mkdir(parents=True)
     rows = [json.loads(line) for line in lists.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.training.lora: adapters are trained, saved, resumed and folded in."""
+"""Tests of gemma_st.training.lora: adapters are trained, saved, resumed and merged."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def trained(ranking: Callable[..., Path]) -> Path:
 
 
 def test_only_adapters_pooler_and_head_are_trained(trained: Path, tiny_gemma: Path) -> None:
-    """The base stays to the bit; head and adapters move."""
+    """The backbone stays equal to the bit; head and adapters change."""
     base, plain = load_file(trained / "base/model.safetensors"), load_file(tiny_gemma / "model.safetensors")
     assert base.keys() == plain.keys()
     assert all(base[name].equal(plain[name]) for name in base)
@@ -50,7 +50,7 @@ def test_only_adapters_pooler_and_head_are_trained(trained: Path, tiny_gemma: Pa
 def test_it_loads_with_equal_scores_here_and_in_stock_sentence_transformers(
     ranking: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bidirectional, the scores those of the model in memory when it was saved."""
+    """The loaded model is bidirectional, and its scores equal the scores of the model that was saved."""
     kept = []
     monkeypatch.setattr("gemma_st.training.trainer.save", lambda model, *rest, **options: _save(kept, model, *rest))
     trained = train(read_config(ranking(more=LORA)))
@@ -71,7 +71,7 @@ def _save(kept: list[float], model: CrossEncoder, *place: Path) -> Path:
 def test_an_interrupted_run_goes_on_to_the_same_weights(
     ranking: Callable[..., Path], trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Adapters, head and the draws of both dropouts."""
+    """Adapters, head and the random states of both dropouts are restored."""
     write = LossCheckpoint.on_save
 
     def interrupted(self: LossCheckpoint, arguments: object, state: object, *rest: object, **options: object) -> None:
@@ -92,7 +92,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
 def test_merging_gives_a_portable_model_with_equal_scores(
     trained: Path, tmp_path: Path, stock: Callable[[Path, Pairs], list[object]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of stock modules, with no trace of the adapter, also where the adapter is gone."""
+    """The merged model has stock modules only, and loads without the adapter's folder."""
     scores = CrossEncoder(str(trained), device="cpu").predict(PAIRS)
     capsys.readouterr()
     assert main(["merge", str(trained), str(tmp_path / "merged")]) == 0
@@ -113,7 +113,7 @@ def test_what_cannot_be_merged_or_exported_is_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And nothing is written."""
+    """No directory is written."""
     assert main(["merge", str(tiny_reranker), str(tmp_path / "new")]) == 2
     assert "has no adapter_config.json; expected a model trained with [lora]" in capsys.readouterr().err
     assert main(["merge", str(trained), str(trained)]) == 2
@@ -126,7 +126,7 @@ def test_what_cannot_be_merged_or_exported_is_one_line(
 
 
 def test_an_adapter_that_is_no_number_is_not_folded_in(tiny_reranker: Path, tmp_path: Path) -> None:
-    """The layer is named."""
+    """The error names the layer."""
     model = CrossEncoder(str(tiny_reranker), device="cpu")
     add_adapter(model, AdapterConfig(rank=2), base=tmp_path / "base")
     layer = model[0].model.layers[1].mlp.up_proj
@@ -136,7 +136,7 @@ def test_an_adapter_that_is_no_number_is_not_folded_in(tiny_reranker: Path, tmp_
 
 
 def test_targets_are_the_projections_asked_for(ranking: Callable[..., Path]) -> None:
-    """Others stay plain; one that is nowhere is named."""
+    """Other layers get no adapter; the error names a target that matches no layer."""
     file = ranking(more='lora = { rank = 1, targets = ["q_proj", "v_proj"] }\n')
     adapters = load_file(train(read_config(file)) / "adapter_model.safetensors")
     assert {name.split(".self_attn.")[1].split(".")[0] for name in adapters} == {"q_proj", "v_proj"}

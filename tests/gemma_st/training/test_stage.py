@@ -1,4 +1,4 @@
-"""Tests of gemma_st.training.stage: a stage goes on from its own checkpoints, and from no others."""
+"""Tests of gemma_st.training.stage: a stage resumes from its own checkpoints only."""
 
 import json
 import os
@@ -22,7 +22,7 @@ DROPOUT = "dropout = { attention = 0.1, attention_output = 0.1, feed_forward = 0
 
 
 def killed(file: Path) -> None:
-    """Run a stage whose process dies while it saves the fourth step."""
+    """Run a stage whose process is killed while it saves step 4."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     ran = subprocess.run([sys.executable, "-c", KILLED, "train", str(file)], env=environment, capture_output=True)
     assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()[-2000:]
@@ -32,7 +32,7 @@ def killed(file: Path) -> None:
 def test_a_killed_run_with_dropout_and_evaluation_ends_with_the_same_weights(
     ranking: Callable[..., Path], dev: str
 ) -> None:
-    """And has measured and chosen the same."""
+    """The resumed run logs the same losses and measures, and keeps the same best checkpoint."""
     more = DROPOUT + dev
     whole = train(read_config(ranking("whole", more=more)))
     file = ranking("killed", more=more)
@@ -41,12 +41,12 @@ def test_a_killed_run_with_dropout_and_evaluation_ends_with_the_same_weights(
     resumed = train(read_config(file))
     one, other = (json.loads((directory / "training.json").read_text())["log"] for directory in (whole, resumed))
     kept = [[entry.get("eval_mrr@10", entry.get("loss")) for entry in log] for log in (one, other)]
-    assert kept[0][:-1] == pytest.approx(kept[1][:-1], abs=1e-5)  # the last is of the run time
+    assert kept[0][:-1] == pytest.approx(kept[1][:-1], abs=1e-5)  # the last entry is the run time
     assert same(weights(whole), weights(resumed))
 
 
 def test_checkpoints_of_another_stage_are_refused(ranking: Callable[..., Path]) -> None:
-    """What differs is named, and they stay as they are; without them the stage starts anew."""
+    """The error names the setting that differs; after the checkpoints are deleted the stage starts again."""
     file = ranking()
     text, model = file.read_text(), weights(train(read_config(file)))
     for old, new, changed in (
@@ -66,7 +66,7 @@ def test_checkpoints_of_another_stage_are_refused(ranking: Callable[..., Path]) 
 def test_the_content_of_lists_and_base_counts_and_their_names_alone_do_not(
     ranking: Callable[..., Path], lists: Path, tiny_gemma: Path, tmp_path: Path
 ) -> None:
-    """Whatever the file's time; the output may be moved."""
+    """Modification times do not matter, and the output may be moved."""
     copy, base = tmp_path / "copy.jsonl", tmp_path / "gemma"
     shutil.copy(lists, copy)
     shutil.copytree(tiny_gemma, base)
@@ -91,7 +91,7 @@ def test_the_content_of_lists_and_base_counts_and_their_names_alone_do_not(
 
 
 def test_checkpoints_that_do_not_say_whose_they_are_are_nobodys(tmp_path: Path) -> None:
-    """A folder with a mark and no checkpoint is free."""
+    """A folder with stage.json but without a checkpoint may be used by another stage."""
     assert claim(tmp_path, {"lists": []}) is None
     assert claim(tmp_path, {"lists": [1]}) is None
     (tmp_path / "checkpoint-2").mkdir()
