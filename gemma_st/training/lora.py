@@ -41,7 +41,7 @@ class AdapterConfig:
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = PROJECTIONS
 
 
-def add_adapter(model: "CrossEncoder", config: AdapterConfig, *, base: Path, write: bool = True) -> None:
+def add_adapter(model: "CrossEncoder", config: AdapterConfig, base: Path, *, write: bool = True) -> None:
     """Give a model's backbone adapters and freeze its other weights; pooler and head are still trained in full.
 
     The backbone is saved first, because its configuration says that the mask is bidirectional, and a saved adapter
@@ -59,7 +59,7 @@ def add_adapter(model: "CrossEncoder", config: AdapterConfig, *, base: Path, wri
     Example:
         >>> from gemma_st import CrossEncoder
         >>> model = CrossEncoder("reranker", device="cpu")
-        >>> add_adapter(model, AdapterConfig(rank=2), base=Path("adapted/base"))
+        >>> add_adapter(model, AdapterConfig(rank=2), Path("adapted/base"))
         >>> sum("lora" in name for name, weight in model.named_parameters() if weight.requires_grad)
         28
     """

@@ -60,7 +60,7 @@ def start(config: TrainingConfig) -> "CrossEncoder":
     if not Path(base, "modules.json").exists():
         return cross_encoder(base, **options)
     if is_adapter(base):
-        raise ModelError(f"base {base!r} is an adapter beside its backbone; merge it first: gemma-st merge")
+        raise ModelError(f"base {base!r}: its LoRA adapter is not merged; merge it first: gemma-st merge {base} NEW")
     if NEW_HEAD_OPTIONS & set(options):
         return cross_encoder(base, **{"template": None, **options})
     model = CrossEncoder(base, **options)

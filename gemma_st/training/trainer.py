@@ -98,7 +98,7 @@ def _begin(
         last = claim(config.output / "checkpoints", stage, write=first)
         if config.lora:
             with section("lora"):
-                add_adapter(model, config.lora, base=config.output / BACKBONE_FOLDER, write=first)
+                add_adapter(model, config.lora, config.output / BACKBONE_FOLDER, write=first)
     return model, stage, last
 
 

@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 
 from gemma_st import CrossEncoder, ModelError, verify_bidirectional
 from gemma_st.cli import main
-from gemma_st.hub.adapters import fold
+from gemma_st.hub.adapters import merge
 from gemma_st.hub.export import export
+from gemma_st.hub.saving import save
 from gemma_st.training.checkpoints import LossCheckpoint
 from gemma_st.training.config import read_config
 from gemma_st.training.lora import AdapterConfig, add_adapter
@@ -96,7 +97,10 @@ def test_merging_gives_a_portable_model_with_equal_scores(
     scores = CrossEncoder(str(trained), device="cpu").predict(PAIRS)
     capsys.readouterr()
     assert main(["merge", str(trained), str(tmp_path / "merged")]) == 0
-    assert capsys.readouterr().out.startswith(f"model written to {tmp_path / 'merged'}; prove it with")
+    merged = tmp_path / "merged"
+    out = capsys.readouterr().out
+    assert out.startswith(f"model written to {merged}; ")
+    assert out.endswith(f" with: gemma-st verify {merged}\n")
     trained.rename(tmp_path / "gone")
     found, labels, *_ = stock(tmp_path / "merged", PAIRS)
     assert np.allclose(found, scores, rtol=0, atol=1e-5)
@@ -118,21 +122,22 @@ def test_what_cannot_be_merged_or_exported_is_one_line(
     assert "has no adapter_config.json; expected a model trained with [lora]" in capsys.readouterr().err
     assert main(["merge", str(trained), str(trained)]) == 2
     assert "exists already" in capsys.readouterr().err
-    with pytest.raises(ModelError, match="adapter beside its backbone; .*gemma-st merge"):
+    with pytest.raises(ModelError, match="adapter.*; .* first: gemma-st merge"):
         export(str(trained), tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    with pytest.raises(ModelError, match="is an adapter beside its backbone; merge it first"):
+    with pytest.raises(ModelError, match="its LoRA adapter is not merged; merge it first: gemma-st merge"):
         train(read_config(ranking("further", base=trained)))
 
 
 def test_an_adapter_that_is_no_number_is_not_folded_in(tiny_reranker: Path, tmp_path: Path) -> None:
     """The error names the layer."""
     model = CrossEncoder(str(tiny_reranker), device="cpu")
-    add_adapter(model, AdapterConfig(rank=2), base=tmp_path / "base")
+    add_adapter(model, AdapterConfig(rank=2), tmp_path / "nan/base")
     layer = model[0].model.layers[1].mlp.up_proj
     layer.lora_B["default"].weight.data.fill_(float("nan"))
     with pytest.raises(ModelError, match=r"^layers\.1\.mlp\.up_proj: not finite with its adapter"):
-        fold(model)
+        merge(save(model, tmp_path / "nan"), tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
 
 
 def test_targets_are_the_projections_asked_for(ranking: Callable[..., Path]) -> None:
