@@ -18,6 +18,7 @@ from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.evaluation import BaseEvaluator
     from sentence_transformers.base.model import BaseModel
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
@@ -57,10 +58,7 @@ def train(config: TrainingConfig) -> Path:
     with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = training_arguments(config, evaluator)
-    data = read_lists(config.lists)
-    if config.documents:
-        data = shorten(data, config.documents, seed=arguments.seed)
-    teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
+    data, teacher = _inputs(config, arguments)
     set_seed(arguments.seed)  # for the new head; the trainer sets the seed only after the model is made
     model, stage, last = _begin(config, arguments, sharded=sharded)
     with section("loss"):
@@ -74,13 +72,20 @@ def train(config: TrainingConfig) -> Path:
     if isinstance(trainer, ShardedTrainer):
         model = trainer.whole()
     if trainer.is_world_process_zero():
-        state = trainer.state
-        best = state.best_global_step if arguments.load_best_model_at_end else None
-        history = History(state.log_history, evaluator.measures if evaluator else (), best or state.global_step)
-        _finish(config, model, stage, history)
+        _finish(config, model, stage, _history(trainer, evaluator))
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return config.output.resolve()
+
+
+def _inputs(
+    config: TrainingConfig, arguments: "CrossEncoderTrainingArguments"
+) -> "tuple[Dataset, SentenceTransformer | None]":
+    """Return the lists and the teacher."""
+    data = read_lists(config.lists)
+    if config.documents:
+        data = shorten(data, config.documents, seed=arguments.seed)
+    return data, load_teacher(config.teacher).to(arguments.device) if config.teacher else None
 
 
 def _begin(
@@ -163,6 +168,13 @@ def _run(trainer: "CrossEncoderTrainer", last: Path | None) -> None:
     kept = type(trainer.model)(str(last.with_name(Path(best).name) if best else last), device="cpu")
     trainer.model.load_state_dict(kept.state_dict())
     trainer.state = state
+
+
+def _history(trainer: "CrossEncoderTrainer", evaluator: Evaluator | None) -> History:
+    """Return the trainer's log, the measures, and the step of the weights that are kept."""
+    state = trainer.state
+    best = state.best_global_step if trainer.args.load_best_model_at_end else None
+    return History(state.log_history, evaluator.measures if evaluator else (), best or state.global_step)
 
 
 def _finish(config: TrainingConfig, model: "CrossEncoder", stage: "Stage", history: History) -> None:
