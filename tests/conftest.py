@@ -1,4 +1,4 @@
-"""Fixtures for all tests: data, tiny models, and training lists."""
+"""Fixtures of all tests."""
 
 import json
 import os
@@ -33,13 +33,13 @@ def offer_losses(folder: Path, losses: Mapping[str, str], monkeypatch: pytest.Mo
 
 @pytest.fixture(scope="session", autouse=True)
 def _hears_ctrl_c() -> None:
-    """Some tests raise Ctrl-C, which a shell makes background processes ignore."""
+    """Restore Ctrl-C, which some tests send; a shell ignores SIGINT in its background jobs."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Folder of the public data sets; without it tests are skipped on a developer's machine, and fail in CI."""
+    """Folder of the public data sets; without it the tests that need it are skipped, except in CI."""
     folder = Path(os.environ.get("GEMMA_ST_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()
     if not (folder / "msmarco").is_dir():
         reason = f"no data sets in {folder}: set GEMMA_ST_DATA to their folder"
@@ -51,7 +51,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a Gemma of two layers with random weights, and a tokenizer with a template for pairs."""
+    """Folder of a Gemma with two layers and random weights, and of a tokenizer with a template for pairs."""
     import torch
     from tokenizers import Tokenizer
     from tokenizers.decoders import ByteLevel as Decoder

@@ -1,11 +1,10 @@
 """The settings of one training stage, as a TOML file describes them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
-from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -83,7 +82,24 @@ def read_config(path: str | Path, data: str | Path | None = None) -> TrainingCon
         >>> read_config("stage.toml").model
         {'base': 'decoder'}
     """
-    return from_table(TrainingConfig, read_toml(path, data), f"{path}: ")
+    return make_config(f"{path}:", read_toml(path, data))
+
+
+def make_config(where: str, given: Mapping[str, Any]) -> TrainingConfig:
+    """Make a stage from a table of another file, such as the ``[ranking]`` table of a study.
+
+    Args:
+        where: The file and the table, for the beginning of the error.
+        given: The fields of [gemma_st.training.config.TrainingConfig][].
+
+    Raises:
+        ModelError: A field is unknown, missing or not valid.
+
+    Example:
+        >>> make_config("stage.toml:", read_toml("stage.toml")).loss
+        {'name': 'softmax'}
+    """
+    return from_table(TrainingConfig, given, f"{where} ")
 
 
 @contextmanager
@@ -108,50 +124,3 @@ def section(name: str) -> Iterator[None]:
         raise
     except (TypeError, ValueError) as error:
         raise ModelError(f"[{name}] {str(error).splitlines()[0]}") from error
-
-
-Made = TypeVar("Made")
-
-
-def read_table(path: str | Path, data: str | Path | None = None) -> dict[str, Any]:
-    """Read a TOML file: `gemma_st.settings.read_toml` under the name that gemma_st.study still imports.
-
-    Example:
-        >>> read_table("stage.toml")["output"]
-        'trained'
-    """
-    return read_toml(path, data)
-
-
-def make_config(where: str, given: Mapping[str, Any]) -> TrainingConfig:
-    """Make a stage from a table: `gemma_st.settings.from_table` under the name that gemma_st.study still imports.
-
-    Example:
-        >>> make_config("stage.toml:", read_table("stage.toml")).loss
-        {'name': 'softmax'}
-    """
-    return from_table(TrainingConfig, given, f"{where} ")
-
-
-def make(where: str, table: Mapping[str, Any], kind: Callable[..., Made]) -> Made:
-    """Make a dataclass from a table, until gemma_st.study uses `gemma_st.settings.from_table`.
-
-    Example:
-        >>> make("[dropout]", {"head": 0.1}, DropoutRates).head
-        0.1
-    """
-    check_names(where, table, set(signature(kind).parameters))
-    try:
-        return kind(**table)
-    except (ModelError, TypeError) as error:
-        raise ModelError(f"{where} {error}") from error
-
-
-def check_names(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise ModelError for an unknown key of a table, until gemma_st.study uses `gemma_st.settings.from_table`.
-
-    Example:
-        >>> check_names("[dropout]", {"head": 0.1}, {"head"})
-    """
-    if unknown := set(table) - set(known):
-        raise ModelError(f"{where} unknown {', '.join(sorted(unknown))}; the fields are {', '.join(sorted(known))}")
