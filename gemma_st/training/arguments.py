@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.training.config import TrainingConfig, section
-from gemma_st.training.evaluator import EvaluationConfig, Evaluator
+from gemma_st.training.evaluator import Evaluator
 from gemma_st.training.losses import loss_class
 
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
     from gemma_st.losses.registry import reads_triples
 
     # DDP must not broadcast buffers: processes may run different numbers of mini-batches, and it would deadlock.
-    defaults = {"ddp_broadcast_buffers": False}
+    implied: dict[str, Any] = {"ddp_broadcast_buffers": False}
     if reads_triples(loss_class(config)):  # calls the model twice before the backward pass, which DDP's search forbids
-        defaults["ddp_find_unused_parameters"] = False
-    given = {**defaults, **_evaluation_arguments(config.evaluation, evaluator), **config.trainer}
+        implied["ddp_find_unused_parameters"] = False
+    if config.evaluation and evaluator:
+        implied |= {"eval_strategy": "steps", "eval_steps": config.evaluation.steps}
+        implied |= {"save_steps": config.evaluation.steps, "load_best_model_at_end": True}
+        implied |= {"metric_for_best_model": evaluator.measures[0], "greater_is_better": True}
+    given = {**implied, **config.trainer}
     with section("trainer"):
         return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
 
@@ -67,13 +71,3 @@ def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
     trained = {name: p.detach() for name, p in loss.named_parameters() if p.requires_grad}
     sizes = {name: float(values.abs().median()) * NORMAL_MEDIAN for name, values in trained.items()}
     return {f"^{re.escape(name)}$": rate * max(size, SMALLEST_SIZE) for name, size in sizes.items()}
-
-
-def _evaluation_arguments(config: EvaluationConfig | None, evaluator: Evaluator | None) -> dict[str, Any]:
-    """Return the arguments that make the trainer evaluate, keep the best checkpoint and load it at the end."""
-    if config is None or evaluator is None:
-        return {}
-    return {
-        **{"eval_strategy": "steps", "eval_steps": config.steps, "save_steps": config.steps},
-        **{"metric_for_best_model": evaluator.measures[0], "greater_is_better": True, "load_best_model_at_end": True},
-    }
