@@ -30,9 +30,6 @@ class EvaluationConfig:
         name: Name of the evaluator, an entry point of the group ``gemma_st.evaluators``.
         options: Arguments of the evaluator.
 
-    Raises:
-        ModelError: A value is not valid.
-
     Example:
         >>> EvaluationConfig(steps=10, options={"collection": "collection", "split": "test"}).name
         'rerank'

@@ -27,9 +27,6 @@ class AdapterConfig:
         targets: Suffixes of the names of the linear layers that get an adapter; by default the projections of
             attention and feed-forward network.
 
-    Raises:
-        ModelError: A value is not valid.
-
     Example:
         >>> AdapterConfig(rank=8, targets=("q_proj", "v_proj")).alpha
         32

@@ -64,13 +64,7 @@ def in_shards(config: TrainingConfig) -> bool:
 class ShardedTrainer(CrossEncoderTrainer):
     """The sentence-transformers trainer for a model whose layers accelerate shards; its checkpoints are whole models.
 
-    Args:
-        model: The model to train.
-        args: The training arguments.
-        train_dataset: The rows that the loss reads.
-        loss: The loss.
-        evaluator: The evaluator, if the model is evaluated during training.
-        callbacks: Callbacks of the trainer.
+    The arguments are those of ``CrossEncoderTrainer``.
 
     Raises:
         ModelError: accelerate does not shard the model here.
