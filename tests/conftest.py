@@ -1,10 +1,34 @@
 """Fixtures of all tests."""
 
+import json
 import os
+import re
 import signal
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+LICENSE = Path(__file__).parents[1] / "LICENSE"
+
+
+def offer_losses(folder: Path, losses: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make losses known to this process and its children, as an installed package with entry points does.
+
+    Args:
+        folder: Folder for the package's metadata.
+        losses: ``module:Class`` of each loss, by the name of its entry point.
+        monkeypatch: Undoes it after the test.
+    """
+    metadata = folder / "offered_losses-1.0.dist-info"
+    metadata.mkdir(exist_ok=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: offered-losses\nVersion: 1.0\n")
+    entries = "".join(f"{name} = {target}\n" for name, target in losses.items())
+    (metadata / "entry_points.txt").write_text(f"[gemma_st.losses]\n{entries}")
+    monkeypatch.syspath_prepend(folder)
+    path = [str(folder), str(LICENSE.parent), str(LICENSE.parent / "examples/packaged_model")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*path, *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,7 +67,7 @@ def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.pre_tokenizer, tokenizer.decoder = ByteLevel(), Decoder()
     alphabet = ByteLevel.alphabet()  # every byte: no text is unknown
     trainer = BpeTrainer(vocab_size=1000, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator([(Path(__file__).parents[1] / "LICENSE").read_text()], trainer)
+    tokenizer.train_from_iterator([LICENSE.read_text()], trainer)
     tokenizer.post_processor = TemplateProcessing(
         single="<bos> $A <eos>",
         pair="<bos> <query> $A <document> $B <eos>",
@@ -71,3 +95,42 @@ def tiny_reranker(tiny_gemma: Path) -> Path:
 
     torch.manual_seed(0)
     return save(cross_encoder(tiny_gemma), tiny_gemma.parent / "tiny-reranker")
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a mean-pooled bi-encoder: a BERT of two layers with random weights and a WordPiece tokenizer."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("teacher")
+    # Made by hand, since the trainer of word pieces breaks ties differently from run to run.
+    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()] + ["α", "中"]
+    words = Counter(re.findall("[a-z]{2,}", LICENSE.read_text().lower())).most_common(200)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    suffixes = [f"##{piece}" for piece in [*letters, "s", "ed", "ing", "tion"]]
+    known = [*special, *letters, *suffixes, "query", "document", *(word for word, _ in words)]
+    vocabulary = {piece: place for place, piece in enumerate(dict.fromkeys(known))}
+    pieces = BertWordPieceTokenizer(vocabulary)
+    BertTokenizerFast(tokenizer_object=pieces._tokenizer, model_max_length=64).save_pretrained(folder / "bert")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 3}
+    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=64, **shape)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder / "bert")
+    bert = Transformer(str(folder / "bert"))
+    SentenceTransformer(modules=[bert, Pooling(24, "mean")], device="cpu").save(str(folder / "sbert"))
+    return folder / "sbert"
+
+
+@pytest.fixture(scope="session")
+def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JSONL file of five lists of three, so that six steps of two lists are two epochs."""
+    path = tmp_path_factory.mktemp("lists") / "lists.jsonl"
+    texts = [" ".join(text.split()) for text in LICENSE.read_text().split("\n\n") if len(text) > 100]
+    rows = [{"query": texts[i][:30], "documents": texts[i : i + 3], "labels": [1, 0, 0]} for i in range(5)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path

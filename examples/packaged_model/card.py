@@ -1,9 +1,9 @@
-"""Fill the model card in from the model and from what was measured, so that no number in it is typed by hand.
+"""Write the model card from the model and its results, so that no number in the card is typed by hand.
 
     python card.py MODEL_DIR RESULTS_DIR...
 
-Each RESULTS_DIR is what ``ir-eval run --out`` wrote for the model; speed and loading time are measured here, on one
-thread. The card becomes ``MODEL_DIR/README.md``.
+Each RESULTS_DIR is an output folder of ``ir-eval run --out`` for the model. This script measures speed and loading time
+on one thread. The card is written to ``MODEL_DIR/README.md``.
 """
 
 import sys
@@ -20,7 +20,7 @@ PASSAGES = 120
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Return queries of 6 and passages of 60 words, drawn from the card's own."""
+    """Return queries of 6 and passages of 60 words, drawn from the words of the card."""
     words = [word for word in Path(__file__).with_name("card.md").read_text().split() if word.isalpha()]
     rng = np.random.default_rng(0)
     return [(" ".join(rng.choice(words, 6)), " ".join(rng.choice(words, 60))) for _ in range(PASSAGES)]

@@ -1,10 +1,10 @@
-"""Take what is in a test set out of training lists.
+"""Remove the queries and passages of test sets from training lists.
 
     python deduplicate.py LISTS.jsonl OUT.jsonl TEST_FOLDER[:SPLIT]...
 
-A test folder is a BEIR or a TREC folder. A list is dropped if its query or its relevant passage is a test set's, by
-words alone; another passage is taken out of its list. With a split, only that split's queries and relevant passages of
-a BEIR folder count: the other passages are the training split's, too.
+A test folder is a BEIR or a TREC folder. A list is dropped if its query or its relevant passage has the same words as a
+text of a test set; any other such passage is removed from its list. With a split, only that split's queries and
+relevant passages of a BEIR folder count, because the training split shares the other passages.
 """
 
 import json
@@ -15,12 +15,12 @@ from pathlib import Path
 
 
 def words(text: str) -> str:
-    """Return a text's words, apart from case and punctuation."""
+    """Return a text's words in lower case, without punctuation."""
     return " ".join(re.findall("[a-z0-9]+", text.lower()))
 
 
 def texts(folder: Path, split: str) -> Iterator[str]:
-    """Yield what must not be trained on."""
+    """Yield the texts of a test set."""
     for name in ("queries.tsv", "passages.tsv"):
         if (folder / name).exists():
             for line in (folder / name).open(encoding="utf-8", newline="\n"):
@@ -39,7 +39,7 @@ def texts(folder: Path, split: str) -> Iterator[str]:
 
 
 def main(source: Path, target: Path, folders: list[str]) -> None:
-    """Write the lists that are left, of at least one negative."""
+    """Write the remaining lists that have at least one negative."""
     tests = {words(text) for folder in folders for text in texts(Path(folder.split(":")[0]), folder.partition(":")[2])}
     dropped = 0
     with source.open(encoding="utf-8") as lines, target.open("w", encoding="utf-8") as out:

@@ -1,10 +1,10 @@
-"""Known-item queries from technical documentation: a section's first sentence must find the rest of the section.
+"""Make known-item queries from technical documentation: the query is a section's first sentence, the document its rest.
 
     python documentation.py TEXT_DIR OUT_DIR
 
-TEXT_DIR holds ``cpp_docs.jsonl.xz`` and ``peps.jsonl.xz`` (``title``, ``text``); OUT_DIR becomes a BEIR folder with a
-``train`` split. These are the words of programmers' questions, which question-answering sets lack; Python's own
-library documentation, the collection of ``make demo``, is not among them.
+TEXT_DIR contains ``cpp_docs.jsonl.xz`` and ``peps.jsonl.xz`` (``title``, ``text``); OUT_DIR becomes a BEIR folder with
+a ``train`` split. These texts have the vocabulary of programmers' questions, which question-answering sets lack. The
+documentation of Python's library is the collection of ``make demo``, so it is not used here.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Draw queries of a BEIR folder's split at random, so that a large one can be measured on a small machine.
+"""Draw queries of a BEIR folder's split at random, so that a small machine can evaluate a large collection.
 
     python sample.py FOLDER SPLIT QUERIES OUT_FOLDER
 
-OUT_FOLDER is a BEIR folder with the whole corpus and QUERIES of the split's queries, the same every time.
+OUT_FOLDER is a BEIR folder with the whole corpus and QUERIES of the split's queries; the seed is fixed.
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 
 
 def main(source: Path, split: str, count: int, target: Path) -> None:
-    """Write the folder, its corpus last."""
+    """Write the folder; the corpus is written last."""
     (target / "qrels").mkdir(parents=True, exist_ok=True)
     header, *judged = (source / "qrels" / f"{split}.tsv").read_text().splitlines()
     queries = sorted({line.split("\t")[0] for line in judged})

@@ -1,1 +1,1 @@
-"""Training: one TOML file → data, losses and sentence-transformers' own trainer."""
+"""Training: a TOML file describes one stage, and `train` runs it with the sentence-transformers trainer."""

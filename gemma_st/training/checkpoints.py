@@ -1,49 +1,62 @@
-"""What the trainer's checkpoints leave out: a loss's own parameters, and a sign that they are whole."""
+"""Checkpoints of a stage: save the loss's own parameters with each, and find the last complete checkpoint."""
 
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-FILE = "loss.safetensors"
+LOSS_FILENAME = "loss.safetensors"
 
 
 class LossCheckpoint(TrainerCallback):
-    """Save a loss's own parameters beside each checkpoint, and restore them on resuming.
+    """Save the parameters that belong to the loss, and not to its model, in each checkpoint; restore them on resuming.
 
-    They are written when all else is, so a checkpoint that has them is whole.
+    The callback writes its file last, so a checkpoint that contains the file is complete.
 
     Args:
-        loss: The loss; what belongs to its model is the trainer's business.
+        loss: The loss. Its attribute ``model`` is the trained model, which the trainer itself saves.
+
+    Example:
+        >>> from torch import nn
+        >>> keeper = LossCheckpoint(nn.ModuleDict({"model": nn.Linear(2, 2), "scale": nn.Linear(1, 1)}))
+        >>> keeper.restore(last_checkpoint(Path("trained/checkpoints")))  # nothing to restore yet
     """
 
     def __init__(self, loss: nn.Module) -> None:
-        """Remember the loss."""
+        """Keep the loss."""
         self.loss = loss
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Write the parameters into the checkpoint just saved."""
+        """Write the loss's parameters into the checkpoint that the trainer has just saved."""
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            save_file(self._own(), folder / f".{FILE}")
-            (folder / f".{FILE}").replace(folder / FILE)
+            parameters = {key: t for key, t in self.loss.state_dict().items() if not key.startswith("model.")}
+            save_file(parameters, folder / f".{LOSS_FILENAME}")
+            (folder / f".{LOSS_FILENAME}").replace(folder / LOSS_FILENAME)
 
     def restore(self, checkpoint: Path | None) -> None:
-        """Load the parameters from a checkpoint."""
+        """Load the loss's parameters from a checkpoint; do nothing if there is none."""
         if checkpoint:
-            self.loss.load_state_dict(load_file(checkpoint / FILE), strict=False)
-
-    def _own(self) -> dict[str, Tensor]:
-        return {name: tensor for name, tensor in self.loss.state_dict().items() if not name.startswith("model.")}
+            self.loss.load_state_dict(load_file(checkpoint / LOSS_FILENAME), strict=False)
 
 
 def last_checkpoint(directory: Path) -> Path | None:
-    """Return the last whole checkpoint; one whose writing was cut off is passed over.
+    """Return the complete checkpoint with the highest step, or None; incomplete checkpoints are ignored.
 
     Args:
         directory: The trainer's output directory.
+
+    Example:
+        >>> for name in ("checkpoint-2/loss.safetensors", "checkpoint-4/model.safetensors"):
+        ...     Path("run", name).parent.mkdir(parents=True)
+        ...     Path("run", name).touch()
+        >>> last_checkpoint(Path("run")).name  # step 4 was interrupted while it was saved
+        'checkpoint-2'
     """
-    whole = [path.parent for path in directory.glob(f"checkpoint-*/{FILE}")]
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    complete = [path.parent for path in directory.glob(f"checkpoint-*/{LOSS_FILENAME}")]
+    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+FILE = LOSS_FILENAME  # the former name, which tests of gemma_st.glue and gemma_st.study still import

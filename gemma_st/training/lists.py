@@ -1,6 +1,10 @@
-"""Lists to train on: read from JSONL, made shorter with a seed, and cut into triples for losses over margins."""
+"""Training lists: read them from JSONL, shorten them at random, and turn them into triples for margin losses.
+
+A list is one query with its candidate documents and one label for each document.
+"""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +16,19 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def read_lists(paths: list[Path]) -> "Dataset":
-    """Read JSONL lists ``{"query": str, "documents": [str, …], "labels": [number, …]}``.
+def read_lists(paths: Sequence[Path]) -> "Dataset":
+    """Read JSONL files whose lines are ``{"query": str, "documents": [str, …], "labels": [number, …]}``.
 
     Args:
-        paths: The files, concatenated in order.
+        paths: The files; their lists are concatenated in this order.
 
     Raises:
-        ModelError: A file is missing, or a line is not such a list.
+        ModelError: A file cannot be read, a line is not a list, or there is no list at all.
+
+    Example:
+        >>> lists = read_lists([Path("lists.jsonl")])
+        >>> len(lists), lists[0]["query"], lists[0]["labels"]
+        (4, 'do goldfish grow', [1.0, 0.0])
     """
     from datasets import Dataset
 
@@ -31,58 +40,67 @@ def read_lists(paths: list[Path]) -> "Dataset":
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); write it with ir-eval mine") from error
     if not rows:
-        raise ModelError(f"{', '.join(map(str, paths)) or 'lists'}: no list in there; write some with ir-eval mine")
+        raise ModelError(f"{', '.join(map(str, paths)) or 'lists'}: contains no list; write some with ir-eval mine")
     return Dataset.from_list(rows)
 
 
-def shorten(data: "Dataset", documents: int, seed: int) -> "Dataset":
-    """Return the lists with at most so many documents, the others drawn at random once.
+def shorten(data: "Dataset", documents: int, *, seed: int) -> "Dataset":
+    """Return the lists with at most a number of documents each; the order of the documents is kept.
 
-    All that are labelled above 0 stay, if there are more of them too; where none is, as among a teacher's scores, the
-    one that is labelled highest does. The order of the rest is kept.
+    Documents with a label above 0 are always kept, even if there are more of them. In a list without such a document,
+    for example of a teacher's negative scores, the document with the highest label is kept. The other documents are
+    drawn at random, once.
 
     Args:
         data: Rows of query, documents and labels.
-        documents: How many a list.
-        seed: Of the draw.
+        documents: Maximum number of documents in each list.
+        seed: Seed of the draw.
+
+    Example:
+        >>> shorten(read_lists([Path("lists.jsonl")]), 1, seed=0)[0]["documents"]
+        ['Goldfish grow as long as they live.']
     """
+    from datasets import Dataset
+
     random = np.random.default_rng(seed)
 
     def short(row: dict[str, Any]) -> dict[str, Any]:
         labels = np.array(row["labels"])
         relevant = labels > 0 if (labels > 0).any() else np.arange(len(labels)) == labels.argmax()
         others = np.flatnonzero(~relevant)
-        taken = random.permutation(others)[: max(0, documents - int(relevant.sum()))]
-        places = sorted([*np.flatnonzero(relevant).tolist(), *taken.tolist()])
-        return {**row, **{name: [row[name][place] for place in places] for name in ("documents", "labels")}}
-
-    from datasets import Dataset
+        drawn = random.permutation(others)[: max(0, documents - int(relevant.sum()))]
+        kept = sorted([*np.flatnonzero(relevant).tolist(), *drawn.tolist()])
+        return {**row, **{name: [row[name][index] for index in kept] for name in ("documents", "labels")}}
 
     return Dataset.from_list([short(row) for row in data])
 
 
 def triples(data: "Dataset") -> "Dataset":
-    """Return a row (query, positive, negative, margin) for the best document of each list with each of its others.
+    """Return a row (query, positive, negative, margin) for each pair of a list's best document and one of its others.
 
     Args:
-        data: Rows of query, documents and a teacher's scores as labels.
+        data: Rows of query, documents and labels; the labels are a teacher's scores.
 
     Raises:
         ModelError: No list has two documents.
+
+    Example:
+        >>> triples(read_lists([Path("lists.jsonl")]))[0]["label"]
+        1.0
     """
     from datasets import Dataset
 
     rows = []
     for row in data:
         best = int(np.argmax(row["labels"]))
-        for place, (text, label) in enumerate(zip(row["documents"], row["labels"], strict=True)):
-            if place != best:
+        for index, (text, label) in enumerate(zip(row["documents"], row["labels"], strict=True)):
+            if index != best:
                 margin = row["labels"][best] - label
                 rows.append(
                     {"query": row["query"], "positive": row["documents"][best], "negative": text, "label": margin}
                 )
     if not rows:
-        raise ModelError("lists: none has two documents; expected a margin between two; mine some negatives")
+        raise ModelError("lists: no list has two documents; a margin needs two; mine more negatives: ir-eval mine")
     return Dataset.from_list(rows)
 
 
@@ -98,6 +116,6 @@ def _parse_list(line: str, where: str) -> dict[str, Any]:
     if not valid:
         raise ModelError(
             f'{where}: {line.strip()[:40]!r}; expected {{"query": text, "documents": [text, …], "labels": [number, …]}}'
-            " with a label for each document"
+            " with one label for each document"
         )
     return parsed

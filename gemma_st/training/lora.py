@@ -1,67 +1,68 @@
-"""Adapters in place of the backbone's weights (LoRA, Hu et al., ICLR 2022)."""
+"""LoRA adapters (Hu et al., ICLR 2022): train low-rank additions to the backbone's weights in place of the weights."""
 
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from gemma_st.errors import ModelError
+from pydantic import Field
+
+from gemma_st.settings import settings
 
 if TYPE_CHECKING:
     from gemma_st.cross_encoder import CrossEncoder
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-BASE = "base"  # the folder of the backbone that the adapter is for, below the model's
+BACKBONE_FOLDER = "base"  # below the model's directory: the backbone that the adapters belong to
 
 
-@dataclass(frozen=True)
+@settings()
 class AdapterConfig:
-    """How large the adapters are: ``W x`` becomes ``W x + alpha / rank · B A x``.
+    """The size of the adapters: a linear layer ``W x`` becomes ``W x + alpha / rank · B A x``.
 
     Attributes:
-        rank: Rows of A and columns of B.
-        alpha: Weight of what they add.
-        dropout: Share of the adapters' inputs dropped while training.
-        targets: The ends of the names of the linear layers that get one: attention and feed-forward by default.
+        rank: Number of rows of A and of columns of B.
+        alpha: Numerator of the factor of the adapters' output.
+        dropout: Dropout rate of the adapters' input during training.
+        targets: Suffixes of the names of the linear layers that get an adapter; by default the projections of
+            attention and feed-forward network.
 
-    Raises:
-        ModelError: A number is out of range, or there is no target.
+    Example:
+        >>> AdapterConfig(rank=8, targets=("q_proj", "v_proj")).alpha
+        32
     """
 
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    targets: tuple[str, ...] = PROJECTIONS
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        for name in ("rank", "alpha"):
-            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
-                raise ModelError(f"{name} = {getattr(self, name)!r}; expected a whole number above 0")
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise ModelError(f"dropout = {self.dropout!r}; expected 0 ≤ rate < 1")
-        if isinstance(self.targets, str) or not self.targets:
-            raise ModelError(f"targets = {self.targets!r}; expected a list of names such as q_proj")
+    rank: Annotated[int, Field(gt=0)] = 16
+    alpha: Annotated[int, Field(gt=0)] = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = PROJECTIONS
 
 
 def add_adapter(model: "CrossEncoder", config: AdapterConfig, base: Path, *, write: bool = True) -> None:
-    """Give a model's backbone adapters, the only weights of it that are trained; pooler and head are trained in full.
+    """Give a model's backbone adapters and freeze its other weights; pooler and head are still trained in full.
 
-    The backbone is saved first, its bidirectional mask in its configuration: an adapter alone does not say it.
+    The backbone is saved first, because its configuration says that the mask is bidirectional, and a saved adapter
+    does not contain that configuration.
 
     Args:
-        model: The model.
+        model: The model, changed in place.
         config: The size of the adapters.
-        base: The folder to save the backbone in.
-        write: Whether this process is the one that saves it.
+        base: Folder to save the backbone in.
+        write: Whether this process saves the backbone.
 
     Raises:
-        ValueError: The backbone has no such targets.
+        ValueError: The backbone has no layer with the name of a target.
+
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> model = CrossEncoder("reranker", device="cpu")
+        >>> add_adapter(model, AdapterConfig(rank=2), Path("adapted/base"))
+        >>> sum("lora" in name for name, weight in model.named_parameters() if weight.requires_grad)
+        28
     """
     from peft import LoraConfig
 
-    network = model[0].model
+    network: Any = model.transformers_model
     if write:
         base.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=base.parent, prefix=f".{base.name}.") as folder:

@@ -1,13 +1,14 @@
-"""Training a model in shards (FSDP2): what sentence-transformers' trainer lacks to save and resume one."""
+"""Training a model in shards (FSDP2): saving and resuming, which the sentence-transformers trainer does not support."""
 
 import os
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from sentence_transformers.cross_encoder import CrossEncoderTrainer
+from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from torch import Tensor, nn
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 
 from gemma_st.cross_encoder import CrossEncoder
 from gemma_st.errors import ModelError
@@ -15,10 +16,15 @@ from gemma_st.losses.registry import needs_teacher
 from gemma_st.training.config import TrainingConfig
 from gemma_st.training.losses import loss_class
 
-FILE = "examples/accelerate/fsdp.yaml"
-# What accelerate launch makes of the file. Not FSDP1, whose shards are flat; a whole state, to write stock files of;
-# all weights in every process, to prove the model by; and a size does not say what may be a shard, a layer does.
-SETTINGS = {
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+FSDP_FILE = "examples/accelerate/fsdp.yaml"
+DDP_FILE = "examples/accelerate/ddp.yaml"
+# The environment variables that accelerate launch sets from the file. FSDP2 rather than FSDP1, whose shards are flat;
+# a full state dict, to save a plain model; every process loads the weights, to verify the mask; and the layers are the
+# shards, which a minimum size could not express.
+REQUIRED_ENVIRONMENT = {
     **{"FSDP_VERSION": "2", "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT"},
     **{"FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP", "FSDP_CPU_RAM_EFFICIENT_LOADING": "false"},
     **{"FSDP_OFFLOAD_PARAMS": "false", "FSDP_ACTIVATION_CHECKPOINTING": "false"},
@@ -26,73 +32,101 @@ SETTINGS = {
 
 
 def in_shards(config: TrainingConfig) -> bool:
-    """Say whether accelerate launch was told to shard the model of a stage.
+    """Return whether accelerate launch asks this process to train the model in shards.
+
+    Args:
+        config: The stage.
 
     Raises:
-        ModelError: The stage or the file that accelerate was given asks for what cannot be done in shards.
+        ModelError: The stage, or the file that accelerate launch was given, asks for what does not work in shards.
+
+    Example:
+        >>> from gemma_st.training.config import read_config
+        >>> in_shards(read_config("stage.toml"))  # not started by accelerate launch
+        False
     """
     if config.trainer.get("fsdp"):
-        raise ModelError(f"[trainer] fsdp: expected it to be left to accelerate launch --config_file {FILE}")
+        raise ModelError(f"[trainer] fsdp: remove it, and run accelerate launch --config_file {FSDP_FILE}")
     if os.environ.get("ACCELERATE_USE_FSDP", "").lower() != "true":
         return False
-    for name, wanted in SETTINGS.items():
-        if os.environ.get(name) != wanted:
-            raise ModelError(f"{name.lower()}: {os.environ.get(name)} for accelerate; expected {wanted}, as in {FILE}")
+    for name, expected in REQUIRED_ENVIRONMENT.items():
+        if os.environ.get(name) != expected:
+            seen = os.environ.get(name)
+            raise ModelError(f"{name.lower()}: {seen} for accelerate; expected {expected}, as in {FSDP_FILE}")
     if needs_teacher(loss_class(config)):
         raise ModelError(
-            f"[loss] name = {config.loss['name']!r} reads the layers of a whole model, which has none in shards; "
-            "use examples/accelerate/ddp.yaml"
+            f"[loss] name = {config.loss['name']!r} takes a teacher and reads the layers of a whole model, which a "
+            f"process does not have in shards; use {DDP_FILE}"
         )
     return True
 
 
 class ShardedTrainer(CrossEncoderTrainer):
-    """The stock trainer for a model whose layers accelerate shards; its checkpoints are whole models all the same.
+    """The sentence-transformers trainer for a model whose layers accelerate shards; its checkpoints are whole models.
 
-    Args:
-        model: What is trained.
-        **options: As for the stock trainer.
+    The arguments are those of ``CrossEncoderTrainer``.
 
     Raises:
-        ModelError: accelerate does not shard here.
+        ModelError: accelerate does not shard the model here.
+
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> arguments = CrossEncoderTrainingArguments(use_cpu=True, report_to="none")
+        >>> ShardedTrainer(model=CrossEncoder("reranker", device="cpu"), args=arguments)
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: examples/accelerate/fsdp.yaml: accelerate shards a model over several GPUs only; ...
     """
 
-    def __init__(self, model: CrossEncoder, **options: Any) -> None:
-        """Keep an outline of the model, to save it by: classes and modules change with the shards."""
-        self.plain = _outline(model)
-        super().__init__(model=model, **options)
+    def __init__(
+        self,
+        *,
+        model: CrossEncoder,
+        args: CrossEncoderTrainingArguments,
+        train_dataset: "Dataset | None" = None,
+        loss: nn.Module | None = None,
+        evaluator: BaseEvaluator | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+    ) -> None:
+        """Keep a copy of the model without weights to save it from; sharding replaces classes and modules."""
+        self.unsharded = _copy_without_weights(model)
+        super().__init__(
+            model=model, args=args, train_dataset=train_dataset, loss=loss, evaluator=evaluator, callbacks=callbacks
+        )
         if not self.is_fsdp_enabled:
-            raise ModelError(f"{FILE}: accelerate shards over several GPUs only; use examples/accelerate/ddp.yaml")
-        layers = set(model[0].model._no_split_modules) & {type(module).__name__ for module in model.modules()}
+            raise ModelError(f"{FSDP_FILE}: accelerate shards a model over several GPUs only; use {DDP_FILE}")
+        classes = {type(module).__name__ for module in model.modules()}
+        network: Any = model.transformers_model
+        layers = set(network._no_split_modules) & classes
         self.accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = sorted(layers)
-        model.base_model_prefix = "0"  # or accelerate takes the head's LayerNorm for the backbone's last, and fails
+        # Without this accelerate takes the head's LayerNorm for the backbone's last norm, and fails.
+        model.base_model_prefix = "0"
 
     def whole(self) -> CrossEncoder:
-        """Return the model in one piece, in memory and in the first process only; every process has to ask."""
+        """Return the whole model, in memory, in the first process only; all processes must call this method."""
         self._fill(self.accelerator.get_state_dict(self.model))
-        return self.plain
+        return self.unsharded
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        """Write what the stock trainer writes of a model that is not in shards."""
+        """Write the files that the stock trainer writes for a model that is not in shards."""
         if self.is_world_process_zero():
             self._fill(state_dict or {})
-            self.plain.save_pretrained(output_dir or self.args.output_dir, create_model_card=False)
+            self.unsharded.save_pretrained(output_dir or self.args.output_dir, create_model_card=False)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Load as transformers does, not as sentence-transformers does, which knows no shards."""
+        """Load with the method of transformers; the method of sentence-transformers does not support shards."""
         Trainer._load_from_checkpoint(self, resume_from_checkpoint, model)
 
     def _load_best_model(self) -> None:
         Trainer._load_best_model(self)
 
     def _fill(self, state: dict[str, Tensor]) -> None:
+        """Put the weights into the model without weights; a tensor with a padded storage is copied."""
         if self.is_world_process_zero():
             padded = {name for name, tensor in state.items() if tensor.untyped_storage().nbytes() > tensor.nbytes}
             own = {name: tensor.clone() if name in padded else tensor for name, tensor in state.items()}
-            self.plain.load_state_dict(own, assign=True)
+            self.unsharded.load_state_dict(own, assign=True)
 
 
-def _outline(model: CrossEncoder) -> CrossEncoder:
-    """Copy a model but for its weights."""
+def _copy_without_weights(model: CrossEncoder) -> CrossEncoder:
     memo = {id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad) for p in model.parameters()}
     return deepcopy(model, memo)

@@ -1,4 +1,4 @@
-"""A stage as it is run: every setting and the content behind every name. Only its own checkpoints go on with it."""
+"""The identity of a stage: its settings and the content of its files; only its own checkpoints are resumed."""
 
 import json
 from collections.abc import Iterator
@@ -11,18 +11,24 @@ from gemma_st.files import digest, write_whole
 from gemma_st.training.checkpoints import last_checkpoint
 from gemma_st.training.config import TrainingConfig
 
-FILE = "stage.json"
+STAGE_FILENAME = "stage.json"
 Stage = dict[str, Any]
 
 
 def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool = False) -> Stage:
-    """Return all that decides the weights of a stage, but for the folder they are written to.
+    """Return all that determines the weights of a stage, as JSON values; the output directory is not part of it.
 
     Args:
         config: The stage.
-        start: The fingerprint of the model that it begins with.
-        processes: How many train it.
-        sharded: Whether each holds a part of it, which its checkpoints then say in files of their own.
+        start: Fingerprint of the model before training.
+        processes: Number of processes that train the model.
+        sharded: Whether the model is trained in shards, whose checkpoints have files of their own.
+
+    Example:
+        >>> from gemma_st.training.config import read_config
+        >>> stage = resolve(read_config("stage.toml"), start="0f3a", processes=1)
+        >>> stage["loss"], stage["lists"][0]["file"], stage["start"]
+        ({'name': 'softmax'}, 'lists.jsonl', '0f3a')
     """
     settings = {name: value for name, value in asdict(config).items() if name not in ("output", "lists")}
     stage = {name: value for name, value in settings.items() if value not in (None, {}, [])}
@@ -33,34 +39,39 @@ def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool
 
 
 def claim(checkpoints: Path, stage: Stage, *, write: bool = True) -> Path | None:
-    """Say from which checkpoint a stage goes on, and mark the folder as its own.
+    """Return the checkpoint from which a stage resumes, or None; write the stage into the folder if it has none.
 
     Args:
         checkpoints: The folder of the trainer's checkpoints.
-        stage: What `resolve` returned.
-        write: Whether this process is the one that marks it.
+        stage: The return value of `resolve`.
+        write: Whether this process writes the file.
 
     Raises:
-        ModelError: The checkpoints there are another stage's; names what differs.
+        ModelError: The checkpoints are of another stage; the message names the settings that differ.
+
+    Example:
+        >>> claim(Path("trained/checkpoints"), {"loss": {"name": "softmax"}})  # nothing to resume from
+        >>> Path("trained/checkpoints/stage.json").exists()
+        True
     """
-    last, file = last_checkpoint(checkpoints), checkpoints / FILE
+    last, file = last_checkpoint(checkpoints), checkpoints / STAGE_FILENAME
     if last:
         former = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if changed := list(_changed(former, stage)):
             raise ModelError(
                 f"{checkpoints} is of a stage that differs in {', '.join(changed[:4])}; expected checkpoints of this "
-                "one: give another output, or delete that folder to start anew"
+                "stage: give another output, or delete that folder to start again"
             )
     elif write:
         write_whole(file, json.dumps(stage, indent=1) + "\n")
     return last
 
 
-def _changed(former: Stage, stage: Stage, within: str = "") -> Iterator[str]:
-    """Yield the names of what differs, dotted."""
+def _changed(former: Stage, stage: Stage, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of the settings that differ."""
     for name in sorted(former.keys() | stage.keys()):
-        one, other = former.get(name), stage.get(name)
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from _changed(one, other, f"{within}{name}.")
-        elif one != other:
-            yield f"{within}{name}"
+        before, now = former.get(name), stage.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            yield from _changed(before, now, f"{prefix}{name}.")
+        elif before != now:
+            yield f"{prefix}{name}"

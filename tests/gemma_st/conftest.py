@@ -1,16 +1,17 @@
-"""Parts that the tests of models share: small decoders of each family, a stock process, a small teacher."""
+"""Fixtures that the tests of gemma_st share: small decoders, a stock process, an evaluation and training stages."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.conftest import LICENSE as LICENSE
+from tests.conftest import offer_losses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -21,9 +22,8 @@ PAIRS: Pairs = [
     ("patent", "Each Contributor hereby grants to You a perpetual patent license."),
     ("who may distribute copies of the work", "Redistribution."),
 ]
-LICENSE = Path(__file__).parents[2] / "LICENSE"
 
-# Another process, which never hears of gemma_st: a line of [model directory, pairs] in, a line of scores out.
+# Another process, without gemma_st: it reads lines [model directory, pairs], and writes lines of scores.
 STOCK = """
 import json, sys
 from sentence_transformers import CrossEncoder
@@ -55,7 +55,7 @@ def make_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test asks the hub for anything."""
+    """No test sends a request to the hub."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -109,62 +109,8 @@ def decoder(tiny_gemma: Path, tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a mean-pooled bi-encoder: a BERT of two layers with random weights and a WordPiece tokenizer."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("teacher")
-    # Made by hand, since the trainer of word pieces breaks ties differently from run to run.
-    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()] + ["α", "中"]
-    words = Counter(re.findall("[a-z]{2,}", LICENSE.read_text().lower())).most_common(200)
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    suffixes = [f"##{piece}" for piece in [*letters, "s", "ed", "ing", "tion"]]
-    known = [*special, *letters, *suffixes, "query", "document", *(word for word, _ in words)]
-    vocabulary = {piece: place for place, piece in enumerate(dict.fromkeys(known))}
-    pieces = BertWordPieceTokenizer(vocabulary)
-    BertTokenizerFast(tokenizer_object=pieces._tokenizer, model_max_length=64).save_pretrained(folder / "bert")
-    torch.manual_seed(0)
-    shape = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 3}
-    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=64, **shape)
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder / "bert")
-    bert = Transformer(str(folder / "bert"))
-    SentenceTransformer(modules=[bert, Pooling(24, "mean")], device="cpu").save(str(folder / "sbert"))
-    return folder / "sbert"
-
-
-@pytest.fixture(scope="session")
-def student(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a student of ``teacher`` with three layers: a Gemma and its tokenizer."""
-    from first_edition.student import StudentConfig, student_model, student_tokenizer, teacher_ids
-    from sentence_transformers import SentenceTransformer
-
-    folder = tmp_path_factory.mktemp("student")
-    bert = SentenceTransformer(str(teacher), device="cpu")
-    config = StudentConfig(vocabulary=300, layers=3, intermediate_size=32, max_length=64)
-    tokenizer = student_tokenizer(bert.tokenizer, [LICENSE.read_text()], config)
-    tokenizer.save_pretrained(folder)
-    student_model(bert[0].model, teacher_ids(bert.tokenizer, tokenizer), config).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JSONL file of five lists of three, so that six steps of two lists are two epochs."""
-    path = tmp_path_factory.mktemp("lists") / "lists.jsonl"
-    texts = [" ".join(text.split()) for text in LICENSE.read_text().split("\n\n") if len(text) > 100]
-    rows = [{"query": texts[i][:30], "documents": texts[i : i + 3], "labels": [1, 0, 0]} for i in range(5)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-@pytest.fixture(scope="session")
 def dev(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The [evaluation] table of a BEIR folder made of the lists, measured every second step."""
+    """An [evaluation] table that evaluates on a BEIR folder made from the lists, every second step."""
     folder = tmp_path_factory.mktemp("dev") / "toy"
     (folder / "qrels").mkdir(parents=True)
     rows = [json.loads(line) for line in lists.read_text().splitlines()]
@@ -179,3 +125,59 @@ def dev(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     (folder / "run.trec").write_text("".join(run))
     table = f'steps = 2, collection = "{folder}", run = "{folder}/run.trec", measures = ["mrr@10", "ndcg@10"]'
     return f"evaluation = {{ {table} }}"
+
+
+STAGE = """\
+output = "{output}"
+{head}
+lists = ["{lists}"]
+{more}
+[model]
+{model}
+[loss]
+name = "{loss}"
+[trainer]
+use_cpu = true
+max_steps = 6
+save_steps = 2
+logging_steps = 1
+per_device_train_batch_size = 2
+learning_rate = 1e-2
+disable_tqdm = true
+"""
+
+
+@pytest.fixture
+def stage(
+    teacher: Path, tiny_reranker: Path, lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Write the file of a stage with dropout, a teacher and a loss of another package that has a trained parameter.
+
+    Without arguments the stage trains ``tiny_reranker`` further.
+    """
+    offer_losses(tmp_path, {"taught": "tests.gemma_st.training.taught_loss:TaughtLoss"}, monkeypatch)
+
+    def write(name: str = "stage", *, model: str | None = None, more: str = "", trainer: str = "") -> Path:
+        path = tmp_path / f"{name}.toml"
+        given = {"model": f'base = "{tiny_reranker}"' if model is None else model, "loss": "taught"}
+        head = f'teacher = "{teacher}"\ndropout = {{ head = 0.3, feed_forward = 0.1 }}'
+        path.write_text(STAGE.format(output=tmp_path / name, head=head, lists=lists, more=more, **given) + trainer)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def ranking(lists: Path, tiny_gemma: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Write the file of a stage that trains ``tiny_gemma`` on lists, without a teacher."""
+
+    def write(
+        name: str = "ranking", *, loss: str = "softmax", base: Path | None = None, more: str = "", **parts: str
+    ) -> Path:
+        path = tmp_path / f"{name}.toml"
+        model = f'base = "{base or tiny_gemma}"\n{parts.get("model", "")}'
+        text = STAGE.format(output=tmp_path / name, head="", lists=lists, more=more, model=model, loss=loss)
+        path.write_text(text + parts.get("trainer", ""))
+        return path
+
+    return write

@@ -99,6 +99,8 @@ class InteractionDistillationLoss(nn.Module):
         self, inputs: list[Any], labels: list[Tensor], prompt: str | None = None, task: str | None = None
     ) -> dict[str, Tensor]:
         """Return the weighted parts, each a scalar."""
+        if any(layer.self_attn.attention_dropout for layer in self.model[0].model.layers):
+            raise ModelError("[dropout] attention would hide the attention that this loss teaches; set it to 0")
         queries, documents = inputs
         sizes = [len(texts) for texts in documents]
         pairs = [[query for query, n in zip(queries, sizes, strict=True) for _ in range(n)], sum(documents, [])]

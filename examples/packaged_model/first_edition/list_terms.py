@@ -3,8 +3,14 @@
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 
-from gemma_st.losses.listwise import OUT, rows
+OUT = -1e9  # score of a slot that a shorter list leaves empty
+
+
+def rows(flat: Tensor, sizes: list[int], fill: float = 0) -> Tensor:
+    """Cut a flat tensor into rows of the given sizes, filled up to the longest."""
+    return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)
 
 
 def list_divergence(scores: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gemma_st import ModelError
 from gemma_st.build import cross_encoder
+from gemma_st.modeling.dropout import DropoutRates, fine_tuning_dropout
 
 LAYERS, ATTENTION, MATCHES, TEMPERATURE = ((1, 1), (3, 2)), 1, (0, 1, 2), 0.05
 ONES = {"states": 1.0, "attention": 1.0, "matches": 1.0, "scores": 1.0, "labels": 1.0}
@@ -134,6 +135,13 @@ def test_an_empty_document_and_a_truncated_one_stay_finite(loss: InteractionDist
     documents = [["", "license " * 200, "a work"], EVEN[1]]
     with torch.no_grad():
         assert all(np.isfinite(value) for value in values(loss([QUERIES, documents], labels(documents))).values())
+
+
+def test_dropped_attention_is_refused(loss: InteractionDistillationLoss) -> None:
+    """The loss takes the logarithm of attention weights, which dropout sets to zero."""
+    with fine_tuning_dropout(loss.model, DropoutRates(attention=0.1)):
+        with pytest.raises(ModelError, match=r"^\[dropout\] attention would hide the attention"):
+            loss([QUERIES, EVEN], labels(EVEN))
 
 
 def reference(loss: InteractionDistillationLoss, documents: list[list[str]]) -> dict[str, float]:

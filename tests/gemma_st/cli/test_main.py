@@ -97,7 +97,7 @@ def test_bad_input_is_one_line_and_exit_2(
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("not = = toml")
     Path("empty.toml").touch()
-    stage = 'output = "out"\nlists = ["absent.jsonl"]\nmodel = {base = "b"}\nloss = {name = "interaction"}\n'
+    stage = 'output = "out"\nlists = ["absent.jsonl"]\nmodel = {base = "b"}\nloss = {name = "softmax"}\n'
     Path("stage.toml").write_text(stage + "[trainer]\nuse_cpu = true")
     Path("trainer.toml").write_text(stage + "[trainer]\nno_such_option = 1")
     assert main(arguments) == 2

@@ -1,4 +1,4 @@
-"""``gemma_st`` where accelerate shards a model over CPUs, too: it does so over GPUs only, and asks for their kind."""
+"""``gemma_st`` with sharding on CPUs: accelerate shards over GPUs only, so the processes pose as GPU processes."""
 
 import sys
 from typing import Any
@@ -11,7 +11,7 @@ begin = PartialState.__init__
 
 
 def pose(self: PartialState, *arguments: Any, **options: Any) -> None:
-    """Begin as ever, on CPUs and over gloo, and then call the processes' kind what accelerate shards."""
+    """Start on CPUs over gloo, then set the distributed type for which accelerate shards a model."""
     begin(self, *arguments, **options)
     if self.distributed_type == DistributedType.MULTI_CPU:
         self.distributed_type = DistributedType.MULTI_GPU

@@ -1,4 +1,4 @@
-"""Tests of what a stage passes on: to the model's builder, and to sentence-transformers' trainer."""
+"""Tests of the arguments that a stage passes to the model builder and to the sentence-transformers trainer."""
 
 import json
 import shutil
@@ -17,8 +17,8 @@ from tests.gemma_st.training.conftest import same, weights
 
 
 def test_accumulated_steps_are_those_of_the_larger_batch(ranking: Callable[..., Path]) -> None:
-    """Two of one list against one of two, to what rounding leaves of it."""
-    # plain steps: Adam's are of one size, also along what is nothing but rounding
+    """Two accumulated batches of one list give the weights of one batch of two lists, up to rounding."""
+    # plain SGD: Adam would turn a rounding error into a step of full size
     changes = {"max_steps = 6": "max_steps = 2", "save_steps = 2": 'save_steps = 2\noptim = "sgd"'}
     halves = {"train_batch_size = 2": "train_batch_size = 1\ngradient_accumulation_steps = 2"}
     made = []
@@ -33,7 +33,7 @@ def test_accumulated_steps_are_those_of_the_larger_batch(ranking: Callable[..., 
 
 
 def test_gradient_checkpointing_learns_the_same(ranking: Callable[..., Path]) -> None:
-    """Under dropout, and with an adapter."""
+    """Also with dropout and an adapter."""
     more = "dropout = { feed_forward = 0.2, attention = 0.2 }\nlora = { rank = 2 }\n"
     plain = train(read_config(ranking("plain", more=more)))
     file = ranking("checkpointed", more=more, trainer="gradient_checkpointing = true\n")
@@ -41,7 +41,7 @@ def test_gradient_checkpointing_learns_the_same(ranking: Callable[..., Path]) ->
 
 
 def test_bf16_computes_roughly_and_keeps_full_weights(ranking: Callable[..., Path]) -> None:
-    """The loss is near that of float32, and not it."""
+    """The first loss is near the loss in float32, and the weights differ from those of float32."""
     exact, rough = (
         train(read_config(ranking(name, trainer=trainer)))
         for name, trainer in (("exact", ""), ("rough", "bf16 = true\n"))
@@ -53,7 +53,7 @@ def test_bf16_computes_roughly_and_keeps_full_weights(ranking: Callable[..., Pat
 
 
 def test_mask_pooler_padding_side_and_budgets_are_the_models(ranking: Callable[..., Path]) -> None:
-    """Chosen in [model], kept in what is saved; padding left gives the scores of one pair at a time."""
+    """The saved model keeps the options of [model]; with left padding a batch scores as its pairs do one by one."""
     chosen = 'attention = "causal"\npooler = "last"\npadding_side = "left"\nquery_length = 5\ndocument_length = 20'
     model = CrossEncoder(str(train(read_config(ranking(model=chosen)))), device="cpu")
     assert (model.attention, model.tokenizer.padding_side, model[1].pooling_mode) == ("causal", "left", "lasttoken")
@@ -67,7 +67,7 @@ def test_mask_pooler_padding_side_and_budgets_are_the_models(ranking: Callable[.
 def test_a_base_that_does_not_load_in_full_is_refused(
     ranking: Callable[..., Path], kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """A decoder or a reranker with a tensor less, or one too many; nothing is trained."""
+    """The weights of a decoder or a reranker lack a tensor, or have one too many; nothing is trained."""
     base = shutil.copytree(request.getfixturevalue(kind), tmp_path / "base")
     tensors = load_file(base / "model.safetensors")
     lost = {name: tensor for name, tensor in tensors.items() if name != "layers.1.mlp.up_proj.weight"}

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.training.evaluator: a model measured while it is trained, and the best of it kept."""
+"""Tests of gemma_st.training.evaluator: the model is evaluated during training, and the best checkpoint is kept."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.gemma_st.training.conftest import same, weights
 
 
 def measured(directory: Path, measure: str = "eval_mrr@10") -> dict[int, float]:
-    """Return what was measured at each step."""
+    """Return the value of a measure at each step."""
     log = json.loads((directory / "training.json").read_text())["log"]
     return {entry["step"]: entry[measure] for entry in log if measure in entry}
 
@@ -24,7 +24,7 @@ def measured(directory: Path, measure: str = "eval_mrr@10") -> dict[int, float]:
 def test_the_best_checkpoint_is_the_model_and_its_measure_is_what_a_fresh_load_gives(
     ranking: Callable[..., Path], dev: str, adapter: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With every kind of dropout on while it was trained, and with no score kept on disk."""
+    """Training uses every kind of dropout, evaluation none, and no score is cached on disk."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
     more = "dropout = { attention = 0.3, feed_forward = 0.3, pooler = 0.3, head = 0.3 }\n" + adapter + dev
     file = ranking(more=more, trainer='lr_scheduler_type = "constant"\n')
@@ -44,7 +44,7 @@ def test_the_best_checkpoint_is_the_model_and_its_measure_is_what_a_fresh_load_g
 
 
 def test_a_finished_stage_run_again_takes_no_step_more(ranking: Callable[..., Path], dev: str) -> None:
-    """Within an epoch too, at a rate that is not zero; with the best weights, and with the last."""
+    """The last step is within an epoch, at a learning rate above 0; with the best weights and with the last ones."""
     for name, more in (("best", dev), ("last", "")):
         file = ranking(name, more=more, trainer='lr_scheduler_type = "constant"\n')
         file.write_text(file.read_text().replace("max_steps = 6", "max_steps = 4"))
@@ -57,7 +57,7 @@ def test_a_finished_stage_run_again_takes_no_step_more(ranking: Callable[..., Pa
 
 
 def test_measuring_changes_nothing_that_is_learned(ranking: Callable[..., Path], dev: str) -> None:
-    """The order of the lists among it, and the last weights are kept where they are asked for."""
+    """The order of the lists stays the same, and load_best_model_at_end = false keeps the last weights."""
     one = train(read_config(ranking("one", more=dev, trainer="load_best_model_at_end = false\n")))
     assert same(weights(one), weights(train(read_config(ranking("other")))))
 
@@ -68,7 +68,7 @@ def test_measuring_changes_nothing_that_is_learned(ranking: Callable[..., Path],
         (
             "steps = 2",
             'steps = 2, name = "magic"',
-            r"^\[evaluation\] name = 'magic' is not known; installed are rerank",
+            r"^\[evaluation\] name = 'magic' is not known; the installed evaluators are rerank",
         ),
         ("steps = 2", "steps = 2, speed = 1", r"^\[evaluation\] .*unexpected keyword argument 'speed'"),
         ('"mrr@10"', '"magic"', r"^\[evaluation\] .*magic"),
@@ -79,7 +79,7 @@ def test_measuring_changes_nothing_that_is_learned(ranking: Callable[..., Path],
 def test_what_cannot_be_measured_is_one_line(
     ranking: Callable[..., Path], dev: str, old: str, new: str, message: str
 ) -> None:
-    """Of its section."""
+    """The line names the table."""
     file = ranking(more=dev)
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new, 1))
@@ -89,7 +89,7 @@ def test_what_cannot_be_measured_is_one_line(
 
 
 def test_without_an_installed_evaluator_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkout that was installed before it had any."""
+    """This happens in a checkout that was installed before the project had evaluators."""
     monkeypatch.setattr("gemma_st.training.evaluator.entry_points", lambda group: [])
-    with pytest.raises(ModelError, match="installed are none; install this project anew"):
-        open_evaluator(EvaluationConfig(2))
+    with pytest.raises(ModelError, match="the installed evaluators are none; install this project again"):
+        open_evaluator(EvaluationConfig(steps=2))

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.training.lists: lists as they are read, made shorter, and cut into triples."""
+"""Tests of gemma_st.training.lists: lists are read, shortened, and turned into triples."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,10 @@ from gemma_st.training.lists import read_lists, shorten, triples
 
 
 class TestReadLists:
-    """JSON lines to a data set."""
+    """JSON lines become a data set."""
 
     def test_files_are_read_in_order_and_labels_are_floats(self, tmp_path: Path) -> None:
-        """Whole numbers in one list and fractions in another, and texts with line separators of Unicode in them."""
+        """Integer and float labels, extra keys, and texts that contain Unicode line separators."""
         one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
         rows = [
             {"query": "a\u2028b", "documents": ["é\x85", "d"], "labels": [1, 0]},
@@ -46,7 +46,7 @@ class TestReadLists:
         ],
     )
     def test_a_bad_line_is_named_with_its_file_and_number(self, line: str, tmp_path: Path) -> None:
-        """And shown."""
+        """The error shows the line."""
         path = tmp_path / "lists.jsonl"
         good = '{"query": "q", "documents": ["d"], "labels": [1]}\n'
         path.write_text(good + line + "\n" + good)
@@ -56,7 +56,7 @@ class TestReadLists:
         assert "\n" not in str(error.value)
 
     def test_a_missing_file_one_in_latin_and_an_empty_one_are_one_line(self, tmp_path: Path) -> None:
-        """Each named."""
+        """The error names the file."""
         latin, empty = tmp_path / "latin.jsonl", tmp_path / "empty.jsonl"
         latin.write_bytes(b'{"query": "\xe9"}')
         empty.touch()
@@ -64,17 +64,17 @@ class TestReadLists:
             read_lists([tmp_path / "absent.jsonl"])
         with pytest.raises(ModelError, match="latin.jsonl: cannot be read as UTF-8 text"):
             read_lists([latin])
-        with pytest.raises(ModelError, match="empty.jsonl: no list in there"):
+        with pytest.raises(ModelError, match="empty.jsonl: contains no list"):
             read_lists([empty])
-        with pytest.raises(ModelError, match="lists: no list in there"):
+        with pytest.raises(ModelError, match="lists: contains no list"):
             read_lists([])
 
 
 class TestShorten:
-    """Lists of a size, from longer ones."""
+    """Lists get a maximum number of documents."""
 
     def test_relevant_documents_stay_and_the_others_are_drawn_in_order(self) -> None:
-        """Three of ten, of which two are relevant; a short list stays whole."""
+        """Three of ten documents are kept, two of them relevant; a short list stays as it is."""
         documents = [str(place) for place in range(10)]
         rows = [
             {"query": "q", "documents": documents, "labels": [0.0, 2.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]},
@@ -82,33 +82,33 @@ class TestShorten:
         ]
         drawn = set()
         for seed in range(20):
-            long, short = shorten(Dataset.from_list(rows), 3, seed)
+            long, short = shorten(Dataset.from_list(rows), 3, seed=seed)
             assert short == rows[1]
             assert sorted(long["documents"], key=documents.index) == long["documents"]
             assert [label for label in long["labels"] if label] == [2.0, 1.0]
             (other,) = set(long["documents"]) - {"1", "5"}
             drawn.add(other)
         assert len(drawn) > 3
-        assert shorten(Dataset.from_list(rows), 1, 0)[0]["documents"] == ["1", "5"]
+        assert shorten(Dataset.from_list(rows), 1, seed=0)[0]["documents"] == ["1", "5"]
 
     def test_a_seed_is_a_draw(self) -> None:
-        """The same from run to run."""
+        """One seed gives one result, another seed another."""
         data = Dataset.from_list([{"query": "q", "documents": list("abcdefgh"), "labels": [1.0] + [0.0] * 7}] * 9)
-        assert shorten(data, 4, 1)[:] == shorten(data, 4, 1)[:]
-        assert shorten(data, 4, 1)[:] != shorten(data, 4, 2)[:]
+        assert shorten(data, 4, seed=1)[:] == shorten(data, 4, seed=1)[:]
+        assert shorten(data, 4, seed=1)[:] != shorten(data, 4, seed=2)[:]
 
     def test_the_best_of_scores_below_zero_stays(self) -> None:
-        """A teacher's scores need no sign."""
+        """The scores of a teacher may all be negative."""
         data = Dataset.from_list([{"query": "q", "documents": ["a", "b", "c"], "labels": [-3.0, -1.0, -2.0]}])
-        assert all("b" in shorten(data, 2, seed)[0]["documents"] for seed in range(5))
+        assert all("b" in shorten(data, 2, seed=seed)[0]["documents"] for seed in range(5))
 
 
 def test_triples_are_margins_of_the_best_over_each_other() -> None:
-    """Wherever it stands."""
+    """The best document may be at any position."""
     data = Dataset.from_list([{"query": "q", "documents": ["a", "b", "c"], "labels": [1.0, 4.0, 2.5]}])
     assert list(triples(data)) == [
         {"query": "q", "positive": "b", "negative": "a", "label": 3.0},
         {"query": "q", "positive": "b", "negative": "c", "label": 1.5},
     ]
-    with pytest.raises(ModelError, match="none has two documents"):
+    with pytest.raises(ModelError, match="no list has two documents"):
         triples(Dataset.from_list([{"query": "q", "documents": ["a"], "labels": [1.0]}]))

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.training.lora: adapters are trained, saved, resumed and folded in."""
+"""Tests of gemma_st.training.lora: adapters are trained, saved, resumed and merged."""
 
 import json
 from collections.abc import Callable
@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 
 from gemma_st import CrossEncoder, ModelError, verify_bidirectional
 from gemma_st.cli import main
-from gemma_st.hub.adapters import fold
+from gemma_st.hub.adapters import merge
 from gemma_st.hub.export import export
+from gemma_st.hub.saving import save
 from gemma_st.training.checkpoints import LossCheckpoint
 from gemma_st.training.config import read_config
 from gemma_st.training.lora import AdapterConfig, add_adapter
@@ -31,7 +32,7 @@ def trained(ranking: Callable[..., Path]) -> Path:
 
 
 def test_only_adapters_pooler_and_head_are_trained(trained: Path, tiny_gemma: Path) -> None:
-    """The base stays to the bit; head and adapters move."""
+    """The backbone stays equal to the bit; head and adapters change."""
     base, plain = load_file(trained / "base/model.safetensors"), load_file(tiny_gemma / "model.safetensors")
     assert base.keys() == plain.keys()
     assert all(base[name].equal(plain[name]) for name in base)
@@ -50,7 +51,7 @@ def test_only_adapters_pooler_and_head_are_trained(trained: Path, tiny_gemma: Pa
 def test_it_loads_with_equal_scores_here_and_in_stock_sentence_transformers(
     ranking: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bidirectional, the scores those of the model in memory when it was saved."""
+    """The loaded model is bidirectional, and its scores equal the scores of the model that was saved."""
     kept = []
     monkeypatch.setattr("gemma_st.training.trainer.save", lambda model, *rest, **options: _save(kept, model, *rest))
     trained = train(read_config(ranking(more=LORA)))
@@ -71,7 +72,7 @@ def _save(kept: list[float], model: CrossEncoder, *place: Path) -> Path:
 def test_an_interrupted_run_goes_on_to_the_same_weights(
     ranking: Callable[..., Path], trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Adapters, head and the draws of both dropouts."""
+    """Adapters, head and the random states of both dropouts are restored."""
     write = LossCheckpoint.on_save
 
     def interrupted(self: LossCheckpoint, arguments: object, state: object, *rest: object, **options: object) -> None:
@@ -92,11 +93,14 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
 def test_merging_gives_a_portable_model_with_equal_scores(
     trained: Path, tmp_path: Path, stock: Callable[[Path, Pairs], list[object]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of stock modules, with no trace of the adapter, also where the adapter is gone."""
+    """The merged model has stock modules only, and loads without the adapter's folder."""
     scores = CrossEncoder(str(trained), device="cpu").predict(PAIRS)
     capsys.readouterr()
     assert main(["merge", str(trained), str(tmp_path / "merged")]) == 0
-    assert capsys.readouterr().out.startswith(f"model written to {tmp_path / 'merged'}; prove it with")
+    merged = tmp_path / "merged"
+    out = capsys.readouterr().out
+    assert out.startswith(f"model written to {merged}; ")
+    assert out.endswith(f" with: gemma-st verify {merged}\n")
     trained.rename(tmp_path / "gone")
     found, labels, *_ = stock(tmp_path / "merged", PAIRS)
     assert np.allclose(found, scores, rtol=0, atol=1e-5)
@@ -113,30 +117,31 @@ def test_what_cannot_be_merged_or_exported_is_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And nothing is written."""
+    """No directory is written."""
     assert main(["merge", str(tiny_reranker), str(tmp_path / "new")]) == 2
     assert "has no adapter_config.json; expected a model trained with [lora]" in capsys.readouterr().err
     assert main(["merge", str(trained), str(trained)]) == 2
     assert "exists already" in capsys.readouterr().err
-    with pytest.raises(ModelError, match="fold it in first: gemma-st merge"):
+    with pytest.raises(ModelError, match="adapter.*; .* first: gemma-st merge"):
         export(str(trained), tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    with pytest.raises(ModelError, match="is an adapter beside its backbone; fold it in first"):
+    with pytest.raises(ModelError, match="its LoRA adapter is not merged; merge it first: gemma-st merge"):
         train(read_config(ranking("further", base=trained)))
 
 
 def test_an_adapter_that_is_no_number_is_not_folded_in(tiny_reranker: Path, tmp_path: Path) -> None:
-    """The layer is named."""
+    """The error names the layer."""
     model = CrossEncoder(str(tiny_reranker), device="cpu")
-    add_adapter(model, AdapterConfig(rank=2), tmp_path / "base")
+    add_adapter(model, AdapterConfig(rank=2), tmp_path / "nan/base")
     layer = model[0].model.layers[1].mlp.up_proj
     layer.lora_B["default"].weight.data.fill_(float("nan"))
     with pytest.raises(ModelError, match=r"^layers\.1\.mlp\.up_proj: not finite with its adapter"):
-        fold(model)
+        merge(save(model, tmp_path / "nan"), tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
 
 
 def test_targets_are_the_projections_asked_for(ranking: Callable[..., Path]) -> None:
-    """Others stay plain; one that is nowhere is named."""
+    """Other layers get no adapter; the error names a target that matches no layer."""
     file = ranking(more='lora = { rank = 1, targets = ["q_proj", "v_proj"] }\n')
     adapters = load_file(train(read_config(file)) / "adapter_model.safetensors")
     assert {name.split(".self_attn.")[1].split(".")[0] for name in adapters} == {"q_proj", "v_proj"}

@@ -1,4 +1,4 @@
-"""Tests of a stage under accelerate launch: several processes, one model."""
+"""Tests of a stage under accelerate launch: several processes train one model."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.gemma_st.training.conftest import same, weights
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = ROOT / "examples/accelerate"
-SHARDED = "tests.gemma_st.training.sharded"  # gemma_st, where CPUs can have shards
+SHARDED = "tests.gemma_st.training.sharded"  # gemma_st with sharding on CPUs
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def uneven(tmp_path: Path) -> Path:
 
 
 def launch(file: Path, config: str = "ddp.yaml", module: str = "gemma_st") -> str:
-    """Run a stage in two processes, on CPUs since it says ``use_cpu``."""
+    """Run a stage in two processes; ``use_cpu`` in the stage selects CPUs."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIGS / config)]
     command += ["--num_processes", "2", "-m", module, "train", str(file)]
@@ -51,10 +51,10 @@ def launch(file: Path, config: str = "ddp.yaml", module: str = "gemma_st") -> st
 def test_two_processes_learn_what_one_does_with_twice_the_batch(
     ranking: Callable[..., Path], uneven: Path, lists: Path, dev: str, config: str, module: str
 ) -> None:
-    """Twenty steps with Adam, and one process writes and measures."""
+    """Twenty steps with Adam give the same weights and measures, and only one process writes files."""
     files = []
     for name, size in (("one", 4), ("two", 2)):
-        # Adam's own epsilon would turn what is nothing but rounding into steps of full size.
+        # With its default epsilon Adam would turn rounding errors into steps of full size.
         file = ranking(name, more=dev.replace("steps = 2", "steps = 10"), trainer="adam_epsilon = 1e-5\n")
         text = file.read_text().replace(str(lists), str(uneven)).replace("size = 2", f"size = {size}")
         text = text.replace("max_steps = 6\nsave_steps = 2", "max_steps = 20\nsave_steps = 10").replace("1e-2", "1e-3")
@@ -80,7 +80,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(
 
 
 def test_a_loss_over_triples_trains_in_two_processes(ranking: Callable[..., Path], uneven: Path, lists: Path) -> None:
-    """Which asks the model twice for each step back."""
+    """Such a loss calls the model twice before each backward pass."""
     file = ranking(loss="margin-mse")
     file.write_text(file.read_text().replace(str(lists), str(uneven)).replace("max_steps = 6", "max_steps = 3"))
     assert "model written to" in launch(file)
@@ -89,7 +89,7 @@ def test_a_loss_over_triples_trains_in_two_processes(ranking: Callable[..., Path
 def test_a_cut_off_stage_in_shards_resumes_to_the_weights_of_a_whole_one(
     ranking: Callable[..., Path], uneven: Path, lists: Path
 ) -> None:
-    """With its optimizer and random numbers, and adapters among the shards; no other kind of stage takes it up."""
+    """Optimizer and random state are restored, also with adapters; a stage without shards cannot resume it."""
     file = ranking(more="dropout = { head = 0.3, feed_forward = 0.1 }\nlora = { rank = 2 }\n")
     file.write_text(file.read_text().replace(str(lists), str(uneven)).replace("max_steps = 6", "max_steps = 4"))
     launch(file, "fsdp.yaml", SHARDED)
@@ -106,15 +106,22 @@ def test_a_cut_off_stage_in_shards_resumes_to_the_weights_of_a_whole_one(
 def test_stages_that_cannot_be_sharded_are_refused_in_one_line(
     ranking: Callable[..., Path], stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked for by the stage, by another file than ours, of a loss that reads layers, or over CPUs."""
-    with pytest.raises(ModelError, match=r"^\[trainer\] fsdp: .* launch --config_file examples/accelerate/fsdp.yaml$"):
+    """Sharding by [trainer], other FSDP settings, a loss with a teacher, and sharding on CPUs are errors."""
+    with pytest.raises(
+        ModelError,
+        match=r"^\[trainer\] fsdp: remove it, and run .* launch --config_file examples/accelerate/fsdp.yaml$",
+    ):
         train(read_config(ranking(trainer="fsdp = true\n")))
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     for name, value in yaml.safe_load((CONFIGS / "fsdp.yaml").read_text())["fsdp_config"].items():
         monkeypatch.setenv(name.upper(), str(value).lower() if isinstance(value, bool) else str(value))
-    with pytest.raises(ModelError, match=r"^\[loss\] name = 'interaction' reads the layers of a whole model"):
+    with pytest.raises(
+        ModelError, match=r"^\[loss\] name = 'taught' takes a teacher and reads the layers of a whole model"
+    ):
         train(read_config(stage()))
-    with pytest.raises(ModelError, match=r"fsdp.yaml: accelerate shards over several GPUs only; use .*/ddp.yaml$"):
+    with pytest.raises(
+        ModelError, match=r"fsdp.yaml: accelerate shards a model over several GPUs only; use .*/ddp.yaml$"
+    ):
         train(read_config(ranking()))
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(ModelError, match=r"^fsdp_version: 1 for accelerate; expected 2, as in .*/fsdp.yaml$"):

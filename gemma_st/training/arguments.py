@@ -1,0 +1,73 @@
+"""The arguments that a stage gives to the trainer, and the learning rate of each parameter."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from gemma_st.training.config import TrainingConfig, section
+from gemma_st.training.evaluator import Evaluator
+from gemma_st.training.losses import loss_class
+
+if TYPE_CHECKING:
+    from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
+    from torch import nn
+
+SMALLEST_SIZE = 2e-3  # of a parameter, so that a bias of zeros learns at all
+NORMAL_MEDIAN = 1.5  # the standard deviation of normally distributed values, divided by the median of their magnitudes
+
+
+def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEncoderTrainingArguments":
+    """Return the trainer's arguments: a stage's ``[trainer]`` table and what its other tables imply.
+
+    Args:
+        config: The stage.
+        evaluator: The evaluator, if the model is evaluated during training.
+
+    Raises:
+        ModelError: A value is not valid.
+
+    Example:
+        >>> from gemma_st.training.config import read_config
+        >>> training_arguments(read_config("stage.toml"), None).max_steps
+        1
+    """
+    from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
+
+    from gemma_st.losses.registry import reads_triples
+
+    # DDP must not broadcast buffers: processes may run different numbers of mini-batches, and it would deadlock.
+    implied: dict[str, Any] = {"ddp_broadcast_buffers": False}
+    if reads_triples(loss_class(config)):  # calls the model twice before the backward pass, which DDP's search forbids
+        implied["ddp_find_unused_parameters"] = False
+    if config.evaluation and evaluator:
+        implied |= {"eval_strategy": "steps", "eval_steps": config.evaluation.steps}
+        implied |= {"save_steps": config.evaluation.steps, "load_best_model_at_end": True}
+        implied |= {"metric_for_best_model": evaluator.measures[0], "greater_is_better": True}
+    given = {**implied, **config.trainer}
+    with section("trainer"):
+        return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
+
+
+def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
+    """Return the learning rate of each trained parameter: ``rate · max(1.5 · median(|values|), 0.002)``.
+
+    1.5 times the median of the magnitudes is the RMS of normally distributed values, and unlike the RMS it ignores a
+    few columns of far larger values. AdamW moves each value by about its learning rate, so a step changes every
+    parameter by the same share of its size. This helps where the sizes of parameters differ a hundredfold.
+
+    Args:
+        loss: The loss, with the model inside.
+        rate: The learning rate for a parameter of size 1.
+
+    Returns:
+        Learning rates by a regular expression for the name of the parameter.
+
+    Example:
+        >>> from torch import nn
+        >>> layer = nn.Linear(2, 2, bias=False)
+        >>> _ = nn.init.constant_(layer.weight, -0.5)
+        >>> relative_rates(layer, 0.1)
+        {'^weight$': 0.075...}
+    """
+    trained = {name: p.detach() for name, p in loss.named_parameters() if p.requires_grad}
+    sizes = {name: float(values.abs().median()) * NORMAL_MEDIAN for name, values in trained.items()}
+    return {f"^{re.escape(name)}$": rate * max(size, SMALLEST_SIZE) for name, size in sizes.items()}
