@@ -23,8 +23,8 @@ from gemma_st.glue.task_model import build, freeze
 from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.losses.classification import ClassificationLoss, RegressionLoss, pairs
 from gemma_st.modeling.dropout import fine_tuning_dropout
+from gemma_st.training.arguments import relative_rates
 from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
-from gemma_st.training.trainer import relative_rates
 
 CHECKPOINT_STEPS = 500  # steps between the checkpoints within a long epoch
 KEPT_CHECKPOINTS = 2  # the best and the last

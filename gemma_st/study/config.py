@@ -17,7 +17,7 @@ from gemma_st.glue.tasks import find
 from gemma_st.settings import from_table, read_toml, settings
 from gemma_st.study.factors import FACTORS, Settings, Value, parse
 from gemma_st.study.study_tasks import RANKING, GlueTask, RankingTask, StudyTask
-from gemma_st.training.config import make_config
+from gemma_st.training.config import TrainingConfig
 
 Values = Annotated[list[Any], Field(min_length=1)] | None  # of a factor; None leaves the factor out of a grid
 
@@ -152,7 +152,7 @@ def _glue_tasks(where: str, table: Mapping[str, Any]) -> Iterator[GlueTask]:
 def _ranking_task(where: str, table: Mapping[str, Any]) -> RankingTask:
     if "output" in table:
         raise ModelError(f"{where} has output; remove it: the models are deleted after their evaluation")
-    config = make_config(where, {**table, "output": ""})
+    config = from_table(TrainingConfig, {**table, "output": ""}, f"{where} ")
     with _within(where):
         return RankingTask(config)
 

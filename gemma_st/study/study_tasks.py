@@ -15,12 +15,13 @@ from gemma_st.glue.tasks import Task
 from gemma_st.modeling.dropout import DropoutRates
 from gemma_st.names import locate
 from gemma_st.study.factors import FACTORS, Settings, parse
-from gemma_st.training.config import TrainingConfig
+from gemma_st.training.arguments import training_arguments
+from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists
 from gemma_st.training.losses import loss_class
 from gemma_st.training.stage import resolve
-from gemma_st.training.trainer import section, train, training_arguments
+from gemma_st.training.trainer import train
 
 RANKING = "ranking"
 # Defaults of cross_encoder, for a stage whose [model] table lacks the key. Dropout has a table of its own.

@@ -57,6 +57,3 @@ def last_checkpoint(directory: Path) -> Path | None:
     """
     complete = [path.parent for path in directory.glob(f"checkpoint-*/{LOSS_FILENAME}")]
     return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
-FILE = LOSS_FILENAME  # the former name, which tests of gemma_st.glue and gemma_st.study still import

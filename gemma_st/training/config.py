@@ -1,6 +1,6 @@
 """The settings of one training stage, as a TOML file describes them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
@@ -82,24 +82,7 @@ def read_config(path: str | Path, data: str | Path | None = None) -> TrainingCon
         >>> read_config("stage.toml").model
         {'base': 'decoder'}
     """
-    return make_config(f"{path}:", read_toml(path, data))
-
-
-def make_config(where: str, given: Mapping[str, Any]) -> TrainingConfig:
-    """Make a stage from a table of another file, such as the ``[ranking]`` table of a study.
-
-    Args:
-        where: The file and the table, for the beginning of the error.
-        given: The fields of [gemma_st.training.config.TrainingConfig][].
-
-    Raises:
-        ModelError: A field is unknown, missing or not valid.
-
-    Example:
-        >>> make_config("stage.toml:", read_toml("stage.toml")).loss
-        {'name': 'softmax'}
-    """
-    return from_table(TrainingConfig, given, f"{where} ")
+    return from_table(TrainingConfig, read_toml(path, data), f"{path}: ")
 
 
 @contextmanager

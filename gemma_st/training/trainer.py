@@ -7,10 +7,8 @@ from gemma_st.errors import ModelError
 from gemma_st.hub.saving import save
 from gemma_st.hub.training_record import History, data_names, write_record
 from gemma_st.modeling.dropout import fine_tuning_dropout
-from gemma_st.training.arguments import relative_rates as relative_rates
-from gemma_st.training.arguments import training_arguments as training_arguments
-from gemma_st.training.config import TrainingConfig
-from gemma_st.training.config import section as section
+from gemma_st.training.arguments import relative_rates, training_arguments
+from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists, shorten, triples
 from gemma_st.training.losses import make_loss

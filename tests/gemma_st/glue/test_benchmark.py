@@ -24,7 +24,7 @@ from gemma_st.glue.finetune import fine_tune, score
 from gemma_st.glue.task_model import build
 from gemma_st.glue.tasks import TASKS
 from gemma_st.modeling.dropout import DropoutRates
-from gemma_st.training.checkpoints import FILE, LossCheckpoint
+from gemma_st.training.checkpoints import LOSS_FILENAME, LossCheckpoint
 from tests.gemma_st.training.conftest import KILLED, same, weights
 
 FAST: dict[str, Any] = {"max_length": 64, "learning_rate": 3e-3, "epochs": 4, "batch_size": 8}
@@ -97,8 +97,8 @@ def test_a_seed_killed_while_saving_goes_on_to_the_same_weights(
     )
     assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()[-2000:]
     (cell,) = killed.glob("rte-*/seed-0")
-    assert (cell / f"checkpoint-2/{FILE}").exists()
-    assert not (cell / f"checkpoint-4/{FILE}").exists()
+    assert (cell / f"checkpoint-2/{LOSS_FILENAME}").exists()
+    assert not (cell / f"checkpoint-4/{LOSS_FILENAME}").exists()
     assert not (killed / "results.json").exists()
     assert main(command(source, killed, tiny_gemma)) == 0
     one, other = (json.loads((out / "results.json").read_text())["rows"] for out in (whole, killed))
@@ -177,7 +177,7 @@ def test_ctrl_c_is_exit_130_with_one_line(
     assert out == ""
     assert err.splitlines()[-1] == "gemma-st: interrupted; run the same command again to go on"
     assert "Traceback" not in err
-    assert list((tmp_path / "out").glob(f"rte-*/seed-0/checkpoint-2/{FILE}"))
+    assert list((tmp_path / "out").glob(f"rte-*/seed-0/checkpoint-2/{LOSS_FILENAME}"))
 
 
 def test_the_command_prints_the_table_and_how_to_get_it(

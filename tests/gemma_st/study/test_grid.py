@@ -12,7 +12,7 @@ import pytest
 
 from gemma_st.study.cells import locked
 from gemma_st.study.config import read_study
-from gemma_st.training.checkpoints import FILE, LossCheckpoint
+from gemma_st.training.checkpoints import LOSS_FILENAME, LossCheckpoint
 from tests.gemma_st.study.conftest import Ran, Write, ablate
 from tests.gemma_st.training.conftest import KILLED
 
@@ -79,8 +79,8 @@ def test_a_study_killed_in_a_cell_goes_on_to_the_same_results(whole: Ran, study:
     before = names(output)
     (done,) = (name for name in before if name.endswith(".json"))
     (cell,) = (path for path in (output / "cells").iterdir() if path.is_dir())
-    assert (cell / f"checkpoints/checkpoint-2/{FILE}").exists()
-    assert not (cell / f"checkpoints/checkpoint-4/{FILE}").exists()
+    assert (cell / f"checkpoints/checkpoint-2/{LOSS_FILENAME}").exists()
+    assert not (cell / f"checkpoints/checkpoint-4/{LOSS_FILENAME}").exists()
     assert not (output / "results.json").exists()
     resumed = ablate(file)
     assert names(output)[done] == before[done]

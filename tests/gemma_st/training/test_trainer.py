@@ -16,10 +16,11 @@ from safetensors.torch import load_file
 
 from gemma_st import CrossEncoder, ModelError, verify_bidirectional
 from gemma_st.cli import main
+from gemma_st.training.arguments import relative_rates
 from gemma_st.training.checkpoints import LOSS_FILENAME, LossCheckpoint
 from gemma_st.training.config import read_config
 from gemma_st.training.start import load_teacher, start
-from gemma_st.training.trainer import relative_rates, train
+from gemma_st.training.trainer import train
 from tests.gemma_st.conftest import PAIRS
 from tests.gemma_st.training.conftest import KILLED, same, weights
 
