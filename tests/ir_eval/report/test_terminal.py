@@ -8,7 +8,7 @@ import pytest
 from ir_eval.collections import open_collection
 from ir_eval.data.run import Run
 from ir_eval.evaluation.evaluate import Evaluation
-from ir_eval.experiment import CollectionName, Experiment, Given, Outcome, Rerank, Results, System
+from ir_eval.experiment import CollectionName, Experiment, Given, CollectionOutcome, Rerank, Results, System
 from ir_eval.report.terminal import file_labels, measures_table, rank_note, results_table, show
 
 QUERIES = np.array(["1", "2"], dtype=np.dtypes.StringDType())
@@ -57,7 +57,7 @@ def test_an_experiment_names_its_stages_and_speed(capsys: pytest.CaptureFixture[
         System(Run.from_dict(run.to_dict(), name="fast"), evaluation(map=0.5), 0.01),
         System(Run.from_dict(run.to_dict(), name="slow"), evaluation(map=0.5), 2000.0),
     ]
-    outcome = Outcome(collection, "cranfield-test", tuple(systems))
+    outcome = CollectionOutcome(collection, "cranfield-test", tuple(systems))
     systems_of = {"given": Given("x"), "fast": Rerank("given", "f"), "slow": Rerank("given", "s")}
     experiment = Experiment((CollectionName("cranfield"),), systems_of)
     show(results_table(Results(experiment, (outcome,), {}), outcome))
