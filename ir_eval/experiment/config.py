@@ -21,7 +21,7 @@ class Experiment:
     Attributes:
         collections: Collections, each with all systems.
         systems: System by name; a system may use those above it.
-        measures: Names of measures; see [ir_eval.evaluation.measures.parse_measure][]. Reports and tuning use the first.
+        measures: Names of measures; see [ir_eval.evaluation.measures.parse_measure][]. The first one ranks and tunes.
         baseline: Name of the system that the others are compared with; by default the first.
         correction: Correction for several comparisons; see [ir_eval.evaluation.comparison.Method][].
         seed: Seed of the randomization test and of the bootstrap.

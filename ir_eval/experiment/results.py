@@ -134,7 +134,7 @@ class Results:
         }
 
     def without_texts(self) -> "Results":
-        """Return the same results without the texts of topics and documents, which a licence may not let you publish."""
+        """Return the same results without the texts of topics and documents, which a licence may protect."""
         outcomes = (
             replace(outcome, collection=replace(outcome.collection, topics=dict.fromkeys(topics, "")), texts=False)
             for outcome in self.outcomes

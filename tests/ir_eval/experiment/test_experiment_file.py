@@ -91,7 +91,10 @@ RERANK = BM25 + '[systems.a]\nrerank = "bm25"\n'
         (BM25, "missing collections; add it"),
         (START, "missing systems; add it"),
         ("collections = []\n" + BM25, "no collections; expected at least one; add it to collections"),
-        ("depth = 3\n" + START + BM25, "unknown depth; the fields are baseline, collections, correction, measures, seed"),
+        (
+            "depth = 3\n" + START + BM25,
+            "unknown depth; the fields are baseline, collections, correction, measures",
+        ),
         ("mesures = []\n" + START + BM25, "unknown mesures; did you mean measures? the fields are baseline, "),
         ('collections = "vaswani"\n' + BM25, "collections = 'vaswani'; Input should be a valid array"),
         ("collections = [3]\n" + BM25, "[collections] 0 = 3; Input should be an object"),

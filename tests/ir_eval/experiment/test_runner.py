@@ -122,7 +122,9 @@ def test_the_given_file_is_never_replaced(here: Path) -> None:
         ),
     ],
 )
-def test_wrong_options_and_files_fail_before_any_work(here: Path, experiment: Callable[[], Experiment], message: str) -> None:
+def test_wrong_options_and_files_fail_before_any_work(
+    here: Path, experiment: Callable[[], Experiment], message: str
+) -> None:
     """Nothing is searched or written."""
     with pytest.raises(InputError, match=re.escape(message)):
         run_experiment(experiment(), "out")

@@ -32,7 +32,7 @@ def experiment(dev: str) -> Experiment:
 
 
 def test_weights_come_from_the_development_collection(here: Path) -> None:
-    """Tuning gives the wrong run a small weight, so the right one wins on the test collection; results.json has the weights."""
+    """Tuning gives the wrong run a small weight, so the right run wins on the test collection."""
     write("dev", "q1")
     write("test", "q2")
     results = run_experiment(experiment("dev"), "out")
@@ -48,7 +48,10 @@ def test_weights_come_from_the_development_collection(here: Path) -> None:
 def test_tuning_on_the_test_collection_is_refused(here: Path) -> None:
     """Figures on topics used for tuning are not test figures."""
     write("test", "q2")
-    with pytest.raises(InputError, match="system 'tuned' is tuned on topic 'q2', which is also evaluated; expected a separate development"):
+    with pytest.raises(
+        InputError,
+        match="system 'tuned' is tuned on topic 'q2', which is also evaluated; expected a separate",
+    ):
         run_experiment(experiment("test"))
 
 
@@ -56,5 +59,8 @@ def test_only_a_sum_can_be_tuned(here: Path) -> None:
     """Reciprocal rank fusion has no weights."""
     place = CollectionName("dev")
     systems: dict[str, SystemConfig] = {"a": Given("a"), "b": Given("b"), "f": Fuse(("a", "b"), tune_on=place)}
-    with pytest.raises(InputError, match="system 'f': tune_on with method = 'rrf', weights = None; expected method = 'sum' and no weights"):
+    with pytest.raises(
+        InputError,
+        match="system 'f': tune_on with method = 'rrf', weights = None; expected method = 'sum'",
+    ):
         run_experiment(Experiment((CollectionName("test"),), systems))
