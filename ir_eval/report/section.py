@@ -11,7 +11,7 @@ from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment import CollectionOutcome, Results, SystemOutcome
 from ir_eval.progress import progress_bar
 from ir_eval.report.changed_queries import ChangedQuery, changed_queries
-from ir_eval.report.comparison_tables import UNDEFINED, comparison_notes, comparison_tables
+from ir_eval.report.comparison_tables import UNDEFINED, comparison_notes, comparison_tables, significance_note
 from ir_eval.report.plots import precision_at_recall, retrieved_levels, score_distribution
 from ir_eval.report.results_tables import results_table
 from ir_eval.report.text_table import TextTable
@@ -42,7 +42,7 @@ class Section:
         systems: Name, label, style, speed, changed queries and hash of each system.
         table: Measures, differences from the baseline, holes and speed.
         details: Comparison of each measure; empty for a single system.
-        notes: Notes on the comparison.
+        notes: Explanations of the marks in the table, and of the marks and columns in the details.
         warnings: Warnings of the comparison.
         plots: Values that the page's script draws.
 
@@ -76,7 +76,7 @@ class Section:
             InputError: The systems cannot be compared; see [ir_eval.evaluation.compare.compare][].
         """
         min_rel = max(parse_measure(measure).min_rel for measure in outcome.systems[0].evaluation.means)
-        comparison = results.comparisons.get(outcome.folder)
+        comparison, baseline = results.comparisons.get(outcome.folder), results.experiment.baseline
         systems = _systems(results, outcome, folder)
         holes = comparison.holes if comparison else outcome.holes
         more = {
@@ -85,12 +85,12 @@ class Section:
         }
         return cls(
             outcome=outcome,
-            baseline=results.experiment.baseline,
+            baseline=baseline,
             min_rel=min_rel,
             systems=systems,
             table=results_table(results, outcome, more),
             details=tuple(comparison_tables(outcome.title, comparison, uncorrected=True)[1:]) if comparison else (),
-            notes=tuple(comparison_notes(comparison)[:2]) if comparison else (),
+            notes=(significance_note(comparison, baseline), *comparison_notes(comparison)[:2]) if comparison else (),
             warnings=tuple(comparison.warnings) if comparison else (),
             plots=_plots(outcome, systems, min_rel),
         )
