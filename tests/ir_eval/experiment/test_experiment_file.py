@@ -88,6 +88,7 @@ RERANK = BM25 + '[systems.a]\nrerank = "bm25"\n'
     ("text", "message"),
     [
         ("collections = [", "not a readable TOML file"),
+        ('collections = ["{data}/a"]\n' + BM25, "{data} is not known; give --data DIR or set GEMMA_ST_DATA"),
         (BM25, "missing collections; add it"),
         (START, "missing systems; add it"),
         ("collections = []\n" + BM25, "no collections; expected at least one; add it to collections"),
