@@ -17,6 +17,7 @@ from ir_eval.data.files import atomic_write
 from ir_eval.data.run import Run
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Results, Retrieve, run_experiment
 from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment
+from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
 from ir_eval.report.html import report_page, write_report
 from ir_eval.report.plots import precision_at_recall, retrieved_levels
 
@@ -158,6 +159,19 @@ def test_figures_are_the_evaluations(results: Results, tmp_path: Path) -> None:
     for found, system in zip(page.plots["precision"], (base, *others), strict=True):
         expected = precision_at_recall(qrels, retrieved_levels(qrels, system.run), 2)  # as map-l2 counts
         np.testing.assert_allclose(found, expected, atol=5.1e-5)
+
+
+def test_comparisons_are_the_shared_tables(results: Results, tmp_path: Path) -> None:
+    """Every cell of the details is that of `comparison_tables`, and the explanations are those of its notes."""
+    page = Page(report_page(results, tmp_path / "out"))
+    (outcome,) = results.outcomes
+    comparison = results.comparisons[outcome.folder]
+    rows = [[" ".join(cell.replace("−", "-").split()) for cell in row] for row in page.rows]
+    for table in comparison_tables(outcome.title, comparison, uncorrected=True)[1:]:
+        assert list(table.headings) in rows
+        for row in table.rows:
+            assert [f"{cell.mark} {cell.text}".strip() for cell in row] in rows
+    assert {f"{note}." for note in comparison_notes(comparison)[:2]} <= set(page.within("p"))
 
 
 def test_holes_are_warned_of(results: Results, tmp_path: Path) -> None:
