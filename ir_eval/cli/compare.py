@@ -86,7 +86,7 @@ def _layout(arguments: argparse.Namespace) -> str:
 
 
 def _files(arguments: argparse.Namespace) -> _Systems:
-    from ir_eval.experiment import MEASURES
+    from ir_eval.experiment import DEFAULT_MEASURES
     from ir_eval.report.terminal import file_labels
 
     labels = file_labels(arguments.runs)
@@ -94,7 +94,7 @@ def _files(arguments: argparse.Namespace) -> _Systems:
         title="/".join(Path(arguments.source).parts[-2:]),
         qrels=Path(arguments.source),
         runs={label: Path(path) for path, label in labels.items()},
-        measures=arguments.measures or list(MEASURES),
+        measures=arguments.measures or list(DEFAULT_MEASURES),
         baselines=[labels.get(name, name) for name in arguments.baseline or arguments.runs[:1]],
     )
 

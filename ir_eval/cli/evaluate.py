@@ -37,11 +37,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from ir_eval.data.run import Run
     from ir_eval.evaluation.evaluate import evaluate
     from ir_eval.evaluation.measures import parse_measure
-    from ir_eval.experiment import MEASURES
+    from ir_eval.experiment import DEFAULT_MEASURES
     from ir_eval.report.results_tables import measures_table
     from ir_eval.report.terminal import file_labels, show
 
-    measures = [parse_measure(text) for text in arguments.measures or MEASURES]
+    measures = [parse_measure(text) for text in arguments.measures or DEFAULT_MEASURES]
     qrels = Qrels.read(arguments.qrels)
     evaluations, notes = {}, []
     for path, label in file_labels(arguments.runs).items():

@@ -64,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _experiment(arguments: argparse.Namespace) -> "Experiment":
-    from ir_eval.experiment import MEASURES, read_experiment, single
+    from ir_eval.experiment import DEFAULT_MEASURES, read_experiment, single
 
     options = {name: getattr(arguments, name) for name in ("split", "first_stage", "rerank", "depth", "measures")}
     given = ", ".join(name for name, value in options.items() if value is not None)
@@ -78,5 +78,5 @@ def _experiment(arguments: argparse.Namespace) -> "Experiment":
         first_stage=arguments.first_stage or "bm25",
         rerankers=tuple(arguments.rerank or ([] if arguments.collection else [DEMO_RERANKER])),
         depth=100 if arguments.depth is None else arguments.depth,
-        measures=tuple(arguments.measures or MEASURES),
+        measures=tuple(arguments.measures or DEFAULT_MEASURES),
     )

@@ -4,7 +4,7 @@
 and `read_results` reads that folder.
 """
 
-from ir_eval.experiment.config import MEASURES, Experiment, single
+from ir_eval.experiment.config import DEFAULT_MEASURES, Experiment, single
 from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment, read_experiment
 from ir_eval.experiment.results import CollectionOutcome, Results, SystemOutcome, read_results
 from ir_eval.experiment.runner import run_experiment
@@ -12,7 +12,7 @@ from ir_eval.experiment.system_config import CollectionName, SystemConfig
 from ir_eval.experiment.systems import Fuse, Given, Rerank, Retrieve
 
 __all__ = [
-    "MEASURES",
+    "DEFAULT_MEASURES",
     "CollectionName",
     "CollectionOutcome",
     "Experiment",

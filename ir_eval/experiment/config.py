@@ -9,9 +9,9 @@ from typing import Any
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment.system_config import CollectionName, SystemConfig
-from ir_eval.experiment.systems import HITS, Given, Rerank, Retrieve
+from ir_eval.experiment.systems import DEFAULT_HITS, Given, Rerank, Retrieve
 
-MEASURES = ("ndcg@10", "mrr@10", "recall@100")
+DEFAULT_MEASURES = ("ndcg@10", "mrr@10", "recall@100")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Experiment:
 
     collections: tuple[CollectionName, ...]
     systems: Mapping[str, SystemConfig]
-    measures: tuple[str, ...] = MEASURES
+    measures: tuple[str, ...] = DEFAULT_MEASURES
     baseline: str = ""
     correction: str = "holm"
     seed: int = 0
@@ -82,7 +82,7 @@ def single(
     first_stage: str = "bm25",
     rerankers: tuple[str, ...] = (),
     depth: int = 100,
-    measures: tuple[str, ...] = MEASURES,
+    measures: tuple[str, ...] = DEFAULT_MEASURES,
 ) -> Experiment:
     """Return an experiment on one collection: a first stage, and rerankers of it.
 
@@ -100,7 +100,7 @@ def single(
     """
     first = _short_name(first_stage)
     systems: dict[str, SystemConfig] = {
-        first: Retrieve("bm25", hits=max(HITS, depth)) if first_stage == "bm25" else Given(first_stage)
+        first: Retrieve("bm25", hits=max(DEFAULT_HITS, depth)) if first_stage == "bm25" else Given(first_stage)
     }
     for model in rerankers:
         systems[unused(_short_name(model), systems)] = Rerank(first, model, depth)

@@ -9,7 +9,7 @@ import tomli_w
 from gemma_st.errors import ModelError
 from gemma_st.settings import from_table, read_toml, settings
 from ir_eval.errors import InputError
-from ir_eval.experiment.config import MEASURES, Experiment
+from ir_eval.experiment.config import DEFAULT_MEASURES, Experiment
 from ir_eval.experiment.system_config import CollectionName, SystemConfig
 from ir_eval.experiment.systems import Fuse, Given, Rerank, Retrieve
 
@@ -22,7 +22,7 @@ class _Table:
 
     collections: tuple[CollectionName, ...]
     systems: dict[str, dict[str, Any]]
-    measures: tuple[str, ...] = MEASURES
+    measures: tuple[str, ...] = DEFAULT_MEASURES
     baseline: str = ""
     correction: str = "holm"
     seed: int = 0

@@ -19,7 +19,7 @@ from ir_eval.pipeline.rerank import load_reranker, rerank
 if TYPE_CHECKING:
     from ir_eval.retrieval import Retriever
 
-HITS = 1000  # the usual depth of a first stage in IR evaluation
+DEFAULT_HITS = 1000  # the usual depth of a first stage in IR evaluation
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Retrieve(SystemConfig):
     """
 
     retrieve: str
-    hits: int = HITS
+    hits: int = DEFAULT_HITS
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -14,8 +14,8 @@ from ir_eval.data.files import atomic_directory, atomic_write, check_folder
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 
-DEPTH = 1000  # the evaluator reads no more documents of a query
-TYPES = ("full ranking", "reranking")
+MAX_DEPTH = 1000  # the evaluator reads no more documents of a query
+SUBMISSION_TYPES = ("full ranking", "reranking")
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Submission:
     model_description: str
     paper: str = ""
     code: str = ""
-    type: str = TYPES[0]
+    type: str = SUBMISSION_TYPES[0]
 
     def __post_init__(self) -> None:
         """Check what the leaderboard would refuse."""
         if not re.fullmatch(r"20[0-9]{6}-[A-Za-z0-9._-]+", self.id):
             raise InputError(f"submission id {self.id!r}; expected yyyymmdd-suffix, such as 20260131-ourgroup")
-        if self.type not in TYPES:
-            raise InputError(f"submission type {self.type!r}; expected {' or '.join(map(repr, TYPES))}")
+        if self.type not in SUBMISSION_TYPES:
+            raise InputError(f"submission type {self.type!r}; expected {' or '.join(map(repr, SUBMISSION_TYPES))}")
         for name in ("team", "model_description"):
             if not getattr(self, name).strip():
                 raise InputError(f"submission without {name}; expected a text, which the leaderboard shows; give it")
@@ -93,7 +93,7 @@ def write_submission(submission: Submission, dev: Run, evaluation: Run, folder: 
 
 
 def _lines(run: Run) -> str:
-    run = run.top(DEPTH)
+    run = run.top(MAX_DEPTH)
     for row, ids in (("query", run.query_ids), ("document", run.doc_ids)):
         wrong = next((one for one in ids.tolist() if not re.fullmatch("[0-9]+", one)), None)
         if wrong is not None:

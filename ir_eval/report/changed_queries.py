@@ -9,29 +9,18 @@ from ir_eval.evaluation.significance import paired_differences
 from ir_eval.experiment import CollectionOutcome, SystemOutcome
 from ir_eval.report.plots import UNJUDGED
 
-QUERIES = 5  # helped, and the same number hurt
-DOCUMENTS = 5
-CHARACTERS = 300
+MAX_QUERIES = 5  # helped, and the same number hurt
+MAX_DOCUMENTS = 5
+MAX_CHARACTERS = 300
 
 
-class RankedDocument(NamedTuple):
-    """A document as the report shows it.
-
-    Attributes:
-        doc_id: Id in the collection.
-        level: Relevance grade, or None if the document was not judged.
-        elsewhere: Rank, from 1, in the other run; None if it is not in that run.
-        text: First characters of the text; None if the text is not on this machine, or left out.
-
-    Example:
-        >>> RankedDocument("d1", 1, elsewhere=3, text="Goldfish grow as long as they live.").level
-        1
-    """
+class _Document(NamedTuple):
+    """A document as the report shows it."""
 
     doc_id: str
-    level: int | None
-    elsewhere: int | None
-    text: str | None
+    level: int | None  # relevance grade, or None if the document was not judged
+    elsewhere: int | None  # rank, from 1, in the other run; None if it is not in that run
+    text: str | None  # first characters; None if the text is not on this machine, or left out
 
 
 class ChangedQuery(NamedTuple):
@@ -54,14 +43,14 @@ class ChangedQuery(NamedTuple):
     text: str
     baseline: float
     system: float
-    before: tuple[RankedDocument, ...]
-    after: tuple[RankedDocument, ...]
+    before: tuple[_Document, ...]
+    after: tuple[_Document, ...]
 
 
 def changed_queries(
     outcome: CollectionOutcome, measure: str, baseline: str
 ) -> dict[str, dict[str, tuple[ChangedQuery, ...]]]:
-    """Return the `QUERIES` queries that each system helps most, and those that it hurts most.
+    """Return the `MAX_QUERIES` queries that each system helps most, and those that it hurts most.
 
     Args:
         outcome: Outcome on a collection.
@@ -85,7 +74,7 @@ def changed_queries(
         for name, kinds in chosen.items()
         for query_id in (*kinds["Helped"], *kinds["Hurt"])
         for system in (first, systems[name])
-        for doc_id in _ranked(system, query_id)[:DOCUMENTS]
+        for doc_id in _ranked(system, query_id)[:MAX_DOCUMENTS]
     }
     texts = outcome.collection.source.texts(sorted(shown)) if outcome.texts else {}  # one reading for all systems
 
@@ -113,7 +102,7 @@ def _most_changed(baseline: SystemOutcome, system: SystemOutcome, measure: str) 
     gains = paired_differences(*scores)
     query_ids = system.evaluation.query_ids.tolist()
     return {
-        kind: [query_ids[place] for place in np.argsort(-change, kind="stable")[:QUERIES] if change[place] > 0]
+        kind: [query_ids[place] for place in np.argsort(-change, kind="stable")[:MAX_QUERIES] if change[place] > 0]
         for kind, change in (("Helped", gains), ("Hurt", -gains))
     }
 
@@ -124,20 +113,20 @@ def _ranked(system: SystemOutcome, query_id: str) -> list[str]:
 
 def _documents(
     outcome: CollectionOutcome, query_id: str, ranked: Sequence[str], other: Sequence[str], texts: dict[str, str]
-) -> tuple[RankedDocument, ...]:
+) -> tuple[_Document, ...]:
     judged = outcome.qrels[query_id]
     ranks = {doc_id: rank for rank, doc_id in enumerate(other, 1)}
     return tuple(
-        RankedDocument(
+        _Document(
             doc_id,
             None if (level := judged.get(doc_id, UNJUDGED)) <= UNJUDGED else level,
             ranks.get(doc_id),
             _beginning(texts[doc_id]) if doc_id in texts else None,
         )
-        for doc_id in ranked[:DOCUMENTS]
+        for doc_id in ranked[:MAX_DOCUMENTS]
     )
 
 
 def _beginning(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS].rstrip()} …"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS].rstrip()} …"
