@@ -1,6 +1,7 @@
 # Everything starts here: each target makes the environment it needs.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint docs bench clean
@@ -9,7 +10,7 @@ demo: .venv/demo ## topics → BM25 → reranker → evaluation → table, on a 
 	$(BIN)/ir-eval run --depth 20 -m ndcg@10 -m mrr@10
 
 test: .venv/test ## every test but those that need a GPU or hours
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile
 
 lint: .venv/test ## style and types
 	$(BIN)/ruff check .

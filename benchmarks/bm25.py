@@ -1,9 +1,10 @@
-"""BM25 for the 1,360 questions of nq-qed dev, 1,000 hits each: ir_eval against Pyserini's own batch search.
+"""Time BM25 for the 1,360 questions of nq-qed dev, 1,000 hits each: ir_eval against Pyserini's own batch search.
 
     python benchmarks/bm25.py [DATA]
 
-DATA (default: $GEMMA_ST_DATA or ../shared/data) holds ``beir/nq-qed``. Both search the same index with as many threads
-and end with a run in memory; the runs must be equal. Printed are seconds, and how many times longer than ir_eval.
+DATA (default: $GEMMA_ST_DATA or ../shared/data) holds ``beir/nq-qed``. Both search the same index with the same number
+of threads and end with a run in memory; the scores must be equal. The output is the time of each in seconds, and as a
+multiple of ir_eval's time.
 """
 
 import os
@@ -23,8 +24,8 @@ HITS = 1000
 
 
 def with_pyserini(bm25: BM25, topics: dict[str, str]) -> Run:
-    """Search as Pyserini's documentation shows."""
-    # The real pyserini.encode makes an OpenAI client on import, which refuses to be made without a key.
+    """Search as in Pyserini's documentation."""
+    # The real pyserini.encode creates an OpenAI client on import, which needs a key.
     encode = ModuleType("pyserini.encode")
     encode.__dict__["__getattr__"] = lambda name: object
     sys.modules.setdefault("pyserini.encode", encode)
@@ -39,14 +40,14 @@ def with_pyserini(bm25: BM25, topics: dict[str, str]) -> Run:
 
 
 def main() -> None:
-    """Build the index, warm up both, time both, compare."""
+    """Build the index, warm both up, time both, and compare the runs."""
     data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("GEMMA_ST_DATA", "../shared/data"))
     collection = open_collection(str(data / "beir/nq-qed"), split="dev")
     bm25 = BM25(collection)
     few = dict(list(collection.topics.items())[:100])
     bm25.search(few, HITS), with_pyserini(bm25, few)
     with TemporaryDirectory() as empty:
-        os.environ["IR_EVAL_CACHE"] = empty  # a run in the cache would be as fast as reading it
+        os.environ["IR_EVAL_CACHE"] = empty  # otherwise the run would come from the cache
         start = perf_counter()
         own = bm25.search(collection.topics, HITS)
         middle = perf_counter()

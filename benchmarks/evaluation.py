@@ -1,10 +1,11 @@
-"""Evaluate a run file of 6,980 queries × 1,000 documents: ir_eval against ranx and ir_measures, in one process.
+"""Time the evaluation of a run file of 6,980 queries × 1,000 documents: ir_eval against ranx and ir_measures.
 
     python benchmarks/evaluation.py [DATA]
 
-DATA (default: $GEMMA_ST_DATA or ../shared/data) holds ``msmarco/dev-small``. Each contender reads the same files and
-computes the same five measures; the values must be equal. Printed are seconds, CPU seconds, which other work on the
-machine disturbs less, and how many times more CPU than ir_eval. ranx is timed once it is compiled.
+DATA (default: $GEMMA_ST_DATA or ../shared/data) holds ``msmarco/dev-small``. Each contender reads the same files in the
+same process and computes the same five measures; the values must be equal. The output is the time of each in seconds,
+the CPU time (which other programs on the machine affect less), and the CPU time as a multiple of ir_eval's. ranx is
+timed after its compilation.
 """
 
 import os
@@ -25,7 +26,7 @@ DEPTH = 1000
 
 
 def write_run(qrels: Qrels, path: Path) -> None:
-    """Write a run without ties that finds each relevant document with probability .8."""
+    """Write a run without ties that holds each relevant document with probability 0.8."""
     random = np.random.default_rng(0)
     queries, docs, scores = [], [], []
     for query_id in qrels:
@@ -39,12 +40,12 @@ def write_run(qrels: Qrels, path: Path) -> None:
 
 
 def with_ir_eval(qrels: Path, run: Path) -> list[float]:
-    """Return the five means."""
+    """Return the five means of ir_eval."""
     return list(evaluate(Qrels.read(qrels), Run.read(run), MEASURES).means.values())
 
 
 def with_ranx(qrels: Path, run: Path) -> list[float]:
-    """Return the five means."""
+    """Return the five means of ranx."""
     import ranx
 
     judgements, ranking = ranx.Qrels.from_file(str(qrels), kind="trec"), ranx.Run.from_file(str(run), kind="trec")
@@ -52,7 +53,7 @@ def with_ranx(qrels: Path, run: Path) -> list[float]:
 
 
 def with_ir_measures(qrels: Path, run: Path) -> list[float]:
-    """Return the five means."""
+    """Return the five means of ir_measures."""
     import ir_measures
     from ir_measures import AP, RR, P, R, nDCG
 
@@ -63,14 +64,14 @@ def with_ir_measures(qrels: Path, run: Path) -> list[float]:
 
 
 def timed(contender: Callable[[Path, Path], list[float]], qrels: Path, run: Path) -> tuple[float, float, list[float]]:
-    """Return seconds, CPU seconds and means."""
+    """Return the seconds, the CPU seconds and the means."""
     start, cpu = perf_counter(), process_time()
     means = contender(qrels, run)
     return perf_counter() - start, process_time() - cpu, means
 
 
 def main() -> None:
-    """Write the run, warm up what compiles, time each contender, compare."""
+    """Write the run, warm each contender up, time each contender, and compare the means."""
     data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("GEMMA_ST_DATA", "../shared/data"))
     qrels = data / "msmarco/dev-small/qrels.txt"
     with TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
-"""A Gemma cross-encoder as a PyTerrier transformer: ``bm25 % 100 >> pt.text.get_text(index, "text") >> reranker``.
+"""Use a Gemma cross-encoder in PyTerrier: ``bm25 % 100 >> pt.text.get_text(index, "text") >> GemmaReranker(model)``.
 
-To try it without an index, ``python examples/1_pyterrier.py [MODEL]``.
+Run ``python examples/1_pyterrier.py [MODEL]`` to rerank two texts without an index.
 """
 
 import sys
@@ -11,19 +11,19 @@ from gemma_st import CrossEncoder
 
 try:
     from pyterrier import Transformer
-except ImportError:  # without PyTerrier the class still works on a DataFrame
+except ImportError:  # the class also works on a DataFrame without PyTerrier
     Transformer = object
 
 
 class GemmaReranker(Transformer):
-    """Reranks results with the columns qid, query, docno and text."""
+    """Reranks a DataFrame with the columns qid, query, docno and text."""
 
     def __init__(self, model: str) -> None:
-        """Load a directory, packaged model or hub id."""
+        """Load a directory, a packaged model or a hub id."""
         self.model = CrossEncoder(model)
 
     def transform(self, results: pd.DataFrame) -> pd.DataFrame:
-        """Set score and rank, the best first in each query, as PyTerrier has them: ranks begin at 0."""
+        """Set the columns score and rank; the best document of a query has rank 0, as PyTerrier expects."""
         pairs = list(zip(results["query"], results["text"], strict=True))
         scores = self.model.predict(pairs) if pairs else []
         ranked = results.assign(score=scores).sort_values(["qid", "score"], ascending=[True, False], kind="stable")
@@ -31,7 +31,7 @@ class GemmaReranker(Transformer):
 
 
 if __name__ == "__main__":
-    texts = ["A decoder with its mask taken off is an encoder.", "Paris is the capital of France."]
+    texts = ["Gold is a metal.", "Paris is the capital of France."]
     reranker = GemmaReranker(*(sys.argv[1:] or ["gemma-encoder-msmarco"]))
     rows = pd.DataFrame({"qid": "1", "query": "capital of France", "docno": ["d1", "d2"], "text": texts})
     print(reranker.transform(rows)[["qid", "docno", "rank", "score"]].to_string(index=False))

@@ -1,29 +1,89 @@
-"""Files: text that is written whole or not at all, and a digest of any."""
+"""Files and folders that appear under their name only once they are complete, and the digest of a file."""
 
 import hashlib
-import tempfile
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears under its name only once it is whole.
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that is renamed to ``path`` if the block ends without an error, and removed otherwise.
 
     Args:
-        path: The file; its folder is made.
-        text: What to write, in UTF-8, with the line ends it has.
+        path: The file to write; its folder is created. The temporary name has the same suffix and does not exist yet:
+            the block creates the file.
+
+    Raises:
+        OSError: The file cannot be written.
+
+    Example:
+        >>> with atomic_path(Path("scores.txt")) as temporary:
+        ...     _ = temporary.write_text("0.5")
+        >>> Path("scores.txt").read_text()
+        '0.5'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        fresh = Path(folder, path.name)
-        fresh.write_text(text, encoding="utf-8", newline="\n")
-        fresh.replace(path)
+    temporary = _temporary_sibling(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder that is renamed to ``path`` if the block ends without an error.
+
+    If another process has created ``path`` in the meantime, its folder stays and ours is removed.
+
+    Raises:
+        OSError: The folder cannot be created or renamed.
+
+    Example:
+        >>> with atomic_directory(Path("index")) as temporary:
+        ...     _ = (temporary / "part").write_text("content")
+        >>> [file.name for file in Path("index").iterdir()]
+        ['part']
+    """
+    temporary = _temporary_sibling(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if not path.exists():
+            temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    r"""Write a UTF-8 text file that appears under its name only once it is complete.
+
+    Args:
+        path: The file to write; its folder is created.
+        text: The content; line ends are written as they are.
+
+    Example:
+        >>> write_whole(Path("notes", "todo.txt"), "train\n")
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex.
+    """Return the SHA-256 of a file's bytes (64 hex digits), read as a stream.
 
-    Args:
-        path: The file.
+    Example:
+        >>> digest(Path("qrels.txt"))[:8]
+        'd426bfd4'
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _temporary_sibling(path: Path) -> Path:
+    """Return an unused path in the same folder, which is created."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")

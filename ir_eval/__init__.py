@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ir_eval.collections import Collection as Collection
     from ir_eval.collections import open_collection as open_collection
+    from ir_eval.data.interchange import qrels_from as qrels_from
+    from ir_eval.data.interchange import run_from as run_from
+    from ir_eval.data.interchange import to_pandas as to_pandas
     from ir_eval.data.qrels import Qrels as Qrels
     from ir_eval.data.run import Run as Run
     from ir_eval.errors import InputError as InputError
@@ -19,12 +22,20 @@ if TYPE_CHECKING:
     from ir_eval.evaluation.holes import hole_rates as hole_rates
     from ir_eval.evaluation.measures import Measure as Measure
     from ir_eval.evaluation.measures import parse_measure as parse_measure
+    from ir_eval.experiment import CollectionName as CollectionName
     from ir_eval.experiment import Experiment as Experiment
+    from ir_eval.experiment import Fuse as Fuse
+    from ir_eval.experiment import Given as Given
+    from ir_eval.experiment import Rerank as Rerank
+    from ir_eval.experiment import Results as Results
+    from ir_eval.experiment import Retrieve as Retrieve
     from ir_eval.experiment import read_experiment as read_experiment
     from ir_eval.experiment import read_results as read_results
     from ir_eval.experiment import run_experiment as run_experiment
     from ir_eval.leaderboard import read_leaderboard as read_leaderboard
     from ir_eval.leaderboard import reproduce as reproduce
+    from ir_eval.leaderboard import write_submission as write_submission
+    from ir_eval.pipeline.bi_encoder import BiEncoder as BiEncoder
     from ir_eval.pipeline.fusion import fuse as fuse
     from ir_eval.pipeline.fusion import tune as tune
     from ir_eval.pipeline.negatives import mine as mine
@@ -35,43 +46,38 @@ if TYPE_CHECKING:
     from ir_eval.retrieval.bm25 import BM25 as BM25
     from ir_eval.retrieval.dense import Dense as Dense
 
-_MODULES = {
-    "BM25": "ir_eval.retrieval.bm25",
-    "Collection": "ir_eval.collections",
-    "Comparison": "ir_eval.evaluation.comparison",
-    "Dense": "ir_eval.retrieval.dense",
-    "Evaluation": "ir_eval.evaluation.evaluate",
-    "Experiment": "ir_eval.experiment",
-    "InputError": "ir_eval.errors",
-    "Measure": "ir_eval.evaluation.measures",
-    "Qrels": "ir_eval.data.qrels",
-    "Run": "ir_eval.data.run",
-    "compare": "ir_eval.evaluation.compare",
-    "evaluate": "ir_eval.evaluation.evaluate",
-    "fuse": "ir_eval.pipeline.fusion",
-    "hole_rates": "ir_eval.evaluation.holes",
-    "load_reranker": "ir_eval.pipeline.rerank",
-    "mine": "ir_eval.pipeline.negatives",
-    "open_collection": "ir_eval.collections",
-    "open_retriever": "ir_eval.retrieval",
-    "parse_measure": "ir_eval.evaluation.measures",
-    "read_experiment": "ir_eval.experiment",
-    "read_leaderboard": "ir_eval.leaderboard",
-    "read_results": "ir_eval.experiment",
-    "reproduce": "ir_eval.leaderboard",
-    "rerank": "ir_eval.pipeline.rerank",
-    "run_experiment": "ir_eval.experiment",
-    "tune": "ir_eval.pipeline.fusion",
-    "write_report": "ir_eval.report.html",
+_NAMES_BY_MODULE = {
+    "collections": "Collection open_collection",
+    "data.interchange": "qrels_from run_from to_pandas",
+    "data.qrels": "Qrels",
+    "data.run": "Run",
+    "errors": "InputError",
+    "evaluation.compare": "compare",
+    "evaluation.comparison": "Comparison",
+    "evaluation.evaluate": "Evaluation evaluate",
+    "evaluation.holes": "hole_rates",
+    "evaluation.measures": "Measure parse_measure",
+    "experiment": "CollectionName Experiment Fuse Given Rerank Results Retrieve "
+    "read_experiment read_results run_experiment",
+    "leaderboard": "read_leaderboard reproduce write_submission",
+    "pipeline.bi_encoder": "BiEncoder",
+    "pipeline.fusion": "fuse tune",
+    "pipeline.negatives": "mine",
+    "pipeline.rerank": "load_reranker rerank",
+    "report.html": "write_report",
+    "retrieval": "open_retriever",
+    "retrieval.bm25": "BM25",
+    "retrieval.dense": "Dense",
 }
-__all__ = list(_MODULES)
+_MODULES = {name: f"ir_eval.{module}" for module, names in _NAMES_BY_MODULE.items() for name in names.split()}
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(_MODULES)}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return list(_MODULES)
+    return __all__

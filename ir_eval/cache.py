@@ -1,4 +1,4 @@
-"""Where what can be built again is kept, and the keys that name it by content."""
+"""The cache: built collections, indexes and scores, stored under keys of the content that they were built from."""
 
 import hashlib
 import os
@@ -6,16 +6,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ir_eval.data.files import atomic_directory, atomic_path
+from gemma_st.files import atomic_directory, digest
+from ir_eval.data.files import atomic_path
 from ir_eval.errors import InputError
 
-DIGEST = 32  # bytes of a SHA-256
+file_key = digest  # the SHA-256 of a file's bytes
+
+_CHECKSUM_BYTES = 32  # a SHA-256 before the content of each cached file
 
 
 def cache_dir() -> Path:
-    """Return the folder of built collections and indexes; it may not exist yet.
+    """Return the cache folder, which may not exist yet.
 
     ``$IR_EVAL_CACHE`` if set, else ``ir_eval`` in ``$XDG_CACHE_HOME``, else ``~/.cache/ir_eval``.
+
+    Example:
+        >>> cache_dir() == Path(os.environ["IR_EVAL_CACHE"])
+        True
     """
     if own := os.environ.get("IR_EVAL_CACHE"):
         return Path(own).expanduser()
@@ -24,14 +31,19 @@ def cache_dir() -> Path:
 
 
 def cached(name: str, build: Callable[[Path], None]) -> Path:
-    """Return a folder of the cache, built first if it is not there.
+    """Return a folder of the cache; build it first if it does not exist.
 
     Args:
-        name: Path in the cache; holds a key of everything that the content of the folder depends on.
-        build: Fills an empty folder. When it fails or is interrupted nothing stays.
+        name: Path in the cache; contains a key of everything that the content of the folder depends on.
+        build: Fills an empty folder. If it fails or is interrupted, the folder is removed.
 
     Raises:
         InputError: The cache cannot be written.
+
+    Example:
+        >>> folder = cached("words/v1", lambda folder: (folder / "words.txt").touch())
+        >>> [path.name for path in folder.iterdir()]
+        ['words.txt']
     """
     folder = cache_dir() / name
     if not folder.is_dir():
@@ -40,27 +52,31 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
                 build(temporary)
         except OSError as error:
             raise InputError(
-                f"{folder}: cannot be written ({error.strerror}); expected room for what is built once; "
+                f"{folder}: cannot be written ({error.strerror}); expected a writable folder with room for the cache; "
                 "set IR_EVAL_CACHE to another folder"
             ) from error
     return folder
 
 
 def remembered(name: str, compute: Callable[[], bytes]) -> bytes:
-    """Return the bytes of a file of the cache, computed and written first if it is not there as it was written.
+    """Return the bytes of a cached file; compute and write them first if the file does not exist or is damaged.
 
     Args:
-        name: Path in the cache; holds a key of everything that the bytes depend on.
-        compute: Gives them. When it fails or is interrupted nothing stays.
+        name: Path in the cache; contains a key of everything that the bytes depend on.
+        compute: Returns the bytes. If it fails or is interrupted, nothing is written.
 
     Raises:
         InputError: The cache cannot be written.
+
+    Example:
+        >>> remembered("scores/v1", lambda: b"0.5"), remembered("scores/v1", lambda: b"never called")
+        (b'0.5', b'0.5')
     """
     path = cache_dir() / name
     with suppress(OSError):
         with path.open("rb") as file:
-            digest, data = file.read(DIGEST), file.read()
-        if hashlib.sha256(data).digest() == digest:
+            checksum, data = file.read(_CHECKSUM_BYTES), file.read()
+        if hashlib.sha256(data).digest() == checksum:
             return data
     data = compute()
     with atomic_path(path) as temporary:
@@ -69,20 +85,18 @@ def remembered(name: str, compute: Callable[[], bytes]) -> bytes:
 
 
 def content_key(*parts: str | bytes | int | float | None) -> str:
-    """Return one SHA-256 (64 hex digits) for a sequence of values.
+    """Return the SHA-256 (64 hex digits) of a sequence of values.
 
-    Each value is framed by its type and length, so that ``("ab", "c")`` and ``("a", "bc")``, or ``1`` and ``"1"``,
-    get different keys.
+    Each value enters the hash with its type and length, so that ``("ab", "c")`` and ``("a", "bc")``, or ``1`` and
+    ``"1"``, have different keys.
+
+    Example:
+        >>> content_key("ab", "c") == content_key("a", "bc")
+        False
     """
-    digest = hashlib.sha256()
+    key = hashlib.sha256()
     for part in parts:
         data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
-        digest.update(f"{type(part).__name__}:{len(data)}:".encode())
-        digest.update(data)
-    return digest.hexdigest()
-
-
-def file_key(path: Path) -> str:
-    """Return the SHA-256 (64 hex digits) of a file's bytes, read as a stream."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        key.update(f"{type(part).__name__}:{len(data)}:".encode())
+        key.update(data)
+    return key.hexdigest()

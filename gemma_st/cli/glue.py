@@ -1,4 +1,4 @@
-"""``gemma-st glue``: its arguments, and what it prints."""
+"""``gemma-st glue``: fine-tune on tasks of GLUE and SuperGLUE."""
 
 import argparse
 import shlex
@@ -6,62 +6,59 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gemma_st.errors import ModelError
-from gemma_st.modeling.dropout import DropoutRates
-from gemma_st.modeling.heads import HEADS
 
-PLACES = tuple(field.name for field in fields(DropoutRates))
+if TYPE_CHECKING:
+    from gemma_st.modeling.dropout import DropoutRates
+
+PLACES = ("attention", "attention_output", "feed_forward", "pooler", "head")  # the fields of DropoutRates
 
 
-def add_glue(glue: argparse.ArgumentParser) -> None:
-    """Give a parser the command's arguments.
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command.
 
-    Args:
-        glue: The command's own parser.
+    Example:
+        >>> add(parser := argparse.ArgumentParser())
+        >>> parser.parse_args(["decoder", "--task", "cola", "rte", "--out", "glue"]).task
+        ['cola', 'rte']
     """
-    glue.add_argument(
-        "base", metavar="BASE", help="a Gemma id or directory, or a packaged model: its backbone is taken"
-    )
-    glue.add_argument(
-        "--task", nargs="+", required=True, metavar="TASK", help="cola, sst-2, …, boolq, cb, super-rte, …"
-    )
-    glue.add_argument(
-        "--data", metavar="DIR", help="a folder with CoLA/train.tsv etc., or a hub id; the hub's own if not given"
-    )
-    glue.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="results, models, submissions; run again to go on"
-    )
-    glue.add_argument("--seeds", type=int, default=1, metavar="N", help="how many, from 0 (1)")
-    glue.add_argument(
-        "--train-examples", type=int, metavar="N", help="learn from so many, drawn at random; all if not given"
-    )
-    model = glue.add_argument_group("the model")
+    parser.add_argument("base", metavar="BASE", help="Gemma id or directory, or a model whose backbone is used")
+    parser.add_argument("--task", nargs="+", required=True, metavar="TASK", help="cola, sst-2, …, boolq, super-rte, …")
+    parser.add_argument("--data", metavar="DIR", help="folder with CoLA/train.tsv, …, or hub id (default: the hub's)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder; run again to resume")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="run seeds 0 to N - 1 (default: 1)")
+    parser.add_argument("--train-examples", type=int, metavar="N", help="train on N random examples (default: all)")
+    model = parser.add_argument_group("model")
+    poolers = "mean, first, last, query-probe, kv-probe; or own, to keep pooler and head of BASE (default: mean)"
+    model.add_argument("--pooler", default="mean", help=poolers)
     model.add_argument(
-        "--pooler", default="mean", help="mean, first, last, query-probe, kv-probe; or own, to keep that of BASE (mean)"
+        "--head", choices=("mlp", "linear"), default="mlp", help="linear: no hidden layer (default: mlp)"
     )
-    model.add_argument("--head", choices=HEADS, default="mlp", help="linear has no hidden layer (mlp)")
-    model.add_argument("--attention", choices=("bidirectional", "causal"), default="bidirectional")
-    model.add_argument("--padding-side", choices=("left", "right"), default="right")
-    model.add_argument("--max-length", type=int, default=128, metavar="TOKENS", help="longest input (128)")
-    training = glue.add_argument_group("the training")
-    training.add_argument(
-        "--dropout",
-        nargs="+",
-        default=[],
-        metavar="RATE",
-        help=f"like 0.1, or {PLACES[0]}=0.1; {', '.join(PLACES)} (none)",
+    model.add_argument(
+        "--attention", choices=("bidirectional", "causal"), default="bidirectional", help="default: bidirectional"
     )
-    training.add_argument("--learning-rate", type=float, default=2e-5, metavar="RATE", help="(2e-5)")
-    training.add_argument("--relative-rates", action="store_true", help="it is a share of each weight's typical size")
-    training.add_argument(
-        "--freeze", nargs="+", default=[], metavar="PART", help="weights with this in their name stay, like layers.0."
+    model.add_argument("--padding-side", choices=("left", "right"), default="right", help="default: right")
+    model.add_argument("--max-length", type=int, default=128, metavar="N", help="truncate to N tokens (default: 128)")
+    _add_training(parser.add_argument_group("training"))
+    parser.set_defaults(command=_glue)
+
+
+def _add_training(group: "argparse._ArgumentGroup") -> None:
+    rates = f"RATE for all places, such as 0.1, or PLACE=RATE; places: {', '.join(PLACES)} (default: none)"
+    group.add_argument("--dropout", nargs="+", default=[], metavar="RATE", help=rates)
+    group.add_argument("--learning-rate", type=float, default=2e-5, metavar="RATE", help="peak rate (default: 2e-5)")
+    relative = "multiply the learning rate of each parameter by its typical size"
+    group.add_argument("--relative-rates", action="store_true", help=relative)
+    freeze = "freeze parameters with PART in their name, such as layers.0."
+    group.add_argument("--freeze", nargs="+", default=[], metavar="PART", help=freeze)
+    group.add_argument("--probe", action="store_true", help="fit the last layer alone before training all parameters")
+    group.add_argument(
+        "--epochs", type=int, default=3, metavar="N", help="0 with --probe: the probe alone (default: 3)"
     )
-    training.add_argument("--probe", action="store_true", help="fit the last layer alone before all are trained")
-    training.add_argument("--epochs", type=int, default=3, metavar="N", help="0 with --probe stops behind it (3)")
-    training.add_argument("--batch-size", type=int, default=32, metavar="N", help="(32)")
-    training.add_argument("--bf16", action="store_true", help="compute in bfloat16, scores and losses in float32")
-    glue.set_defaults(command=_glue)
+    group.add_argument("--batch-size", type=int, default=32, metavar="N", help="examples per step (default: 32)")
+    group.add_argument("--bf16", action="store_true", help="compute in bfloat16, scores and losses in float32")
 
 
 def _glue(arguments: argparse.Namespace) -> None:
@@ -78,13 +75,15 @@ def _glue(arguments: argparse.Namespace) -> None:
     from gemma_st.glue.benchmark import Request, run
     from gemma_st.glue.score_table import table
 
-    request = Request(tasks, range(arguments.seeds), arguments.data, arguments.out, _spell(arguments))
+    request = Request(tasks, range(arguments.seeds), arguments.data, arguments.out, _command_line(arguments))
     Console().print(table(run(request, config)))
     sys.stdout.write(f"results, models and submissions written to {arguments.out}\n")
 
 
-def _rates(given: Sequence[str]) -> DropoutRates:
-    """Return dropout rates of words like ``0.1``, for all places, and ``head=0.1``."""
+def _rates(given: Sequence[str]) -> "DropoutRates":
+    """Return the dropout rates for words such as ``0.1``, for all places, and ``head=0.1``."""
+    from gemma_st.modeling.dropout import DropoutRates
+
     rates: dict[str, float] = {}
     for word in given:
         place, _, rate = word.rpartition("=")
@@ -97,10 +96,10 @@ def _rates(given: Sequence[str]) -> DropoutRates:
     return DropoutRates(**rates)
 
 
-def _spell(arguments: argparse.Namespace) -> str:
-    """Return the command line, without what it takes for granted."""
+def _command_line(arguments: argparse.Namespace) -> str:
+    """Return the command line that gives these arguments, without those that have their default values."""
     parser = argparse.ArgumentParser()
-    add_glue(parser)
+    add(parser)
     words = ["gemma-st", "glue", arguments.base, "--task", *arguments.task]
     for name, value in vars(arguments).items():
         if name not in ("base", "task", "command") and value != parser.get_default(name):

@@ -1,1 +1,1 @@
-"""GLUE and SuperGLUE: fine-tune a decoder on a task, over several seeds, and say what it scores."""
+"""GLUE and SuperGLUE: fine-tune a decoder on each task over several seeds, and report its scores."""

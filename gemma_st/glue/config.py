@@ -1,11 +1,13 @@
-"""How a model is fine-tuned on a task."""
+"""Settings of fine-tuning on GLUE tasks, and the key that a result is kept under."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gemma_st.errors import ModelError
 from gemma_st.files import digest
@@ -13,82 +15,93 @@ from gemma_st.glue.datasets import Data
 from gemma_st.glue.tasks import Task
 from gemma_st.modeling.dropout import DropoutRates
 from gemma_st.names import locate
+from gemma_st.settings import from_table, settings
 
-WEIGHTS = ("*.safetensors", "*.json")  # of a base, and its tokenizer
-KEY = 12  # hex digits
-OWN = "own"
+MODEL_FILES = ("*.safetensors", "*.json")  # weights, configuration and tokenizer
+KEY_LENGTH = 12  # hex digits
+OWN_POOLER = "own"
 
 
-@dataclass(frozen=True)
+def _dropout_rates(value: object) -> object:
+    """Return the rates of a table, or of a number, which is the rate of every place."""
+    if isinstance(value, DropoutRates):
+        return value
+    places = [place.name for place in fields(DropoutRates)]
+    table = value if isinstance(value, Mapping) else dict.fromkeys(places, value)
+    if unknown := set(table) - set(places):
+        raise ModelError(f"unknown {unknown.pop()}; give one rate, or a table with {', '.join(places)}")
+    return from_table(DropoutRates, table)
+
+
+@settings()
 class GlueConfig:
-    """What is the same for every task and seed.
+    """Settings that all tasks and seeds of a benchmark share.
 
     Attributes:
-        base: A Gemma checkpoint, a packaged model or a hub id; of a whole cross-encoder the backbone.
-        pooler: As for [gemma_st.build.cross_encoder][]; or ``"own"``, to keep pooler and head of a base that is a whole
-            cross-encoder, all but the last layer.
+        base: Gemma checkpoint, packaged model or hub id. The backbone of a cross-encoder is used.
+        pooler: Pooler, as in [gemma_st.build.cross_encoder][]. ``"own"`` keeps pooler and head of a base that is a
+            cross-encoder, and replaces its last layer only.
         head: ``"mlp"`` or ``"linear"``; see [gemma_st.modeling.heads.make_head][].
         attention: ``"bidirectional"`` or ``"causal"``.
-        padding_side: Where short rows are filled.
+        padding_side: Side on which short sequences are padded.
         max_length: Longest input in tokens.
-        dropout: Shares of values dropped; see [gemma_st.modeling.dropout][].
-        learning_rate: Of AdamW, at its highest: it rises over a tenth of the steps and falls to 0.
-        relative_rates: Whether the learning rate is a share of each weight's own typical size.
-        freeze: Parts of the names of weights that stay as they are, such as ``embed_tokens`` and ``layers.0.``.
-        probe: Whether to fit the last layer alone before; see [gemma_st.glue.probe][].
-        epochs: Passes over the training set; with ``probe``, 0 stops behind it.
-        batch_size: Examples a step.
-        bf16: Whether to compute in bfloat16; weights, scores and losses stay in float32.
-        train_examples: How many examples to learn from; all if not given.
+        dropout: Dropout rates; a single number is the rate of every place. See [gemma_st.modeling.dropout][].
+        learning_rate: Peak learning rate of AdamW; linear warmup over a tenth of the steps, then linear decay to 0.
+        relative_rates: Whether the learning rate of each parameter is multiplied by the parameter's typical size.
+        freeze: Substrings of the names of parameters that are not trained, such as ``embed_tokens`` or ``layers.0.``.
+        probe: Whether to fit the last layer before all layers are trained; see [gemma_st.glue.probe][].
+        epochs: Number of passes over the training set; 0 only with ``probe``, to train nothing but the last layer.
+        batch_size: Number of examples per step.
+        bf16: Whether to compute in bfloat16. Weights, scores and losses stay in float32.
+        train_examples: Number of training examples; None uses all.
 
     Raises:
-        ModelError: A value is out of range.
+        ModelError: A value has the wrong type or is out of range.
+
+    Example:
+        >>> GlueConfig(base="decoder", epochs=0)
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: epochs = 0; expected a number above 0, or probe = true
     """
 
     base: str
-    pooler: str | Mapping[str, Any] = "mean"
+    pooler: str | dict[str, Any] = "mean"
     head: Literal["mlp", "linear"] = "mlp"
     attention: Literal["bidirectional", "causal"] = "bidirectional"
     padding_side: Literal["left", "right"] = "right"
-    max_length: int = 128
-    dropout: DropoutRates = DropoutRates()
-    learning_rate: float = 2e-5
+    max_length: PositiveInt = 128
+    dropout: Annotated[DropoutRates, BeforeValidator(_dropout_rates)] = DropoutRates()
+    learning_rate: PositiveFloat = 2e-5
     relative_rates: bool = False
     freeze: tuple[str, ...] = ()
     probe: bool = False
-    epochs: int = 3
-    batch_size: int = 32
+    epochs: NonNegativeInt = 3
+    batch_size: PositiveInt = 32
     bf16: bool = False
-    train_examples: int | None = None
+    train_examples: PositiveInt | None = None
 
     def __post_init__(self) -> None:
-        """Check the numbers that nobody else checks."""
-        for name in ("max_length", "learning_rate", "epochs", "batch_size", "train_examples"):
-            value = getattr(self, name)
-            if value is not None and not value > 0 and not (name == "epochs" and value == 0 and self.probe):
-                raise ModelError(f"{name}={value}; expected a number above 0")
+        """Refuse a configuration that trains nothing."""
+        if not self.epochs and not self.probe:
+            raise ModelError("epochs = 0; expected a number above 0, or probe = true")
 
     def key(self, task: Task, data: Data) -> str:
-        """Return 12 hex digits of SHA-256 of all that decides what is learned, but the seed.
-
-        Args:
-            task: The task.
-            data: Its examples.
-        """
-        said = asdict(self) | {"base": content(locate(self.base))}
-        parts = json.dumps([said, asdict(task), data.digest], sort_keys=True)
-        return hashlib.sha256(parts.encode()).hexdigest()[:KEY]
+        """Return 12 hex digits of a SHA-256 of settings, model files, task and data, without the seed."""
+        table = asdict(self) | {"base": model_digest(locate(self.base))}
+        parts = json.dumps([table, asdict(task), data.digest], sort_keys=True)
+        return hashlib.sha256(parts.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def content(base: str) -> str:
-    """Return a digest of a local model's weights and tokenizer, or a hub id.
+def model_digest(base: str) -> str:
+    """Return a SHA-256 of the weights, configuration and tokenizer in a directory; a hub id is returned unchanged.
 
-    Args:
-        base: As [gemma_st.names.locate][] returns it.
+    Example:
+        >>> len(model_digest("decoder")), model_digest("google/gemma-3-270m")
+        (64, 'google/gemma-3-270m')
     """
     if not Path(base).is_dir():
         return base
     hashed = hashlib.sha256()
-    for path in sorted({path for pattern in WEIGHTS for path in Path(base).glob(pattern)}):
+    for path in sorted({path for pattern in MODEL_FILES for path in Path(base).glob(pattern)}):
         hashed.update(f"{path.name} {digest(path)}".encode())
     return hashed.hexdigest()

@@ -1,64 +1,71 @@
-"""Rows of a benchmark turned into examples: texts as a model gets them, and labels as numbers."""
+"""Examples of a task: rows of a benchmark turned into texts and numeric labels."""
 
-import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gemma_st.errors import ModelError
-from gemma_st.glue.tasks import HIGHEST, QUESTIONS, Task
+from gemma_st.glue.tasks import HIGHEST_GRADE, QUESTIONS, Task
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from datasets import Dataset
 
 Row = Mapping[str, Any]
+TEXT_COLUMNS = ("first", "second", "third")  # of the trainer's data set
 
 
 @dataclass(frozen=True)
 class Split:
-    """Examples.
+    """The examples of a training, dev or test set.
 
     Attributes:
-        texts: Of each, one text, or a pair, or a question and the texts to choose from.
-        labels: Shape ``(examples,)``: number of a class, or a grade from 0 to 5; ``None`` where they are kept secret.
-        index: What the evaluation server calls each.
+        texts: Texts of each example: a single text, a pair, or a question and the texts to choose from.
+        labels: Class numbers, or grades from 0 to 5, of shape ``(examples,)``; None if the labels are secret.
+        index: Number of each example on the evaluation server.
+
+    Example:
+        >>> examples = Split([("a film",), ("a bore",)], np.array([1, 0]), index=[7, 8])
+        >>> examples.take(np.array([1])).texts
+        [('a bore',)]
     """
 
     texts: list[tuple[str, ...]]
-    labels: "NDArray[Any] | None"
+    labels: NDArray[Any] | None
     index: list[int]
 
-    def take(self, places: "NDArray[np.int64]") -> "Split":
-        """Return some of the examples, in their order.
-
-        Args:
-            places: Which, counted from 0.
-        """
+    def take(self, places: NDArray[np.int64]) -> "Split":
+        """Return the examples at the given places, counted from 0, in their original order."""
         places = np.sort(places)
         labels = None if self.labels is None else self.labels[places]
         return Split([self.texts[i] for i in places], labels, [self.index[i] for i in places])
 
+    def to_dataset(self) -> "Dataset":
+        """Return the examples as the trainer reads them: a column for each text, and ``label``."""
+        from datasets import Dataset
 
-def split(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
-    """Make examples of rows.
+        columns = dict(zip(TEXT_COLUMNS, zip(*self.texts, strict=True), strict=False))
+        return Dataset.from_dict({**columns, **({} if self.labels is None else {"label": self.labels.tolist()})})
 
-    Args:
-        task: The task.
-        rows: ``(where it is from, its columns)``.
-        name: ``"train"``, ``"dev"`` or ``"test"``, where labels may be missing.
 
-    Raises:
-        ModelError: A row is not an example of the task.
+def parse_rows(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
+    """Turn pairs (``file:line`` for error messages, row) of a set into examples. Labels of ``"test"`` may be missing.
+
+    Example:
+        >>> from gemma_st.glue.tasks import TASKS
+        >>> parse_rows(TASKS["sst-2"], [("dev.tsv:2", {"sentence": "a fine film", "label": "positive"})], "dev").labels
+        array([1])
     """
     texts, labels, index = [], [], []
     for number, (where, row) in enumerate(rows):
         texts.append(_texts(task, row, where))
-        unknown = name == "test" and row.get("label") in (None, -1)
-        labels.append(None if unknown else _label(task, row.get("label"), where))
-        found = str(row.get("index"))
-        index.append(int(found) if found.isdecimal() else number)
+        secret = name == "test" and row.get("label") in (None, -1)
+        labels.append(None if secret else _label(task, row.get("label"), where))
+        given = str(row.get("index"))
+        index.append(int(given) if given.isdecimal() else number)
     known = [label for label in labels if label is not None]
     if not texts or len(known) not in (0, len(labels)):
         raise ModelError(f"{task.title} {name}: {len(texts)} examples, {len(known)} labels; expected one for each")
@@ -66,7 +73,7 @@ def split(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
 
 
 def _texts(task: Task, row: Row, where: str) -> tuple[str, ...]:
-    """Return an example's texts: WiC's word goes before its first sentence, COPA's question behind its premise."""
+    """Return the texts. WiC's word is put before the first sentence, and COPA's question after the premise."""
     for column in task.columns:
         if not isinstance(row.get(column), str) or not row[column].strip():
             raise ModelError(f"{where}: {column}={row.get(column)!r}; expected texts in {', '.join(task.columns)}")
@@ -81,7 +88,7 @@ def _texts(task: Task, row: Row, where: str) -> tuple[str, ...]:
 
 
 def _label(task: Task, value: object, where: str) -> float:
-    """Return the number of a class, given by name or number; or a grade."""
+    """Return the number of a class, given by its name or number; or a grade."""
     text = str(value).strip()
     if task.labels:
         if text.lower() in task.labels:
@@ -89,10 +96,7 @@ def _label(task: Task, value: object, where: str) -> float:
         if text.isdecimal() and int(text) < len(task.labels):
             return int(text)
         raise ModelError(f"{where}: label={value!r}; expected {', '.join(task.labels)}, or their number from 0")
-    try:
-        grade = float(text)
-    except ValueError:
-        grade = math.nan
-    if not 0 <= grade <= HIGHEST:
-        raise ModelError(f"{where}: label={value!r}; expected a number from 0 to {HIGHEST:g}")
-    return grade
+    with suppress(ValueError):
+        if 0 <= float(text) <= HIGHEST_GRADE:
+            return float(text)
+    raise ModelError(f"{where}: label={value!r}; expected a number from 0 to {HIGHEST_GRADE:g}")

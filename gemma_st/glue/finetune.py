@@ -1,83 +1,82 @@
-"""One task, one seed: a model trained through sentence-transformers' trainer, its best checkpoint returned."""
+"""Fine-tune a model on one task with one seed, through the trainer of sentence-transformers."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.base.model import BaseModel
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from gemma_st.cross_encoder import CrossEncoder
-from gemma_st.glue.config import OWN, GlueConfig
+from gemma_st.glue.config import OWN_POOLER, GlueConfig
 from gemma_st.glue.datasets import Data
 from gemma_st.glue.examples import Split
-from gemma_st.glue.length_batches import LengthBatches, dataset
+from gemma_st.glue.length_batches import LengthBatches
 from gemma_st.glue.metrics import measure, predictions
 from gemma_st.glue.probe import fit_last_layer
 from gemma_st.glue.task_model import build, freeze
-from gemma_st.glue.tasks import HIGHEST, Task
+from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.losses.classification import ClassificationLoss, RegressionLoss, pairs
 from gemma_st.modeling.dropout import fine_tuning_dropout
 from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
 from gemma_st.training.trainer import relative_rates
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-EVERY = 500  # steps after which a long epoch is evaluated and saved
-KEPT = 2  # checkpoints: the best and the last
-WARMUP, WEIGHT_DECAY = 0.1, 0.01  # those of BERT's own GLUE
+CHECKPOINT_STEPS = 500  # steps between the checkpoints within a long epoch
+KEPT_CHECKPOINTS = 2  # the best and the last
+WARMUP_SHARE, WEIGHT_DECAY = 0.1, 0.01  # as BERT was fine-tuned on GLUE
 
 
 def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoints: Path) -> CrossEncoder:
-    """Train a model and return its best checkpoint by the first metric on dev.
+    """Train a model and return its best checkpoint by the first metric on the first dev set.
 
-    Args:
-        task: The task.
-        data: Its examples.
-        config: How to train.
-        seed: Of the head, the order of examples and the dropout.
-        checkpoints: A folder of this call's own, from which it goes on if it was cut off.
+    The seed controls head initialisation, data order and dropout. An interrupted training resumes from the folder
+    ``checkpoints``, which must not be shared with another training.
 
-    Raises:
-        ModelError: The base cannot be used.
+    Example:
+        >>> from gemma_st.glue.datasets import load
+        >>> from gemma_st.glue.tasks import TASKS
+        >>> task, config = TASKS["sst-2"], GlueConfig(base="decoder", epochs=1)
+        >>> model = fine_tune(task, load(task, "glue"), config, seed=0, checkpoints=Path("checkpoints"))
+        >>> model.label_names
+        ['negative', 'positive']
     """
-    set_seed(seed)  # for the fresh head; the trainer sets it only once it has the model
+    set_seed(seed)  # for the new head: the trainer sets the seed after the model is made
     model = build(task, config)
-    if config.probe:  # also where a checkpoint will be loaded: relative rates are those of the weights at the start
-        fit_last_layer(task, model, data.train, own=config.pooler == OWN)
+    if config.probe:  # also before a checkpoint is loaded: relative_rates reads the initial weights
+        fit_last_layer(task, model, data.train, own=config.pooler == OWN_POOLER)
     if not config.epochs:
         return model
     freeze(model, config.freeze)
-    loss = ClassificationLoss(model) if task.labels else RegressionLoss(model, HIGHEST)
+    loss = ClassificationLoss(model) if task.labels else RegressionLoss(model, HIGHEST_GRADE)
     arguments = _arguments(task, config, seed, checkpoints)
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
-    evaluator = _Dev(task, next(iter(data.dev.values())))
-    keeper = LossCheckpoint(loss)
     trainer = CrossEncoderTrainer(
         model=model,
         args=arguments,
-        train_dataset=dataset(data.train),
+        train_dataset=data.train.to_dataset(),
         loss=loss,
-        evaluator=evaluator,
-        callbacks=[keeper, _InLongEpochs()],
+        evaluator=_DevEvaluator(task, next(iter(data.dev.values()))),
+        callbacks=[LossCheckpoint(loss), _CheckpointsInLongEpochs()],
     )
-    trainer.remove_callback(PrinterCallback)  # standard output is the table's
+    trainer.remove_callback(PrinterCallback)  # standard output is for the table of scores
     last = last_checkpoint(checkpoints)
     with fine_tuning_dropout(model, config.dropout):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     return CrossEncoder(str(checkpoints / f"checkpoint-{trainer.state.best_global_step}"))
 
 
-def score(model: CrossEncoder, split: Split) -> "NDArray[np.float32]":
-    """Return a model's scores, shape ``(examples, labels)``, or of choices ``(examples, choices)``.
+def score(model: CrossEncoder, split: Split) -> NDArray[np.float32]:
+    """Return the scores of a model, of shape ``(examples, labels)``, or ``(examples, choices)``.
 
-    Args:
-        model: The model.
-        split: The examples.
+    Example:
+        >>> score(CrossEncoder("reranker"), Split([("premise", "choice 1", "choice 2")], None, index=[0])).shape
+        (1, 2)
     """
     texts: Any = [pair for row in split.texts for pair in pairs(row)]
     predict = model.predict_texts if isinstance(texts[0], str) else model.predict
@@ -92,13 +91,14 @@ def _arguments(task: Task, config: GlueConfig, seed: int, checkpoints: Path) -> 
         per_device_train_batch_size=config.batch_size,
         batch_sampler=LengthBatches,
         learning_rate=config.learning_rate,
-        warmup_steps=WARMUP,
+        warmup_steps=WARMUP_SHARE,
         weight_decay=WEIGHT_DECAY,
         bf16=config.bf16,
-        dataloader_pin_memory=False,  # a batch is text
+        use_cpu=not torch.accelerator.is_available(),  # otherwise bf16 is refused on a CPU
+        dataloader_pin_memory=False,  # mini-batches are text
         eval_strategy="epoch",
         save_strategy="epoch",
-        save_total_limit=KEPT,
+        save_total_limit=KEPT_CHECKPOINTS,
         metric_for_best_model=task.metrics[0],
         greater_is_better=True,
         logging_strategy="no",
@@ -107,31 +107,23 @@ def _arguments(task: Task, config: GlueConfig, seed: int, checkpoints: Path) -> 
     )
 
 
-class _Dev(BaseEvaluator):
-    """The task's metrics on a dev set."""
+class _DevEvaluator(BaseEvaluator):
+    """Compute the metrics of a task on a dev set, for the trainer."""
 
     def __init__(self, task: Task, split: Split) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.task, self.split, self.primary_metric = task, split, task.metrics[0]
 
-    def __call__(self, model: CrossEncoder, *_: Any, **__: Any) -> dict[str, float]:
-        return evaluate(self.task, score(model, self.split), self.split)
+    def __call__(
+        self, model: BaseModel, output_path: str | None = None, epoch: int = -1, steps: int = -1
+    ) -> dict[str, float]:
+        scores = score(cast(CrossEncoder, model), self.split)
+        return measure(self.task, predictions(self.task, scores), self.split.labels)
 
 
-def evaluate(task: Task, scores: "NDArray[np.float32]", split: Split) -> dict[str, float]:
-    """Return the task's metrics for scores, none where labels are kept secret.
-
-    Args:
-        task: The task.
-        scores: As ``score`` returns them.
-        split: The examples.
-    """
-    return {} if split.labels is None else measure(task, predictions(task, scores), split.labels)
-
-
-class _InLongEpochs(TrainerCallback):
-    """Evaluate and save within an epoch, too, where hours would be lost."""
+class _CheckpointsInLongEpochs(TrainerCallback):
+    """Evaluate and save within an epoch as well, so that an interruption loses at most ``CHECKPOINT_STEPS`` steps."""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step % EVERY == 0:
+        if state.global_step % CHECKPOINT_STEPS == 0:
             control.should_evaluate = control.should_save = True

@@ -1,50 +1,49 @@
-"""Batches of examples of like length: mixed ones would be padding for the most part."""
+"""Mini-batches of examples of similar length, which need little padding."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
-from gemma_st.glue.examples import Split
+from gemma_st.glue.examples import TEXT_COLUMNS
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-AT_ONCE = 50  # batches whose examples are sorted together; more would leave less to chance
-COLUMNS = ("first", "second", "third")
-
-
-def dataset(split: Split) -> "Dataset":
-    """Return labelled examples as the trainer takes them: a column a text, and ``label``.
-
-    Args:
-        split: The examples.
-    """
-    from datasets import Dataset
-
-    columns = dict(zip(COLUMNS, zip(*split.texts, strict=True), strict=False))
-    return Dataset.from_dict({**columns, "label": [] if split.labels is None else split.labels.tolist()})
+POOL_SIZE = 50  # mini-batches whose examples are sorted by length together; a larger pool is less random
 
 
 class LengthBatches(DefaultBatchSampler):
-    """Batches of like length in random order, the same for the same seed and epoch.
+    """Mini-batches of examples of similar length, in a random order that seed and epoch determine.
 
-    Args:
-        dataset: As [gemma_st.glue.length_batches.dataset][] returns it.
-        **options: As for the stock sampler.
+    The arguments are those of the stock sampler; ``dataset`` is that of [gemma_st.glue.examples.Split][].
+
+    Example:
+        >>> from datasets import Dataset
+        >>> examples = Dataset.from_dict({"first": ["a long text", "b", "another text", "c"]})
+        >>> sorted(map(sorted, LengthBatches(examples, batch_size=2)))
+        [[0, 2], [1, 3]]
     """
 
-    def __init__(self, dataset: "Dataset", **options: Any) -> None:
-        """Measure the examples, in characters."""
-        super().__init__(dataset, **options)
-        columns = [dataset[name] for name in COLUMNS if name in dataset.column_names]
+    def __init__(
+        self,
+        dataset: "Dataset",
+        batch_size: int,
+        drop_last: bool = False,
+        valid_label_columns: list[str] | None = None,
+        generator: torch.Generator | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Measure the length of each example in characters."""
+        super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
+        columns = [dataset[name] for name in TEXT_COLUMNS if name in dataset.column_names]
         self.lengths = torch.tensor([sum(map(len, texts)) for texts in zip(*columns, strict=True)])
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield the places of each batch's examples."""
+        """Yield the places of the examples of each mini-batch."""
         random = torch.Generator().manual_seed(self.seed + self.epoch)
         order = torch.randperm(len(self.lengths), generator=random)
-        pools = [pool[self.lengths[pool].argsort()] for pool in torch.split(order, AT_ONCE * self.batch_size)]
+        pools = [pool[self.lengths[pool].argsort()] for pool in torch.split(order, POOL_SIZE * self.batch_size)]
         batches = [batch.tolist() for pool in pools for batch in torch.split(pool, self.batch_size)]
         yield from (batches[i] for i in torch.randperm(len(batches), generator=random))

@@ -1,123 +1,114 @@
-"""Where rows come from: the benchmark's own files, or the hub."""
+"""Read the rows of a task from the benchmark's own files or from the hub."""
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 from gemma_st.errors import ModelError
-from gemma_st.glue.examples import Row, Split, split
+from gemma_st.glue.examples import Row, Split, parse_rows
 from gemma_st.glue.tasks import Task
 
-# datasets no longer runs scripts such as super_glue's, but the hub has its own conversion of it.
+# The hub's own conversion of super_glue: datasets no longer runs the script of the original.
 HUB = {"glue": ("nyu-mll/glue", None), "super_glue": ("aps/super_glue", "refs/convert/parquet")}
-FILES = {"train": ("train",), "dev": ("dev", "val"), "test": ("test", "test-labeled")}
-ENDS = {"glue": ".tsv", "super_glue": ".jsonl"}
-NAMES = {"Quality": "label", "is_duplicate": "label", "gold_label": "label", "score": "label"}
-NAMES |= {"#1 String": "sentence1", "#2 String": "sentence2", "idx": "index", "id": "index"}
-HEADERS = {"cola": ("source", "label", "star", "sentence")}  # where there may be none
-REASON = 300  # characters of a library's message that are passed on
+FILE_STEMS = {"train": ("train",), "dev": ("dev", "val"), "test": ("test", "test-labeled")}
+FILE_ENDINGS = {"glue": ".tsv", "super_glue": ".jsonl"}
+COLUMN_NAMES = {  # column in the benchmark's files -> column on the hub
+    **dict.fromkeys(("Quality", "is_duplicate", "gold_label", "score"), "label"),
+    **{"#1 String": "sentence1", "#2 String": "sentence2", "idx": "index", "id": "index"},
+}
+MISSING_HEADERS = {"cola": ("source", "label", "star", "sentence")}  # columns of files that may lack a header
+REASON_LENGTH = 300  # characters of a library's error message that are passed on
 
 
-def from_files(task: Task, folder: Path, name: str) -> dict[str, Split]:
-    """Read a set from the benchmark's own files.
+def read_set(task: Task, source: str | None, name: str) -> dict[str, Split]:
+    """Read the sets of a task that are named ``"train"``, ``"dev"`` or ``"test"``, from a source as in ``load``.
 
-    Args:
-        task: The task.
-        folder: The task's own.
-        name: ``"train"``, ``"dev"`` or ``"test"``.
+    Return the sets by suffix, such as ``""`` or ``"_matched"``; the result is empty if the source has no such set.
 
-    Returns:
-        The set, or its parts by the ends of their names; nothing where there is no file.
-
-    Raises:
-        ModelError: A row is not an example of the task.
+    Example:
+        >>> from gemma_st.glue.tasks import TASKS
+        >>> read_set(TASKS["sst-2"], "glue", "train")[""].texts[0]
+        ('a dull film',)
     """
-    splits = {}
-    for part in ("",) if name == "train" else task.parts:
-        paths = [folder / f"{stem}{part}{ENDS[task.suite]}" for stem in FILES[name]]
-        if found := [path for path in paths if path.exists()]:
-            splits[part] = split(task, _rows(found[0], task), name)
-    return splits
+    parts = ("",) if name == "train" else task.parts
+    folder = Path(source or "", task.title)
+    in_files = source and any(folder.glob("train.*"))
+    found = {
+        part: _from_files(task, folder, name, part) if in_files else _from_hub(task, source, name, part)
+        for part in parts
+    }
+    return {part: split for part, split in found.items() if split}
+
+
+def _from_files(task: Task, folder: Path, name: str, part: str) -> Split | None:
+    """Read a set from the benchmark's own files; None if there is no file."""
+    paths = [folder / f"{stem}{part}{FILE_ENDINGS[task.suite]}" for stem in FILE_STEMS[name]]
+    path = next((path for path in paths if path.exists()), None)
+    return parse_rows(task, _rows(path, task), name) if path else None
 
 
 def _rows(path: Path, task: Task) -> Iterator[tuple[str, Row]]:
-    """Yield ``(file:line, row)``, its columns named as on the hub."""
-    renamed = NAMES | dict(zip(task.columns_in_files, task.columns, strict=False))
-    read = _objects if path.suffix == ".jsonl" else _fields
+    """Yield ``(file:line, row)``, the columns named as on the hub."""
+    renamed = COLUMN_NAMES | dict(zip(task.columns_in_files, task.columns, strict=False))
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
             numbered = ((f"{path}:{number}", line.rstrip("\r\n")) for number, line in enumerate(lines, 1))
-            for where, row in read(numbered, HEADERS.get(task.config, ())):
+            rows = _json(numbered) if path.suffix == ".jsonl" else _tsv(numbered, MISSING_HEADERS.get(task.config, ()))
+            for where, row in rows:
                 yield where, {renamed.get(name, name): value for name, value in row.items()}
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); get the file anew") from error
+        raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); download the file again") from error
 
 
-def _fields(lines: Iterator[tuple[str, str]], missing: Sequence[str]) -> Iterator[tuple[str, Row]]:
-    """Read TSV without quotes; CoLA's own files begin without a header, with four fields."""
+def _tsv(lines: Iterator[tuple[str, str]], missing: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """Parse TSV without quotes. A first line with as many fields as a missing header is a row, not a header."""
     where, line = next(lines, ("", ""))
     header: Sequence[str] = line.split("\t")
     if missing and len(header) == len(missing):
         header, lines = missing, chain([(where, line)], lines)
     for where, line in lines:
-        fields = line.split("\t")
-        if len(fields) != len(header):
-            raise ModelError(f"{where}: {len(fields)} fields; expected {len(header)}: {', '.join(header)}")
-        yield where, dict(zip(header, fields, strict=True))
+        values = line.split("\t")
+        if len(values) != len(header):
+            raise ModelError(f"{where}: {len(values)} fields; expected {len(header)}: {', '.join(header)}")
+        yield where, dict(zip(header, values, strict=True))
 
 
-def _objects(lines: Iterator[tuple[str, str]], _: Sequence[str]) -> Iterator[tuple[str, Row]]:
-    """Read JSON lines."""
+def _json(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Row]]:
+    """Parse JSON lines."""
     for where, line in lines:
-        try:
+        row = None
+        with suppress(ValueError):
             row = json.loads(line)
-        except ValueError:
-            row = None
         if not isinstance(row, dict):
             raise ModelError(f"{where}: {line[:40]!r}; expected a JSON object")
         yield where, row
 
 
-def from_hub(task: Task, source: str | None, name: str) -> dict[str, Split]:
-    """Load a set through ``datasets``.
-
-    Args:
-        task: The task.
-        source: What ``datasets.load_dataset`` takes: a hub id, or a folder that is a copy of one; the benchmark's own
-            on the hub if not given.
-        name: ``"train"``, ``"dev"`` or ``"test"``.
-
-    Returns:
-        The set, or its parts by the ends of their names; nothing where there is none.
-
-    Raises:
-        ModelError: It cannot be loaded, or a row is not an example of the task.
-    """
+def _from_hub(task: Task, source: str | None, name: str, part: str) -> Split | None:
+    """Load a set through ``datasets``; None if the dataset has no such set."""
     import datasets
 
     path, revision = (source, None) if source else HUB[task.suite]
-    splits = {}
-    for part in ("",) if name == "train" else task.parts:
-        called = f"{'validation' if name == 'dev' else name}{part}"
-        try:
-            loaded = datasets.load_dataset(path, task.config, revision=revision, split=called)
-        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            if str(error).startswith("Unknown split"):
-                continue
-            reason = " ".join(str(error).split())[:REASON]
-            raise ModelError(
-                f"{path}: {task.config} is not there ({reason}); expected {task.title}/train{ENDS[task.suite]} "
-                "in a folder, or a hub id of the benchmark"
-            ) from error
-        names = getattr(loaded.features.get("label"), "names", None)
-        rows = ((f"{path} {task.config} {called}:{n}", _named(row, names)) for n, row in enumerate(loaded, 1))
-        splits[part] = split(task, rows, name)
-    return splits
+    called = f"{'validation' if name == 'dev' else name}{part}"
+    try:
+        loaded = datasets.load_dataset(path, task.config, revision=revision, split=called)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        if str(error).startswith("Unknown split"):
+            return None
+        reason = " ".join(str(error).split())[:REASON_LENGTH]
+        raise ModelError(
+            f"{path}: {task.config} is not there ({reason}); expected {task.title}/train{FILE_ENDINGS[task.suite]} "
+            "in a folder, or a hub id of the benchmark"
+        ) from error
+    names = getattr(loaded.features.get("label"), "names", None)
+    rows = ((f"{path} {task.config} {called}:{n}", _named(row, names)) for n, row in enumerate(loaded, 1))
+    return parse_rows(task, rows, name)
 
 
 def _named(row: Row, names: list[str] | None) -> Row:
-    """Return a row of the hub with the name of its class, in whatever order the hub has them."""
+    """Return a row of the hub with the name of its class: the order of the classes may differ from ours."""
     label = row.get("label")
     if names and isinstance(label, int) and label >= 0:
         label = names[label]

@@ -1,7 +1,8 @@
-"""The model of a task before it is trained: a base, and what is put behind it."""
+"""The model of a task before training: a base with a new pooler and head, or with a new last layer."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sentence_transformers.base.modules import Dense
 from torch import nn
@@ -9,27 +10,28 @@ from torch import nn
 from gemma_st.build import cross_encoder
 from gemma_st.cross_encoder import CrossEncoder
 from gemma_st.errors import ModelError
-from gemma_st.glue.config import OWN, GlueConfig
+from gemma_st.glue.config import OWN_POOLER, GlueConfig
 from gemma_st.glue.tasks import Task
 from gemma_st.names import locate
 
-TEMPLATE = "Sentence 1: {query} Sentence 2: {document}"  # of a bare decoder, whose own runs a pair into one text
-FIRST = 0.75  # share of the longest input that a first text may take, so that something is left for the second
+TEMPLATE = "Sentence 1: {query} Sentence 2: {document}"  # for decoders whose tokenizer has no template for pairs
+FIRST_TEXT_SHARE = 0.75  # of max_length that the first text may take, so that some of the second text remains
 
 
 def build(task: Task, config: GlueConfig) -> CrossEncoder:
-    """Put a fresh pooler and head onto the backbone of the base; or a fresh last layer onto a whole cross-encoder.
-
-    Args:
-        task: The task.
-        config: How to train.
+    """Put a new pooler and head on the backbone of the base; with ``pooler="own"``, a new last layer on the base.
 
     Raises:
-        ModelError: The base cannot be used so.
+        ModelError: The base does not fit the settings.
+
+    Example:
+        >>> from gemma_st.glue.tasks import TASKS
+        >>> build(TASKS["mnli"], GlueConfig(base="decoder", pooler="last", head="linear")).label_names
+        ['entailment', 'neutral', 'contradiction']
     """
     base = locate(config.base)
     labels = [] if task.choices else task.labels
-    if config.pooler == OWN:
+    if config.pooler == OWN_POOLER:
         return _with_own_head(base, labels, config)
     return cross_encoder(
         base,
@@ -40,47 +42,50 @@ def build(task: Task, config: GlueConfig) -> CrossEncoder:
         attention=config.attention,
         padding_side=config.padding_side,
         max_length=config.max_length,
-        query_length=max(int(FIRST * config.max_length), 1),
+        query_length=max(int(FIRST_TEXT_SHARE * config.max_length), 1),
     )
 
 
 def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> CrossEncoder:
-    """Replace the last layer of a cross-encoder: what stands before it may be where it compares two texts."""
+    """Replace the last layer of a cross-encoder; its other layers may already compare the two texts."""
     source = CrossEncoder(base)
     *kept, last = source
     head = "mlp" if any(isinstance(module, Dense) for module in kept) else "linear"
     asked = {"attention": config.attention, "padding_side": config.padding_side, "head": config.head}
     has = {"attention": source.attention, "padding_side": source.tokenizer.padding_side, "head": head}
     if asked != has or not isinstance(last, Dense):
-        raise ModelError(f"pooler {OWN!r} keeps the model as it is, with {has}; ask for these, or for another pooler")
+        raise ModelError(f"pooler {OWN_POOLER!r} keeps the model as it is, with {has}; set these, or another pooler")
     names = labels or ["LABEL_0"]
-    fresh = Dense(last.in_features, len(names), activation_function=nn.Identity(), module_output_name="scores")
-    source.config.id2label, source.config.label2id = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
-    fresh.linear.weight.data.copy_(last.linear.weight[:1])  # what it is good for is not random
-    model = CrossEncoder(modules=[*kept, fresh], activation_fn=nn.Identity())
+    new = Dense(last.in_features, len(names), activation_function=nn.Identity(), module_output_name="scores")
+    new.linear.weight.data.copy_(last.linear.weight[:1])  # better than random: it weighs features of relevance
+    settings: Any = source.config
+    settings.id2label, settings.label2id = dict(enumerate(names)), {name: i for i, name in enumerate(names)}
+    model = CrossEncoder(modules=[*kept, new], activation_fn=nn.Identity())
     model.set_keep_in_fp32_modules([f"{len(kept)}.linear"])
-    model.max_seq_length = min(config.max_length, source.max_seq_length)
-    model[0].query_length = max(int(FIRST * model.max_seq_length), 1)
+    longest = min(config.max_length, source.max_seq_length or config.max_length)
+    model.max_seq_length = longest
+    transformer: Any = model[0]
+    transformer.query_length = max(int(FIRST_TEXT_SHARE * longest), 1)
     return model
 
 
 def freeze(model: CrossEncoder, parts: Sequence[str]) -> None:
-    """Exempt weights from training.
-
-    Args:
-        model: The model.
-        parts: Parts of their names.
+    """Exclude the parameters whose names contain one of the given substrings from training.
 
     Raises:
-        ModelError: A part is in no name, or nothing is left to train.
+        ModelError: No name contains a substring, or no parameter is left to train.
+
+    Example:
+        >>> model = CrossEncoder("reranker")
+        >>> freeze(model, ["embed_tokens", "layers.0."])
+        >>> model.transformers_model.embed_tokens.weight.requires_grad
+        False
     """
     names = [name for name, _ in model.named_parameters()]
     for part in parts:
         if not any(part in name for name in names):
-            raise ModelError(f"freeze {part!r} is in no weight's name; they are like {names[0]}")
+            raise ModelError(f"freeze {part!r} is in no parameter's name; the names are like {names[0]}")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not any(part in name for part in parts))
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ModelError(
-            f"freeze {' '.join(parts)} leaves nothing to train; freeze less, or ask for probe and no epochs"
-        )
+        raise ModelError(f"freeze {' '.join(parts)} leaves nothing to train; freeze less, or set probe and epochs 0")

@@ -1,4 +1,4 @@
-"""The tasks, one line each."""
+"""The tasks of GLUE and SuperGLUE, one line each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,27 +6,29 @@ from typing import Literal
 
 from gemma_st.errors import ModelError
 
-ENTAILMENT = ("entailment", "not_entailment")
-HIGHEST = 5.0  # of STS-B's grades, which begin at 0
-# What the makers of COPA ask behind a premise.
+HIGHEST_GRADE = 5.0  # of STS-B, whose grades begin at 0
+# The questions that the authors of COPA put after a premise.
 QUESTIONS = {"cause": "What was the CAUSE of this?", "effect": "What happened as a RESULT?"}
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a task is, and how it is spelled by those who keep it.
+    """A task, and its spelling in the files of the benchmark, on the hub and on the evaluation server.
 
     Attributes:
-        title: Its folder among the files of the benchmark, and the name of its submission file.
-        suite: The benchmark.
-        config: Its name on the hub.
-        columns: Where its texts are: one of a sentence, two of a pair; WiC's and COPA's are put into pairs by
-            [gemma_st.glue.datasets][].
-        labels: Names of its classes, in the hub's order; none for regression.
-        metrics: The official ones; the first chooses the best checkpoint.
-        submit: What the evaluation server calls a class, in the order of ``labels``: its name or its number.
-        columns_in_files: Where they are in the benchmark's own files, if that is elsewhere.
-        parts: Ends of the names of dev and test sets where there are several.
+        title: Name of the task's folder among the benchmark's files, and of its submission file.
+        suite: Benchmark that the task belongs to.
+        config: Name of the task on the hub.
+        columns: Columns of the texts. [gemma_st.glue.examples][] joins those of WiC and COPA into pairs.
+        labels: Class names in the order of the hub; empty for regression.
+        metrics: Official metrics; the first chooses the best checkpoint.
+        submit: Whether a submission has the ``"name"`` of a class or its ``"number"`` in ``labels``.
+        columns_in_files: Columns of the texts in the benchmark's own files, if they differ from ``columns``.
+        parts: Suffixes of the dev and test sets of a task that has several of each.
+
+    Example:
+        >>> TASKS["cb"].labels
+        ('entailment', 'contradiction', 'neutral')
     """
 
     title: str
@@ -41,56 +43,58 @@ class Task:
 
     @property
     def name(self) -> str:
-        """What the command calls it: ``sst-2``, and ``super-rte`` for the RTE of SuperGLUE."""
+        """Name on the command line: ``sst-2``, and ``super-rte`` for the RTE of SuperGLUE."""
         return ("super-" if (self.suite, self.config) == ("super_glue", "rte") else "") + self.title.lower()
 
     @property
     def choices(self) -> bool:
-        """Whether its classes are texts to choose from, each scored with the premise."""
+        """Whether the classes are texts to choose from, each of which is scored with the premise."""
         return self.config == "copa"
 
+    def set_title(self, part: str = "") -> str:
+        """Return the title of the dev or test set with a suffix: ``CoLA``, ``MNLI-mm``."""
+        return self.title + {"": "", "_matched": "-m", "_mismatched": "-mm"}[part]
 
-PAIR, NLI = ("sentence1", "sentence2"), ("premise", "hypothesis")
-BOTH = ("_matched", "_mismatched")
+    def submission_filename(self, part: str = "") -> str:
+        """Return the file name that the server prescribes: ``CoLA.tsv``, ``MNLI-mm.tsv``, ``BoolQ.jsonl``."""
+        return f"{self.set_title(part)}.{'tsv' if self.suite == 'glue' else 'jsonl'}"
+
+
+_ENTAILMENT = ("entailment", "not_entailment")
+_PAIR, _NLI = ("sentence1", "sentence2"), ("premise", "hypothesis")
+_CHOICES = ("choice1", "choice2")
+_MNLI = ("entailment", "neutral", "contradiction")
+_PARTS = ("_matched", "_mismatched")
+_QUESTIONS, _DUPLICATE = ("question1", "question2"), ("not_duplicate", "duplicate")
 TABLE = (
     Task("CoLA", "glue", "cola", ("sentence",), ("unacceptable", "acceptable"), ("matthews",), "number"),
     Task("SST-2", "glue", "sst2", ("sentence",), ("negative", "positive"), ("accuracy",), "number"),
-    Task("MRPC", "glue", "mrpc", PAIR, ("not_equivalent", "equivalent"), ("accuracy", "f1"), "number"),
-    Task("STS-B", "glue", "stsb", PAIR, (), ("pearson", "spearman"), "number"),
-    Task(
-        "QQP", "glue", "qqp", ("question1", "question2"), ("not_duplicate", "duplicate"), ("accuracy", "f1"), "number"
-    ),
-    Task("MNLI", "glue", "mnli", NLI, ("entailment", "neutral", "contradiction"), ("accuracy",), "name", PAIR, BOTH),
-    Task("QNLI", "glue", "qnli", ("question", "sentence"), ENTAILMENT, ("accuracy",)),
-    Task("RTE", "glue", "rte", PAIR, ENTAILMENT, ("accuracy",)),
-    Task("WNLI", "glue", "wnli", PAIR, ("not_entailment", "entailment"), ("accuracy",), "number"),
+    Task("MRPC", "glue", "mrpc", _PAIR, ("not_equivalent", "equivalent"), ("accuracy", "f1"), "number"),
+    Task("STS-B", "glue", "stsb", _PAIR, (), ("pearson", "spearman"), "number"),
+    Task("QQP", "glue", "qqp", _QUESTIONS, _DUPLICATE, ("accuracy", "f1"), "number"),
+    Task("MNLI", "glue", "mnli", _NLI, _MNLI, ("accuracy",), columns_in_files=_PAIR, parts=_PARTS),
+    Task("QNLI", "glue", "qnli", ("question", "sentence"), _ENTAILMENT, ("accuracy",)),
+    Task("RTE", "glue", "rte", _PAIR, _ENTAILMENT, ("accuracy",)),
+    Task("WNLI", "glue", "wnli", _PAIR, ("not_entailment", "entailment"), ("accuracy",), "number"),
     Task("BoolQ", "super_glue", "boolq", ("question", "passage"), ("false", "true"), ("accuracy",)),
-    Task("CB", "super_glue", "cb", NLI, ("entailment", "contradiction", "neutral"), ("accuracy", "macro-f1")),
-    Task("RTE", "super_glue", "rte", NLI, ENTAILMENT, ("accuracy",)),
-    Task("WiC", "super_glue", "wic", ("word", *PAIR), ("false", "true"), ("accuracy",)),
-    Task(
-        "COPA",
-        "super_glue",
-        "copa",
-        ("premise", "question", "choice1", "choice2"),
-        ("choice1", "choice2"),
-        ("accuracy",),
-        "number",
-    ),
+    Task("CB", "super_glue", "cb", _NLI, ("entailment", "contradiction", "neutral"), ("accuracy", "macro-f1")),
+    Task("RTE", "super_glue", "rte", _NLI, _ENTAILMENT, ("accuracy",)),
+    Task("WiC", "super_glue", "wic", ("word", *_PAIR), ("false", "true"), ("accuracy",)),
+    Task("COPA", "super_glue", "copa", ("premise", "question", *_CHOICES), _CHOICES, ("accuracy",), "number"),
 )
 TASKS = {task.name: task for task in TABLE}
 
 
 def find(names: Sequence[str]) -> list[Task]:
-    """Return tasks by the names that the command gives them.
-
-    Args:
-        names: The names.
+    """Return the tasks of the given names, each once.
 
     Raises:
-        ModelError: There is no such task.
+        ModelError: There is no task of a name.
+
+    Example:
+        >>> [task.title for task in find(["rte", "sst-2", "rte"])]
+        ['RTE', 'SST-2']
     """
-    for name in names:
-        if name not in TASKS:
-            raise ModelError(f"task {name!r} is not known; use one of {', '.join(TASKS)}")
+    if unknown := [name for name in names if name not in TASKS]:
+        raise ModelError(f"task {unknown[0]!r} is not known; use one of {', '.join(TASKS)}")
     return [TASKS[name] for name in dict.fromkeys(names)]

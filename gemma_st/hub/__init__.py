@@ -1,1 +1,1 @@
-"""Name, save, load, describe, export and verify models."""
+"""Save, load, describe, export and verify models."""

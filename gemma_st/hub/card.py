@@ -1,11 +1,16 @@
-"""The model card: what a model says of itself, and what only its maker knows, with every number from a results file."""
+"""The model card: facts read from the model, facts given by its author, and numbers from results files."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from huggingface_hub import ModelCard, ModelCardData
+
 from gemma_st.errors import ModelError
+from gemma_st.hub.training_record import describe_training
+from gemma_st.modeling.template import read_template
 
 if TYPE_CHECKING:
     from gemma_st.base import Encoder
@@ -16,17 +21,22 @@ USAGE = {
     "SentenceTransformer": 'model.encode_query("do goldfish grow") @ model.encode_document("Goldfish grow.").T',
 }
 TASKS = {"CrossEncoder": "text-ranking", "SentenceTransformer": "sentence-similarity"}
+CHECKED = ("attention", "pooler", "template", "versions required")  # facts that a card must state as the model does
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model cannot say of itself.
+    """Facts that the author of a model knows and the model itself does not.
 
     Attributes:
-        base_model: Hub id or path of the checkpoint it was made from.
-        license: Identifier, as the hub spells it.
-        training_data: Names of the data sets it was trained on.
-        results: ``results.json`` files that ``ir-eval run --out`` wrote for it.
+        base_model: Hub id or path of the checkpoint that the model was trained from.
+        license: Identifier of the license, in the hub's spelling.
+        training_data: Names of the data sets that the model was trained on.
+        results: ``results.json`` files that ``ir-eval run --out`` wrote for the model.
+
+    Example:
+        >>> Facts(base_model="google/gemma-3-270m", license="gemma").license
+        'gemma'
     """
 
     base_model: str = ""
@@ -36,55 +46,60 @@ class Facts:
 
 
 def describe(model: "Encoder") -> dict[str, str]:
-    """Return what a model says of itself: attention, pooler, template, length, labels, size and versions required."""
-    from gemma_st.modeling.template import read_template
+    """Return the facts read from a model: attention, pooler, template, length, labels, size and required versions.
 
-    config, pooling = model.transformers_model.config, model[1]
-    options = {key: value for key, value in pooling.get_config_dict().items() if key != "embedding_dimension"}
-    modes = options.pop("pooling_mode", None) or type(pooling).__name__
-    pooler = modes if isinstance(modes, str) else " + ".join(modes)
-    shown = ", ".join(f"{key}={value}" for key, value in options.items() if not (key == "include_prompt" and value))
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> describe(CrossEncoder("reranker"))["attention"]
+        'bidirectional'
+    """
+    network: Any = model.transformers_model
     requirements = model._get_model_config()["requirements"]
-    said = {
+    facts = {
         "attention": model.attention,
-        "pooler": f"{pooler} ({shown})" if shown else pooler,
-        "architecture": f"{type(model.transformers_model).__name__}, {config.num_hidden_layers} layers, "
-        f"width {config.hidden_size}",
+        "pooler": _pooler(model),
+        "architecture": f"{type(network).__name__}, {network.config.num_hidden_layers} layers, "
+        f"width {network.config.hidden_size}",
         "template": f"`{read_template(model.tokenizer)}`" if model.model_type == "CrossEncoder" else "",
         "prompts": ", ".join(f"{name}: `{prompt}`" for name, prompt in model.prompts.items()),
         "labels": ", ".join(getattr(model, "label_names", [])) if getattr(model, "num_labels", 1) > 1 else "",
-        "longest input": _longest(model),
+        "longest input": _longest_input(model),
         "parameters": f"{sum(tensor.numel() for tensor in model.parameters()) / 1e6:.1f}M",
         "versions required": ", ".join(f"{name}{needed['specifier']}" for name, needed in requirements.items()),
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: value for name, value in facts.items() if value}
 
 
-def _longest(model: "Encoder") -> str:
+def _pooler(model: "Encoder") -> str:
+    """Return the name of the pooler and its options, such as ``FirstK (k=4)``."""
+    module: Any = model[1]
+    options = {key: value for key, value in module.get_config_dict().items() if key != "embedding_dimension"}
+    modes = options.pop("pooling_mode", None) or type(module).__name__
+    name = modes if isinstance(modes, str) else " + ".join(modes)
+    shown = ", ".join(f"{key}={value}" for key, value in options.items() if not (key == "include_prompt" and value))
+    return f"{name} ({shown})" if shown else name
+
+
+def _longest_input(model: "Encoder") -> str:
     parts = [f"{model.max_seq_length} tokens"]
     for text in ("query", "document"):
         budget = getattr(model[0], f"{text}_length", None)
-        parts += [f"of the {text} {budget}"] if budget else []
-    stride = getattr(model, "stride", None)
-    parts += [f"a longer document by gemma_st in windows {stride} apart, by the stock class cut"] if stride else []
+        parts += [f"at most {budget} for the {text}"] if budget else []
+    if stride := getattr(model, "stride", None):
+        parts.append(
+            f"gemma_st scores a longer document in windows that start {stride} tokens apart, "
+            "and stock sentence-transformers truncates it"
+        )
     return "; ".join(parts)
 
 
 def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
-    """Write ``README.md`` into a saved model's directory, ready for the hub; it tells the training that was left there.
+    """Write the card of a model, ``README.md``, into its directory, with the training record if there is one.
 
-    Args:
-        directory: The saved model.
-        model: The same model, loaded.
-        facts: What it cannot say of itself.
-
-    Raises:
-        ModelError: A results file, or the record of the training, is not one.
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> write_card(Path("reranker"), CrossEncoder("reranker"), Facts(license="gemma"))
     """
-    from huggingface_hub import ModelCard, ModelCardData
-
-    from gemma_st.hub.training_record import describe_training
-
     kind, said = model.model_type, describe(model)
     package = "gemma_st" if model.own_modules else "sentence_transformers"
     data = ModelCardData(
@@ -95,7 +110,8 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
         pipeline_tag="text-classification" if "labels" in said else TASKS[kind],
         tags=["sentence-transformers", "gemma-encoder", said["attention"]],
     )
-    rows = "\n".join(f"| {name} | {value} |" for name, value in {"base model": facts.base_model, **said}.items())
+    shown = {**({"base model": facts.base_model} if facts.base_model else {}), **said}
+    rows = "\n".join(f"| {name} | {value} |" for name, value in shown.items())
     trained = "\n".join(f"- {name}" for name in facts.training_data) or UNSTATED
     run = f"## Training run\n\n{described}\n\n" if (described := describe_training(directory)) else ""
     usage = f'from {package} import {kind}\n\nmodel = {kind}("{directory.name}")\n{USAGE[kind]}'
@@ -106,14 +122,15 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
     ModelCard(f"---\n{data.to_yaml()}\n---\n{content}").save(directory / "README.md")
 
 
-def results_table(paths: tuple[Path, ...]) -> str:
-    """Return a row a collection: the first stage and the model behind it, and the command that measured them.
-
-    Args:
-        paths: ``results.json`` files that ``ir-eval run COLLECTION --out`` wrote.
+def results_table(paths: Sequence[Path]) -> str:
+    """Return a Markdown table of ``results.json`` files of ``ir-eval run COLLECTION --out``, a row per collection.
 
     Raises:
-        ModelError: A file is not one of these.
+        ModelError: A file does not hold the results of a first stage and a model.
+
+    Example:
+        >>> results_table([])
+        'Not stated.'
     """
     if not paths:
         return UNSTATED
@@ -121,7 +138,7 @@ def results_table(paths: tuple[Path, ...]) -> str:
     for path in paths:
         try:
             results = json.loads(path.read_text(encoding="utf-8"))
-            rows += [_results_row(results["experiment"]["systems"], place) for place in results["collections"]]
+            rows += [_results_row(results["experiment"]["systems"], found) for found in results["collections"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path}: no results of a first stage and a model ({error!r}); see ir-eval run") from error
     return "\n".join(rows)
@@ -141,25 +158,22 @@ def _results_row(systems: dict[str, Any], collection: dict[str, Any]) -> str:
     return f"| {collection['name']}{split} | {collection['topics']} | {means} | `{command}` |"
 
 
-def lacking(directory: Path, model: "Encoder") -> list[str]:
-    """Return what a saved model's card does not say, or says otherwise than the model.
+def missing_facts(directory: Path, model: "Encoder") -> list[str]:
+    """Return the facts that the card in a model's directory does not state, or states differently from the model.
 
-    Args:
-        directory: The saved model.
-        model: The same model, loaded.
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> missing_facts(Path("reranker"), CrossEncoder("reranker"))
+        ['README.md']
     """
-    from huggingface_hub import ModelCard
-
     path = directory / "README.md"
     if not path.exists():
         return ["README.md"]
-    card = ModelCard.load(path)
-    said = describe(model)
-    wanted = {name: said[name] for name in ("attention", "pooler", "template", "versions required") if name in said}
+    card, said = ModelCard.load(path), describe(model)
     missing = [name for name in ("license", "base_model") if not getattr(card.data, name, None)]
-    missing += [name for name, value in wanted.items() if value not in card.text]
+    missing += [name for name in CHECKED if name in said and said[name] not in card.text]
     sections = {part.partition("\n")[0].strip().lower(): part for part in card.text.split("\n## ")[1:]}
-    for words in ("training", "measured"):
-        section = next((text for title, text in sections.items() if title.startswith(words)), UNSTATED)
-        missing += [words] if UNSTATED in section else []
+    for title in ("training", "measured"):
+        section = next((text for heading, text in sections.items() if heading.startswith(title)), UNSTATED)
+        missing += [title] if UNSTATED in section else []
     return missing

@@ -1,59 +1,50 @@
-"""The curves of a training, as a picture without any library: SVG."""
+"""The training curves of a model, drawn as SVG."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Any
 
-WIDTH, HEIGHT, MARGIN = 560, 180, 46
-COLOURS = ("#3f51b5", "#d84315", "#00897b", "#6d4c41")
 Points = list[tuple[float, float]]
+GREY = "#7f7f7f"  # readable on white and on black
 
 
-def curves(history: Sequence[dict[str, Any]], measures: Sequence[str] = ()) -> dict[str, Points]:
-    """Return (step, value) of the loss and of each measure, from a trainer's log.
+def curves(log: Sequence[Mapping[str, Any]], measures: Sequence[str] = ()) -> dict[str, Points]:
+    """Return (step, value) points of the loss and of each measure from the log of a trainer.
 
-    Args:
-        history: The log, a dictionary an entry.
-        measures: What an evaluator measures; the log says ``eval_`` before them.
+    Example:
+        >>> curves([{"step": 1, "loss": 2.0}, {"step": 1, "eval_mrr@10": 0.5}], measures=["mrr@10"])
+        {'loss': [(1.0, 2.0)], 'mrr@10': [(1.0, 0.5)]}
     """
-    names = {"loss": "loss", **{f"eval_{measure}": measure for measure in measures}}
+    keys = {"loss": "loss", **{measure: f"eval_{measure}" for measure in measures}}
     found = {
-        label: [(float(entry["step"]), float(entry[name])) for entry in history if name in entry]
-        for name, label in names.items()
+        name: [(float(entry["step"]), float(entry[key])) for entry in log if key in entry] for name, key in keys.items()
     }
-    return {label: points for label, points in found.items() if points}
+    return {name: points for name, points in found.items() if points}
 
 
-def draw(lines: dict[str, Points]) -> str:
-    """Return an SVG with a panel a line, steps from left to right and values from bottom to top.
+def draw(lines: Mapping[str, Points]) -> str:
+    """Return an SVG with one panel per curve; the group of each line has the name of its curve as id.
 
-    Args:
-        lines: What `curves` returned; at least one.
+    Example:
+        >>> draw({"loss": [(1, 2.0), (2, 1.5)]})[:5]
+        '<?xml'
     """
-    panels = [_panel(label, points, place) for place, (label, points) in enumerate(lines.items())]
-    size = f'viewBox="0 0 {WIDTH} {HEIGHT * len(panels)}" width="{WIDTH}"'
-    style = 'font-family="sans-serif" font-size="11" fill="#666"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>\n' + "\n".join(panels) + "\n</svg>\n"
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
 
-
-def _panel(label: str, points: Points, place: int) -> str:
-    steps, values = zip(*points, strict=True)
-    left, right, top, bottom = MARGIN, WIDTH - 12, HEIGHT * place + 24, HEIGHT * (place + 1) - 24
-    low, high = min(values), max(values)
-    colour = COLOURS[place % len(COLOURS)]
-
-    def at(step: float, value: float) -> tuple[float, float]:
-        x = left + (right - left) * (step - min(steps)) / ((max(steps) - min(steps)) or 1)
-        return round(x, 1), round(bottom - (bottom - top) * (value - low) / ((high - low) or 1), 1)
-
-    dots = [at(*point) for point in points]
-    path = " ".join(f"{x},{y}" for x, y in dots)
-    marks = "".join(f'<circle cx="{x}" cy="{y}" r="2" fill="{colour}"/>' for x, y in dots if len(dots) <= 40)
-    return (
-        f'<g><text x="{left}" y="{top - 8}" fill="{colour}">{label.replace("<", "&lt;")}</text>'
-        f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="#ccc"/>'
-        f'<text x="{left - 4}" y="{top + 4}" text-anchor="end">{high:.4g}</text>'
-        f'<text x="{left - 4}" y="{bottom}" text-anchor="end">{low:.4g}</text>'
-        f'<text x="{left}" y="{bottom + 14}">{min(steps):.0f}</text>'
-        f'<text x="{right}" y="{bottom + 14}" text-anchor="end">step {max(steps):.0f}</text>'
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>{marks}</g>'
-    )
+    # Text stays text, and equal curves give equal files.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gemma_st", "font.size": 9}):
+        figure = Figure(figsize=(5.8, 1.7 * len(lines)), layout="constrained")
+        panels = figure.subplots(len(lines), sharex=True, squeeze=False)[:, 0]
+        for place, (panel, (name, points)) in enumerate(zip(panels, lines.items(), strict=True)):
+            marker = "." if len(points) <= 40 else ""
+            panel.plot(*zip(*points, strict=True), color=f"C{place}", marker=marker, gid=name)
+            panel.set_title(name, loc="left", color=f"C{place}")
+            panel.tick_params(colors=GREY)
+            panel.spines[:].set_color(GREY)
+            panel.spines[["top", "right"]].set_visible(False)
+        panels[-1].set_xlabel("step", color=GREY)
+        panels[-1].locator_params(axis="x", integer=True)
+        file = StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return file.getvalue()

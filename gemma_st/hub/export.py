@@ -1,4 +1,4 @@
-"""A model as a directory of its own with a card, ready for the hub and for the stock sentence-transformers class."""
+"""Export a model: a copy with a model card, ready for the hub and for the stock sentence-transformers class."""
 
 import shutil
 import tempfile
@@ -7,37 +7,40 @@ from pathlib import Path
 from gemma_st.errors import ModelError
 from gemma_st.hub.adapters import is_adapter
 from gemma_st.hub.card import Facts, write_card
-from gemma_st.hub.saving import open_model
+from gemma_st.hub.saving import new_directory, open_model
 from gemma_st.names import locate
 
-TRAINING = ("checkpoints", "student", "base")  # what training leaves beside a model
+TRAINING_FOLDERS = ("checkpoints", "student", "base")  # written by training, not part of the model
 
 
 def export(name: str, directory: str | Path, facts: Facts | None = None) -> Path:
-    """Write a packaged or local model out. Where it has no card, or facts for one are given, its card is written.
+    """Copy a packaged or local model, and write its card if it has none or if facts are given.
 
     Args:
-        name: A packaged model or a directory.
-        directory: Where to; it appears whole or not at all.
-        facts: What the card says beyond what the model says of itself.
+        name: Name of a packaged model, or directory of a model.
+        directory: New or empty directory to write to; it appears only when it is complete.
+        facts: Facts for the card that the model itself does not know.
 
     Raises:
-        ModelError: There is no such model here, it is an adapter, or the directory exists and is not empty.
+        ModelError: The model is not on this machine or has an unmerged adapter, or the directory is not empty.
+
+    Example:
+        >>> export("reranker", "exported", Facts(license="gemma", training_data=("nq",))).name
+        'exported'
     """
-    source, target = Path(locate(name)).resolve(), Path(directory).resolve()
+    source = Path(locate(name)).resolve()
     if not (source / "modules.json").is_file():
         raise ModelError(f"model {name!r}: no modules.json in {source}; expected a packaged model or a saved one")
     if is_adapter(source):
-        raise ModelError(f"model {name!r}: an adapter beside its backbone; fold it in first: gemma-st merge {name} NEW")
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ModelError(f"{target}: exists already; expected a new or empty directory")
+        raise ModelError(f"model {name!r}: its LoRA adapter is not merged; merge it first: gemma-st merge {name} NEW")
+    target = new_directory(directory)
     if target.is_relative_to(source):
-        raise ModelError(f"{target}: lies within the model itself; expected a directory outside of it")
+        raise ModelError(f"{target}: lies within the model itself; expected a directory outside the model's")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         copy = Path(temporary) / target.name
-        # copyfile: a packaged model may be read-only, or its owner's alone
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*TRAINING), copy_function=shutil.copyfile)
+        # copyfile does not copy permissions: a packaged model may be read-only, or readable for its owner only.
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*TRAINING_FOLDERS), copy_function=shutil.copyfile)
         if facts or not (copy / "README.md").exists():
             write_card(copy, open_model(copy, device="cpu"), facts or Facts())
         copy.replace(target)

@@ -1,8 +1,9 @@
-"""Saving a model: whole or not at all, at half the size where its weights may be rounded; and opening it again."""
+"""Save a model, atomically and optionally with narrower weights, and load it again."""
 
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,22 +12,29 @@ from gemma_st.names import loading
 
 if TYPE_CHECKING:
     from gemma_st.base import Encoder
+    from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.sentence_transformer import SentenceTransformer
 
 STORAGE = ("float32", "bfloat16", "float8_e4m3fn")
 
 
 def save(model: "Encoder", directory: str | Path, *, storage: str = "float32", exact: tuple[str, ...] = ()) -> Path:
-    """Save a model in the form that stock sentence-transformers loads.
+    """Save a model in the format that stock sentence-transformers loads, and return its directory.
 
     Args:
         model: The model.
-        directory: Where to; what a former model left there is replaced, other files stay.
-        storage: Weight type of the backbone on disk. It is computed in float32 all the same: the configuration says
-            so, and loading widens the weights. The head is always stored in float32, and so are vectors in float8.
-        exact: Beginnings of the names of weights that are stored in float32 all the same.
+        directory: Where to save. A model that is there is replaced as a whole or not at all; its other files stay.
+        storage: Dtype of the backbone's weights on disk; the model is loaded in float32 all the same. The head is
+            always stored in float32; with float8, so are one-dimensional weights.
+        exact: Prefixes of the names of weights to store in float32.
 
     Raises:
-        ModelError: The storage type is not known.
+        ModelError: The storage dtype is not known, or a weight is beyond its range.
+
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> save(CrossEncoder("reranker"), "smaller", storage="bfloat16").name
+        'smaller'
     """
     if storage not in STORAGE:
         raise ModelError(f"storage={storage!r} is not known; use one of {', '.join(STORAGE)}")
@@ -38,57 +46,77 @@ def save(model: "Encoder", directory: str | Path, *, storage: str = "float32", e
         if storage != "float32":
             _narrow(fresh / "model.safetensors", storage, exact)
         for weights in fresh.rglob("*.safetensors"):
-            weights.chmod(0o644)  # safetensors writes for its owner alone
+            weights.chmod(0o644)  # safetensors makes its files readable for their owner only
         _replace(target, fresh)
     return target
 
 
-def open_model(directory: str | Path, **options: Any) -> "Encoder":
-    """Load a saved model as what it was saved as, a cross-encoder or a bi-encoder.
+def open_model(
+    directory: str | Path, *, device: str | None = None, model_kwargs: Mapping[str, Any] | None = None
+) -> "CrossEncoder | SentenceTransformer":
+    """Load a saved model as the class it was saved from, a `CrossEncoder` or a `SentenceTransformer`.
 
     Args:
-        directory: Where it was saved.
-        **options: As for the class.
+        directory: Directory of the model.
+        device: Device to load the model on; by default, the fastest one present.
+        model_kwargs: Options for transformers, such as ``{"dtype": "float32"}``.
 
     Raises:
-        ModelError: There is no saved model, or it cannot be loaded.
+        ModelError: The directory holds no saved model, or the model cannot be loaded.
+
+    Example:
+        >>> type(open_model("reranker", device="cpu")).__name__
+        'CrossEncoder'
     """
     from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.sentence_transformer import SentenceTransformer
 
     path = Path(directory) / "config_sentence_transformers.json"
     with loading(directory):
-        kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
-    classes = {"CrossEncoder": CrossEncoder, "SentenceTransformer": SentenceTransformer}
-    if kind not in classes:
-        raise ModelError(f"{path}: model_type={kind!r}; expected one of {', '.join(classes)}")
-    model: Encoder = classes[kind](str(directory), **options)
-    return model
+        saved = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    classes: dict[str, type[CrossEncoder | SentenceTransformer]]
+    classes = {kind.__name__: kind for kind in (CrossEncoder, SentenceTransformer)}
+    if saved not in classes:
+        raise ModelError(f"{path}: model_type={saved!r}; expected one of {', '.join(classes)}")
+    return classes[saved](str(directory), device=device, model_kwargs=dict(model_kwargs or {}))
+
+
+def new_directory(directory: str | Path) -> Path:
+    """Return the absolute path of a directory to write to; raise `ModelError` if it exists and is not empty.
+
+    Example:
+        >>> new_directory("reranker")
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: ...reranker: exists already; expected a new or empty directory
+    """
+    target = Path(directory).resolve()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise ModelError(f"{target}: exists already; expected a new or empty directory")
+    return target
 
 
 def _narrow(weights: Path, storage: str, exact: tuple[str, ...]) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    kind = getattr(torch, storage)
+    dtype = getattr(torch, storage)
     narrow = {}
     for name, tensor in load_file(weights).items():
-        kept = name.startswith(exact) or (kind.itemsize == 1 and tensor.dim() < 2)
-        narrow[name] = tensor if kept else tensor.to(kind)
-        if not kept and tensor.abs().max() > torch.finfo(kind).max:  # would be cut off there
+        kept = name.startswith(exact) or (dtype.itemsize == 1 and tensor.dim() < 2)
+        narrow[name] = tensor if kept else tensor.to(dtype)
+        if not kept and tensor.abs().max() > torch.finfo(dtype).max:  # the conversion would clip it
             raise ModelError(f"{name}: {float(tensor.abs().max()):g} is beyond {storage}; store it in bfloat16")
     save_file(narrow, weights, metadata={"format": "pt"})
 
 
 def _replace(target: Path, fresh: Path) -> None:
-    """Give ``fresh`` the name of ``target``, with the files of ``target`` that ``fresh`` has none of.
+    """Rename ``fresh`` to ``target``, and move the files that only the former model has into it.
 
-    A killed process leaves the former model under its name, or for the moment between two renames under ``former``
-    beside it, where the next call finds it; never half of each.
+    A process killed between the two renames leaves the former model as ``former``; the next call takes its files over.
     """
     former = target.with_name(f".{target.name}.former")
     if target.exists():
-        _hand_over(former, target)
+        _move_missing(former, target)
         target.rename(former)
     try:
         fresh.rename(target)
@@ -96,10 +124,11 @@ def _replace(target: Path, fresh: Path) -> None:
         if former.exists():
             former.rename(target)
         raise
-    _hand_over(former, target)
+    _move_missing(former, target)
 
 
-def _hand_over(former: Path, target: Path) -> None:
+def _move_missing(former: Path, target: Path) -> None:
+    """Move the files that ``target`` does not have out of ``former``, and delete the rest of ``former``."""
     if former.exists():
         for part in former.iterdir():
             if not (target / part.name).exists():

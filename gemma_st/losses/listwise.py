@@ -1,9 +1,11 @@
-"""What the losses over lists have in common: from texts to a matrix of scores, a row a query."""
+"""The base class of losses over lists: it scores the candidates of each query and pads the lists to a matrix."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -12,30 +14,37 @@ from gemma_st.errors import ModelError
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-OUT = -1e9  # score of a slot that a shorter list leaves empty: its softmax is 0, and 0 · log of it is no NaN
+# Score at padded positions. Its softmax is exactly 0; unlike -inf it is finite, so that 0 · log softmax is 0, not NaN.
+PADDED_SCORE = -1e9
 
 
 class ListLoss(nn.Module, ABC):
-    """A formula over the scores of each query's list; lists may have any length.
+    """Mean over the queries of a formula over the scores of each query's candidates.
 
-    Pairs are scored in mini-batches of like length, which changes no score and spares padding. What the formula gets
-    is float32, also under autocast.
+    A subclass defines the formula. Pairs are sorted by length and scored in mini-batches, which saves padding and
+    changes no score. The formula receives float32 tensors, also under autocast.
 
     Args:
-        model: A cross-encoder of one label.
-        mini_batch_size: How many pairs are scored together; all of them are kept for the gradient.
+        model: A cross-encoder with one label.
+        mini_batch_size: Number of pairs in one forward pass. The activations of all mini-batches are kept for the
+            backward pass.
 
     Raises:
         ModelError: The model has several labels.
 
     Inputs:
-        | Texts                              | Labels            |
-        |------------------------------------|-------------------|
-        | (query, [document, …]) of any size | [relevance, …]    |
+        | Texts                               | Labels           | Number of model output labels |
+        |-------------------------------------|------------------|-------------------------------|
+        | (query, [document, …]), any length  | [relevance, …]   | 1                             |
+
+    Example:
+        >>> class SquaredErrorLoss(ListLoss):
+        ...     def formula(self, scores, labels, filled):
+        ...         return ((scores - labels).square() * filled).sum(-1)
     """
 
     def __init__(self, model: "CrossEncoder", *, mini_batch_size: int = 32) -> None:
-        """Keep the model."""
+        """Check the number of labels."""
         super().__init__()
         if model.num_labels != 1:
             raise ModelError(f"{type(self).__name__} with a model of {model.num_labels} labels; expected 1")
@@ -44,54 +53,59 @@ class ListLoss(nn.Module, ABC):
 
     @abstractmethod
     def formula(self, scores: Tensor, labels: Tensor, filled: Tensor) -> Tensor:
-        """Return the loss of each list, (queries,).
+        """Return the loss of each query, of shape ``(queries,)``.
 
         Args:
-            scores: float32, -1e9 where a list has no document. (queries, documents)
-            labels: float32, 0 where a list has no document. (queries, documents)
-            filled: Where a list has a document. (queries, documents)
+            scores: float32, `PADDED_SCORE` at padded positions. (queries, documents)
+            labels: float32, 0 at padded positions. (queries, documents)
+            filled: Boolean, false at padded positions. (queries, documents)
         """
 
     def forward(
-        self, inputs: list[Any], labels: list[Tensor], prompt: str | None = None, task: str | None = None
+        self, inputs: Sequence[Any], labels: Sequence[Tensor], prompt: str | None = None, task: str | None = None
     ) -> Tensor:
-        """Return the mean of the formula over the lists."""
+        """Return the loss of a batch: ``inputs`` are its queries and, for each query, a list of documents."""
         queries, documents = inputs
-        sizes = [len(texts) for texts in documents]
-        if sizes != [len(list_) for list_ in labels]:
-            raise ModelError(f"lists of {sizes} documents with {[len(list_) for list_ in labels]} labels")
+        sizes, found = [len(texts) for texts in documents], [len(values) for values in labels]
+        if sizes != found:
+            raise ModelError(f"lists of {sizes} documents with {found} labels; expected one label per document")
         pairs = [(query, text) for query, texts in zip(queries, documents, strict=True) for text in texts]
         scores = self._score(pairs, prompt, task)
-        filled = rows(torch.ones_like(scores, dtype=torch.bool), sizes)
-        gold = rows(torch.cat(labels).to(scores), sizes)
-        return self.formula(rows(scores, sizes, fill=OUT), gold, filled).mean()
+        filled = pad_rows(torch.ones_like(scores, dtype=torch.bool), sizes)
+        relevance = pad_rows(torch.cat(list(labels)).to(scores), sizes)
+        return self.formula(pad_rows(scores, sizes, fill=PADDED_SCORE), relevance, filled).mean()
 
     def _score(self, pairs: list[tuple[str, str]], prompt: str | None, task: str | None) -> Tensor:
-        """Return one float32 score a pair. (pairs,)."""
+        """Return one float32 score per pair, of shape ``(pairs,)``."""
         order = sorted(range(len(pairs)), key=lambda place: sum(map(len, pairs[place])))
         batches = [order[start : start + self.mini_batch_size] for start in range(0, len(order), self.mini_batch_size)]
-        batches += [order[:1]] * (_rounds(self.model, len(batches)) - len(batches))
+        batches += [order[:1]] * (_forward_passes(self.model, len(batches)) - len(batches))
         parts = []
         for places in batches:
             batch = [pairs[place] for place in places]
-            features = self.model.preprocess(batch, prompt=prompt, task=task)
-            features = {
-                key: value.to(self.model.device) if isinstance(value, Tensor) else value
-                for key, value in features.items()
-            }
+            features = batch_to_device(self.model.preprocess(batch, prompt=prompt, task=task), self.model.device)
             parts.append(self.model(features)["scores"].view(-1).float())
-        found, spare = torch.cat(parts).tensor_split([len(order)])
-        found = found + 0 * spare.sum()  # for their backward pass
-        return found[torch.tensor(order, device=found.device).argsort()]
+        scores, surplus = torch.cat(parts).tensor_split([len(order)])
+        scores = scores + 0 * surplus.sum()  # the surplus forward passes need a backward pass, too
+        return scores[torch.tensor(order, device=scores.device).argsort()]
 
 
-def rows(flat: Tensor, sizes: list[int], fill: float = 0) -> Tensor:
-    """Cut a flat tensor into rows of the given sizes, filled up to the longest."""
-    return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)
+def pad_rows(values: Tensor, sizes: list[int], *, fill: float = 0) -> Tensor:
+    """Split a flat tensor into rows of the given sizes, and pad each row with ``fill`` to the longest.
+
+    Example:
+        >>> pad_rows(torch.tensor([1.0, 2.0, 3.0]), [2, 1])
+        tensor([[1., 2.],
+                [3., 0.]])
+    """
+    return pad_sequence(list(torch.split(values, sizes)), batch_first=True, padding_value=fill)
 
 
-def _rounds(model: nn.Module, batches: int) -> int:
-    """Return how often a model is called: where it is in shards every process joins in each call, or all wait."""
+def _forward_passes(model: nn.Module, batches: int) -> int:
+    """Return the number of forward passes: with FSDP, the largest number of mini-batches of any process.
+
+    FSDP gathers the weights in each forward pass, so a process that ran fewer passes would let the others wait forever.
+    """
     from torch.distributed.fsdp import FSDPModule
 
     if not isinstance(model, FSDPModule):

@@ -1,4 +1,4 @@
-"""Listwise softmax cross-entropy with its first polynomial term weighted anew (Poly-1)."""
+"""Poly-1: listwise softmax cross-entropy whose first polynomial term has a weight of its own."""
 
 from typing import TYPE_CHECKING
 
@@ -11,39 +11,38 @@ if TYPE_CHECKING:
 
 
 class Poly1SoftmaxLoss(ListLoss):
-    """``Σ y (-log p + ε (1 - p))`` over each list, with ``p = softmax(score)``.
+    """``Σ y · (-log p + ε · (1 - p))`` over the candidates of each query, with ``p = softmax(scores)``.
 
-    Cross-entropy is the series ``Σ_j (1 - p)^j / j``; Poly-1 adds ε to the coefficient of its first term. With ε = 0 it
-    is [gemma_st.losses.softmax.SoftmaxLoss][].
+    Cross-entropy is the series ``Σ_j (1 - p)^j / j``; Poly-1 adds ε to the coefficient of its first term
+    (PolyLoss, Leng et al., ICLR 2022, there with one relevant class).
 
     Args:
-        model: A cross-encoder of one label.
-        epsilon: Weight of the added term; -1 takes the first term out.
-        mini_batch_size: How many pairs are scored together.
+        model: A cross-encoder with one label.
+        epsilon: Weight ε of the added term; -1 removes the first term of the series.
+        mini_batch_size: Number of pairs in one forward pass.
 
     Inputs:
-        | Texts                              | Labels                      |
-        |------------------------------------|-----------------------------|
-        | (query, [document, …]) of any size | [relevance of at least 0, …] |
+        | Texts                               | Labels                         | Number of model output labels |
+        |-------------------------------------|--------------------------------|-------------------------------|
+        | (query, [document, …]), any length  | [relevance of at least 0, …]   | 1                             |
 
-    References:
-        PolyLoss (Leng et al., ICLR 2022), there with one relevant class.
+    Relations:
+        - With ``epsilon=0`` it equals [gemma_st.losses.softmax.SoftmaxLoss][].
 
     Example:
-        ```python
-        from gemma_st import CrossEncoder
-        from gemma_st.losses.poly1 import Poly1SoftmaxLoss
-
-        loss = Poly1SoftmaxLoss(CrossEncoder("gemma-encoder-msmarco"), epsilon=1.0)
-        ```
+        >>> import torch
+        >>> from gemma_st import CrossEncoder
+        >>> loss = Poly1SoftmaxLoss(CrossEncoder("reranker"), epsilon=1.0)
+        >>> loss([["goldfish"], [["Goldfish grow.", "Gold is a metal."]]], [torch.tensor([1.0, 0.0])]).item() > 0
+        True
     """
 
     def __init__(self, model: "CrossEncoder", *, epsilon: float = 1.0, mini_batch_size: int = 32) -> None:
-        """Keep ε."""
+        """Store ε."""
         super().__init__(model, mini_batch_size=mini_batch_size)
         self.epsilon = epsilon
 
     def formula(self, scores: Tensor, labels: Tensor, filled: Tensor) -> Tensor:
-        """Return the loss of each list."""
+        """Return the loss of each query."""
         log_p = scores.log_softmax(-1)
         return (labels * (self.epsilon * (1 - log_p.exp()) - log_p)).sum(-1)

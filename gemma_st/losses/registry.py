@@ -1,7 +1,4 @@
-"""Find a loss by the name that a stage's ``[loss]`` table gives.
-
-A loss is an entry point of the group ``gemma_st.losses``, so that any installed package can add one.
-"""
+"""Find a loss by its name: losses are entry points of the group ``gemma_st.losses``, of any installed package."""
 
 import inspect
 from importlib.metadata import entry_points
@@ -14,18 +11,24 @@ GROUP = "gemma_st.losses"
 
 
 def loss_names() -> list[str]:
-    """Return the names of all losses that are installed."""
+    """Return the names of all installed losses, sorted.
+
+    Example:
+        >>> loss_names()
+        ['distillation', 'margin-mse', 'pointwise', 'poly1', 'softmax']
+    """
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
 def find_loss(name: str) -> type[nn.Module]:
-    """Return the class of a loss.
-
-    Args:
-        name: The name of its entry point.
+    """Return the class of a loss, given the name of its entry point.
 
     Raises:
         ModelError: No installed package has a loss of that name.
+
+    Example:
+        >>> find_loss("softmax")
+        <class 'gemma_st.losses.softmax.SoftmaxLoss'>
     """
     found = entry_points(group=GROUP, name=name)
     if not found:
@@ -35,10 +38,20 @@ def find_loss(name: str) -> type[nn.Module]:
 
 
 def needs_teacher(loss: type[nn.Module]) -> bool:
-    """Return whether a loss takes a ``teacher``, a bi-encoder, beside the model."""
+    """Return whether the constructor of a loss takes a bi-encoder as ``teacher``.
+
+    Example:
+        >>> needs_teacher(find_loss("softmax"))
+        False
+    """
     return "teacher" in inspect.signature(loss).parameters
 
 
 def reads_triples(loss: type[nn.Module]) -> bool:
-    """Return whether a loss reads rows (query, positive, negative, margin) in place of lists."""
+    """Return whether a loss reads triples (query, positive, negative) with a margin instead of lists.
+
+    Example:
+        >>> reads_triples(find_loss("margin-mse"))
+        True
+    """
     return bool(getattr(loss, "reads_triples", False))

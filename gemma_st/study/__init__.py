@@ -1,1 +1,1 @@
-"""A study: one TOML file → every combination of its factors, trained over several seeds, and compared in pairs."""
+"""Ablation studies: a TOML file of settings → all combinations, trained over several seeds → paired comparisons."""

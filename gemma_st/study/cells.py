@@ -1,4 +1,4 @@
-"""A cell trained by one process of several, measured, and kept as one file."""
+"""Train and evaluate the cells of a study. Each cell is run by one of several processes and stored in one file."""
 
 import io
 import json
@@ -19,57 +19,46 @@ from gemma_st.study.factors import Settings, label
 
 
 def describe(settings: Settings) -> str:
-    """Return settings as people read them.
+    """Return settings as log lines and error messages display them.
 
-    Args:
-        settings: The value of each factor.
+    Example:
+        >>> describe({"attention": "causal", "pooler": {"name": "last", "k": 4}})
+        'attention causal, pooler last k=4'
     """
     return ", ".join(f"{name} {label(value)}" for name, value in settings.items())
 
 
-def read_cell(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """Return what a cell measured, or None if it is not finished.
-
-    Args:
-        cell: The cell.
-        folder: That of all cells.
-    """
-    try:
-        found: dict[str, Any] = json.loads((folder / f"{cell.name}.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return found
-
-
 def run_cell(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """Train and measure a cell, from its checkpoint if there is one, and write ``NAME.json``; its weights are deleted.
+    """Train and evaluate a cell, write ``NAME.json`` to the folder of all cells, and return its content.
 
-    Args:
-        cell: The cell.
-        folder: That of all cells.
-
-    Returns:
-        What the file holds; None if the cell is finished or another process is at it.
+    Training resumes from a checkpoint, and the model is deleted. A cell that is finished, or that another process runs,
+    is skipped: None is returned.
 
     Raises:
-        ModelError: It cannot be trained.
+        ModelError: The cell cannot be trained.
+
+    Example:
+        >>> from gemma_st.study.config import read_study
+        >>> result = run_cell(read_study("study.toml").cells[0], Path("cells"))
+        >>> result["task"], result["seed"], list(result["measures"])
+        ('sst-2', 0, ['accuracy'])
     """
     work, lock, path = folder / cell.name, folder / f"{cell.name}.lock", folder / f"{cell.name}.json"
     with locked(lock) as ours:
         if not ours:
             return None
-        made = None if path.exists() else _train(cell, work)
-        if made:
-            write_whole(path, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+        result = None if path.exists() else _train(cell, work)
+        if result:
+            write_whole(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         shutil.rmtree(work, ignore_errors=True)
-        lock.unlink()  # whoever has opened it before finds the cell finished
-        return made
+        lock.unlink(missing_ok=True)  # a process that has opened the lock already finds the cell finished
+        return result
 
 
 def _train(cell: Cell, work: Path) -> dict[str, Any]:
     start = time.monotonic()
     try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # bars and logs of every training
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # hide progress bars and logs
             measures = cell.task.run(cell.settings, seed=cell.seed, folder=work)
     except ModelError as error:
         raise ModelError(f"{cell.task.name} with {describe(cell.settings)}: {error}") from error
@@ -86,11 +75,14 @@ def _train(cell: Cell, work: Path) -> dict[str, Any]:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Lock a file for a block, and say whether that was possible; the kernel frees what a dead process had locked.
+    """Create and lock a file for the length of a block, and return whether that succeeded.
 
-    Args:
-        path: The file; it is made.
-        wait: Whether to wait until it is free.
+    With ``wait``, block until the lock is free. The kernel releases the lock of a process that dies.
+
+    Example:
+        >>> with locked(Path("a.lock")) as ours, locked(Path("a.lock")) as theirs:
+        ...     ours, theirs
+        (True, False)
     """
     import fcntl
 

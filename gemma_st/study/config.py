@@ -1,4 +1,4 @@
-"""One TOML file describes one study: tasks, grids of settings, seeds."""
+"""Read the TOML file of a study: tasks, grids of settings, and the number of seeds."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,33 +6,67 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, PositiveInt
 
 from gemma_st.errors import ModelError
 from gemma_st.glue.config import GlueConfig
 from gemma_st.glue.datasets import load
 from gemma_st.glue.tasks import find
-from gemma_st.study.factors import FACTORS, Settings, Value, parse, rates
+from gemma_st.settings import from_table, read_toml, settings
+from gemma_st.study.factors import FACTORS, Settings, Value, parse
 from gemma_st.study.study_tasks import RANKING, GlueTask, RankingTask, StudyTask
-from gemma_st.training.config import check_names, make, make_config, read_table
+from gemma_st.training.config import make_config
 
-FIELDS = ("output", "seeds", "glue", RANKING, "grid")
-KINDS: dict[str, type | tuple[type, ...]] = {  # of the fields of [glue] that are no factor
-    **{"tasks": list, "data": str, "base": str, "max_length": int, "learning_rate": (int, float)},
-    **{"relative_rates": bool, "freeze": list, "probe": bool, "epochs": int, "batch_size": int},
-    **{"bf16": bool, "train_examples": int},
-}
+Values = Annotated[list[Any], Field(min_length=1)] | None  # of a factor; None leaves the factor out of a grid
+
+
+@settings()
+class _StudyFile:
+    """The tables of a study's file."""
+
+    output: str
+    seeds: PositiveInt
+    glue: dict[str, Any] | None = None
+    ranking: dict[str, Any] | None = None
+    grid: tuple[dict[str, Any], ...] = ()
+
+
+@settings()
+class _GlueTable(GlueConfig):
+    """The fields of ``[glue]``: the configuration, the tasks and the source of the examples."""
+
+    tasks: tuple[str, ...]
+    data: str | None = None
+
+
+@settings()
+class _Grid:
+    """The fields of ``[[grid]]``: the values of each factor, and the tasks; None is all tasks."""
+
+    tasks: Annotated[list[str], Field(min_length=1)] | None = None
+    attention: Values = None
+    pooler: Values = None
+    dropout: Values = None
+    padding_side: Values = None
+    head: Values = None
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training.
+    """One training run: one task, one combination of settings, one seed.
 
     Attributes:
-        task: What is trained on.
-        settings: The value of each factor.
-        seed: Of head, data order and dropout, and of a ranking's draw of documents.
-        name: Task, content key and seed: what it is kept under.
+        task: Task to train on.
+        settings: Value of each factor.
+        seed: Random seed of head initialisation, data order, dropout and document sampling.
+        name: Task, content key and seed; the name of the result's file.
+
+    Example:
+        >>> cell = read_study("study.toml").cells[1]
+        >>> cell.task.name, cell.settings["attention"], cell.seed
+        ('sst-2', 'causal', 0)
     """
 
     task: StudyTask
@@ -43,13 +77,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """What is to be run.
+    """All training runs of a study.
 
     Attributes:
-        output: The folder of the results.
-        cells: All of them, seed by seed.
-        factors: Values of each factor that is in a grid, the first its baseline.
-        resolved: All that the file says and takes for granted, as JSON has it.
+        output: Folder for the results.
+        cells: All training runs; the seed varies slowest.
+        factors: Values of each factor that a grid lists. The first value is the baseline.
+        resolved: All settings, defaults included, as JSON.
+
+    Example:
+        >>> study = read_study("study.toml")
+        >>> len(study.cells), study.factors
+        (2, {'attention': ['bidirectional', 'causal']})
     """
 
     output: Path
@@ -59,118 +98,80 @@ class Study:
 
 
 def read_study(path: str | Path, data: str | Path | None = None) -> Study:
-    """Read a study, its data sets, and the content of its base models and files: nothing is trained if that fails.
+    """Read a study with its data sets, and check all settings before anything is trained.
 
     Args:
         path: A TOML file; see ``docs/training.md``.
-        data: What ``{data}`` stands for in it.
+        data: Folder that replaces ``{data}`` in the file.
 
     Raises:
-        ModelError: The file is no TOML, or has a field, factor, value or task that is unknown, lacking or off.
+        ModelError: The file cannot be read, or a field, factor, value or task is unknown, missing or wrong.
+
+    Example:
+        >>> [cell.settings["attention"] for cell in read_study("study.toml").cells]
+        ['bidirectional', 'causal']
     """
-    table = read_table(path, data)
-    check_names(f"{path}:", table, FIELDS)
-    output, seeds = table.get("output"), table.get("seeds")
-    if not isinstance(output, str) or type(seeds) is not int or seeds < 1:
-        raise ModelError(
-            f"{path}: output = {output!r}, seeds = {seeds!r}; expected a folder and a whole number above 0"
-        )
-    for name in ("glue", RANKING):
-        if not isinstance(table.get(name, {}), dict):
-            raise ModelError(f"{path}: {name} = {table[name]!r}; expected a table")
-    tasks: list[GlueTask | RankingTask] = [*_glue(f"{path}: [glue]", table), *_ranking(f"{path}: [{RANKING}]", table)]
+    file = from_table(_StudyFile, read_toml(path, data), f"{path}: ")
+    tasks: list[GlueTask | RankingTask] = []
+    if file.glue is not None:
+        tasks += _glue_tasks(f"{path}: [glue]", file.glue)
+    if file.ranking is not None:
+        tasks.append(_ranking_task(f"{path}: [{RANKING}]", file.ranking))
     if not tasks:
         raise ModelError(f"{path}: neither [glue] nor [{RANKING}]; give the study a task")
-    grids = _grids(path, table.get("grid", []), {task.name for task in tasks})
+    if not file.grid:
+        raise ModelError(f"{path}: no [[grid]]; give at least one, with lists of values of {', '.join(FACTORS)}")
+    names = sorted(task.name for task in tasks)
+    grids = [_grid(f"{path}: [[grid]] {number}:", table, names) for number, table in enumerate(file.grid, 1)]
     listed = {name: [value for _, grid in grids for value in grid.get(name, ())] for name in FACTORS}
-    factors = {name: _different(values) for name, values in listed.items() if values}
-    resolved: dict[str, Any] = {"seeds": seeds, "tasks": {}, "factors": factors}
+    factors = {name: _unique(values) for name, values in listed.items() if values}
+    resolved: dict[str, Any] = {"seeds": file.seeds, "tasks": {}, "factors": factors}
     for task in tasks:
         given = {"task": task.name, "data": task.data.digest} if isinstance(task, GlueTask) else {}
         resolved["tasks"][task.name] = {**json.loads(json.dumps(asdict(task.config), default=str)), **given}
-    return Study(Path(output), _cells(tasks, grids, seeds=seeds), factors, resolved)
+    return Study(Path(file.output), _cells(tasks, grids, seeds=file.seeds), factors, resolved)
 
 
-def _glue(where: str, table: Mapping[str, Any]) -> list[GlueTask]:
-    """Return the tasks, each by its own table ``[glue.TASK]`` where there is one, and else by ``[glue]``."""
-    if "glue" not in table:
-        return []
-    given = dict(table["glue"])
-    names = given.pop("tasks", [])
-    _checked(where, "tasks", names)
-    own = {name: given.pop(name) for name in names if isinstance(given.get(name), dict)}
-    if not names:
-        raise ModelError(f"{where} names no tasks; expected a list such as ['sst-2', 'cola']")
-    return [
-        _glue_task(f"{where[:-1]}.{name}]" if name in own else where, name, {**given, **own.get(name, {})})
-        for name in names
-    ]
+def _glue_tasks(where: str, table: Mapping[str, Any]) -> Iterator[GlueTask]:
+    """Yield the tasks. The table ``[glue.TASK]`` of a task overrides ``[glue]``."""
+    names = table.get("tasks")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{where} tasks = {names!r}; expected a list of strings such as ['sst-2', 'cola']")
+    own = {name: table[name] for name in names if isinstance(table.get(name), dict)}
+    shared = {name: value for name, value in table.items() if name not in own}
+    for name in names:
+        place = f"{where[:-1]}.{name}]" if name in own else where
+        given = from_table(_GlueTable, {**shared, **own.get(name, {})}, f"{place} ")
+        with _within(place):
+            (task,) = find([name])
+            options = {field.name: getattr(given, field.name) for field in fields(GlueConfig)}
+            config = GlueConfig(**options | {"pooler": parse("pooler", given.pooler)})
+            yield GlueTask(task, load(task, given.data, train_examples=given.train_examples), config)
 
 
-def _glue_task(where: str, name: str, table: Mapping[str, Any]) -> GlueTask:
-    given = {name: value for name, value in table.items() if name in FACTORS or _checked(where, name, value)}
+def _ranking_task(where: str, table: Mapping[str, Any]) -> RankingTask:
+    if "output" in table:
+        raise ModelError(f"{where} has output; remove it: the models are deleted after their evaluation")
+    config = make_config(where, {**table, "output": ""})
     with _within(where):
-        dropout = rates(given.pop("dropout", 0))
-        said: dict[str, Any] = {name: parse(name, value) if name in FACTORS else value for name, value in given.items()}
-        source = said.pop("data", None)
-        said |= {"dropout": dropout, "freeze": tuple(said.get("freeze", ()))}
-    config = make(where, said, GlueConfig)
+        return RankingTask(config)
+
+
+def _grid(where: str, table: Mapping[str, Any], known: Sequence[str]) -> tuple[Sequence[str], dict[str, list[Value]]]:
+    """Return the tasks of a grid, and the values of each factor."""
+    grid = from_table(_Grid, table, f"{where} ")
+    tasks = known if grid.tasks is None else grid.tasks
+    if unknown := [task for task in tasks if task not in known]:
+        raise ModelError(f"{where} task {unknown[0]!r} is not the study's; its tasks are {', '.join(known)}")
     with _within(where):
-        (task,) = find([name])
-        return GlueTask(task, load(task, source, train_examples=config.train_examples), config)
-
-
-def _checked(where: str, name: str, value: object) -> bool:
-    check_names(where, {name: value}, {*KINDS, *(field.name for field in fields(GlueConfig))})
-    kind = KINDS[name]
-    strings = not isinstance(value, list) or all(isinstance(item, str) for item in value)
-    if not isinstance(value, kind) or not strings or (isinstance(value, bool) and kind is not bool):
-        words = {int: "a whole number", bool: "true or false", str: "a string", list: "a list of strings"}
-        wanted = "a number" if isinstance(kind, tuple) else words[kind]
-        raise ModelError(f"{where} {name} = {value!r}; expected {wanted}")
-    return True
-
-
-def _ranking(where: str, table: Mapping[str, Any]) -> list[RankingTask]:
-    if RANKING not in table:
-        return []
-    if "output" in table[RANKING]:
-        raise ModelError(f"{where} output; take it out: its models are deleted once they are measured")
-    config = make_config(where, {**table[RANKING], "output": ""})
-    with _within(where):
-        if config.evaluation is None:
-            raise ModelError("has no [evaluation]; expected one, to compare models by")
-        return [RankingTask(config, config.evaluation)]
-
-
-def _grids(path: str | Path, given: object, known: set[str]) -> list[tuple[Sequence[str], dict[str, list[Value]]]]:
-    """Return the tasks of each grid and its values."""
-    if not isinstance(given, list) or not given or not all(isinstance(grid, dict) for grid in given):
-        raise ModelError(
-            f"{path}: no [[grid]]; give the study at least one, with lists of values of {', '.join(FACTORS)}"
-        )
-    grids = []
-    for number, grid in enumerate(given, 1):
-        where = f"{path}: [[grid]] {number}:"
-        check_names(where, grid, {*FACTORS, "tasks"})
-        for name, values in grid.items():
-            if not isinstance(values, list) or not values:
-                raise ModelError(f"{where} {name} = {values!r}; expected a list of at least one value")
-        tasks = grid.get("tasks", sorted(known))
-        if unknown := [task for task in tasks if task not in known]:
-            raise ModelError(
-                f"{where} task {unknown[0]!r} is not the study's; its tasks are {', '.join(sorted(known))}"
-            )
-        with _within(where):
-            parsed = {name: [parse(name, value) for value in grid[name]] for name in FACTORS if name in grid}
-        grids.append((tasks, parsed))
-    return grids
+        listed = {name: getattr(grid, name) for name in FACTORS}
+        return tasks, {name: [parse(name, value) for value in values] for name, values in listed.items() if values}
 
 
 def _cells(
     tasks: Sequence[StudyTask], grids: Sequence[tuple[Sequence[str], Mapping[str, list[Value]]]], *, seeds: int
 ) -> list[Cell]:
-    """Return a cell for every seed, task and combination of settings, none twice; a cut-off study is balanced."""
+    """Return one cell for each seed, task and combination. The seed varies slowest: a partial study is balanced."""
     found: dict[tuple[str, str], tuple[StudyTask, Settings]] = {}
     for names, grid in grids:
         for values in product(*grid.values()):
@@ -185,13 +186,13 @@ def _cells(
     ]
 
 
-def _different(values: Sequence[Value]) -> list[Value]:
+def _unique(values: Sequence[Value]) -> list[Value]:
     return [value for place, value in enumerate(values) if value not in values[:place]]
 
 
 @contextmanager
 def _within(where: str) -> Iterator[None]:
-    """Say where in the file an error is."""
+    """Put the file and the table in front of an error message."""
     try:
         yield
     except (ModelError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A study run: by this process and any other that runs it, until nothing is left; then its report."""
+"""Run all cells of a study, together with any other process that runs the same study, and write the report."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gemma_st.files import write_whole
-from gemma_st.study.cells import describe, locked, read_cell, run_cell
+from gemma_st.study.cells import describe, locked, run_cell
 from gemma_st.study.config import Study
 from gemma_st.study.differences import compare
 from gemma_st.study.factors import FACTORS
@@ -15,24 +15,24 @@ from gemma_st.study.tables import markdown
 
 
 def run(study: Study) -> dict[str, Any]:
-    """Train and measure every cell that is not finished, and write the report of those that are.
+    """Train and evaluate all cells that are not finished, and write the report of the finished cells.
 
-    It is written too where this is interrupted, and a second call goes on. Other processes may run the same study at
-    once: cells that they are at are left to them.
-
-    Args:
-        study: The study.
-
-    Returns:
-        What ``results.json`` holds.
+    An interruption also writes the report, and a second call resumes the study. Several processes can run the same
+    study at once: a cell that another process runs is skipped. Return the content of ``results.json``.
 
     Raises:
         ModelError: A cell cannot be trained.
+
+    Example:
+        >>> from gemma_st.study.config import read_study
+        >>> results = run(read_study("study.toml"))
+        >>> [(row["task"], row["baseline"], row["value"]) for row in results["questions"]["attention"]]
+        [('sst-2', 'bidirectional', 'causal')]
     """
     try:
         _run_cells(study)
     finally:
-        results = write_report(study)
+        results = _write_report(study)
     return results
 
 
@@ -40,38 +40,31 @@ def _run_cells(study: Study) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    folder = study.output / "cells"
-    console = Console(file=sys.stderr, highlight=False)  # the stream itself: a cell's own is shut off
+    console = Console(file=sys.stderr, highlight=False)  # the stream itself: a cell's training redirects sys.stderr
     columns = TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        place = bar.add_task("", total=len(study.cells), completed=_finished(study, folder))
-        ran = True
-        while ran:  # again, since a process that was at a cell may have died
-            ran = False
+        progress = bar.add_task("", total=len(study.cells))
+        progressed = True
+        while progressed:  # again, because a process that ran a cell may have died
+            progressed = False
             for cell in study.cells:
-                bar.update(place, completed=_finished(study, folder))
-                if made := run_cell(cell, folder):
-                    ran, (measure, value) = True, next(iter(made["measures"].items()))
-                    said = f"{cell.task.name}, {describe(cell.settings)}, seed {cell.seed}"
-                    line = f"{said}: {measure} {value:.4f}, {made['seconds']:.0f} s"
+                bar.update(progress, completed=sum(path.exists() for path in _files(study)))
+                if result := run_cell(cell, study.output / "cells"):
+                    progressed, (measure, value) = True, next(iter(result["measures"].items()))
+                    name = f"{cell.task.name}, {describe(cell.settings)}, seed {cell.seed}"
+                    line = f"{name}: {measure} {value:.4f}, {result['seconds']:.0f} s"
                     console.print(line, markup=False, soft_wrap=True)
 
 
-def _finished(study: Study, folder: Path) -> int:
-    return sum((folder / f"{cell.name}.json").exists() for cell in study.cells)
+def _files(study: Study) -> list[Path]:
+    """Return the file of each cell, which exists once the cell is finished."""
+    return [study.output / "cells" / f"{cell.name}.json" for cell in study.cells]
 
 
-def write_report(study: Study) -> dict[str, Any]:
-    """Write ``results.json``, ``study.md`` and a picture a question, of the cells that are finished.
-
-    Args:
-        study: The study.
-
-    Returns:
-        What ``results.json`` holds.
-    """
-    with locked(study.output / ".report.lock", wait=True):  # whoever is last to finish a cell writes last
-        cells = [made for cell in study.cells if (made := read_cell(cell, study.output / "cells"))]
+def _write_report(study: Study) -> dict[str, Any]:
+    """Write ``results.json``, ``study.md`` and a picture for each factor from the finished cells."""
+    with locked(study.output / ".report.lock", wait=True):  # the process that finishes the last cell reports last
+        cells = [json.loads(path.read_text(encoding="utf-8")) for path in _files(study) if path.exists()]
         compared = {name: compare(cells, name, listed=study.factors.get(name, ())) for name in FACTORS}
         questions = {name: rows for name, rows in compared.items() if rows}
         results = {**study.resolved, "missing": len(study.cells) - len(cells), "questions": questions, "cells": cells}

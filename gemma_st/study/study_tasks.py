@@ -1,39 +1,45 @@
-"""What a study trains on: a task of GLUE, or ranking. Each knows the key of its content, and how it is measured."""
+"""The tasks of a study: GLUE tasks and ranking. Each one trains a model, evaluates it, and has a key of its content."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from gemma_st.errors import ModelError
 from gemma_st.files import digest
-from gemma_st.glue.config import KEY, GlueConfig, content
+from gemma_st.glue.config import KEY_LENGTH, GlueConfig, model_digest
 from gemma_st.glue.datasets import Data
 from gemma_st.glue.tasks import Task
 from gemma_st.modeling.dropout import DropoutRates
 from gemma_st.names import locate
 from gemma_st.study.factors import FACTORS, Settings, parse
 from gemma_st.training.config import TrainingConfig
-from gemma_st.training.evaluator import EvaluationConfig, Evaluator, open_evaluator
+from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists
 from gemma_st.training.losses import loss_class
 from gemma_st.training.stage import resolve
 from gemma_st.training.trainer import section, train, training_arguments
 
 RANKING = "ranking"
-# What cross_encoder takes where a stage's [model] says nothing; its dropout is a table of its own.
-DEFAULTS = {"attention": "bidirectional", "pooler": "mean", "padding_side": "right", "head": "mlp"}
+# Defaults of cross_encoder, for a stage whose [model] table lacks the key. Dropout has a table of its own.
+MODEL_DEFAULTS = {"attention": "bidirectional", "pooler": "mean", "padding_side": "right", "head": "mlp"}
 
 
 class StudyTask(Protocol):
-    """A task of a study."""
+    """A task of a study.
+
+    Example:
+        >>> from gemma_st.study.config import read_study
+        >>> task: StudyTask = read_study("study.toml").cells[0].task
+        >>> task.name, task.defaults["head"]
+        ('sst-2', 'mlp')
+    """
 
     @property
     def name(self) -> str:
-        """What the study's file calls it."""
+        """Name of the task in the study's file."""
         ...
 
     @property
@@ -42,22 +48,29 @@ class StudyTask(Protocol):
         ...
 
     def key(self, settings: Settings) -> str:
-        """Return hex digits of all that decides what is learned and measured, but the seed."""
+        """Return a digest of all that determines the result of a training, except the seed."""
         ...
 
     def run(self, settings: Settings, *, seed: int, folder: Path) -> dict[str, float]:
-        """Train, going on from what is in the folder, and return the measures, the first being the one to compare."""
+        """Train, resuming from checkpoints in the folder, and return the measures. The first measure is compared."""
         ...
 
 
 @dataclass(frozen=True)
 class GlueTask:
-    """A task of GLUE or SuperGLUE, measured on dev.
+    """A task of GLUE or SuperGLUE, evaluated on dev.
 
     Attributes:
         task: The task.
-        data: Its examples.
-        config: How to train.
+        data: The examples.
+        config: Settings of model and training.
+
+    Example:
+        >>> from gemma_st.glue.datasets import load
+        >>> from gemma_st.glue.tasks import TASKS
+        >>> task = GlueTask(TASKS["sst-2"], load(TASKS["sst-2"], "glue"), GlueConfig(base="decoder", epochs=1))
+        >>> task.run(task.defaults | {"attention": "causal"}, seed=0, folder=Path("cell"))
+        {'accuracy': ...}
     """
 
     task: Task
@@ -66,28 +79,29 @@ class GlueTask:
 
     @property
     def name(self) -> str:
-        """That of ``gemma-st glue``."""
+        """Name of the task for ``gemma-st glue``."""
         return self.task.name
 
     @property
     def defaults(self) -> Settings:
-        """Those of the configuration."""
-        rates = vars(self.config.dropout)
-        return {name: parse(name, rates if name == "dropout" else getattr(self.config, name)) for name in FACTORS}
+        """The values in the configuration."""
+        given = asdict(self.config)
+        return {name: parse(name, given[name]) for name in FACTORS}
 
     def key(self, settings: Settings) -> str:
-        """Return that of [gemma_st.glue.config.GlueConfig][]."""
+        """Return the key of [gemma_st.glue.config.GlueConfig][]."""
         return self._with(settings).key(self.task, self.data)
 
     def run(self, settings: Settings, *, seed: int, folder: Path) -> dict[str, float]:
-        """Train as ``gemma-st glue`` does, and measure the best checkpoint."""
-        from gemma_st.glue.finetune import evaluate, fine_tune, score
+        """Train as ``gemma-st glue`` does, and evaluate the best checkpoint."""
+        from gemma_st.glue.finetune import fine_tune, score
+        from gemma_st.glue.metrics import measure, predictions
 
         model = fine_tune(self.task, self.data, self._with(settings), seed=seed, checkpoints=folder)
         return {
-            f"{measure}{part}": value
+            f"{name}{part}": value
             for part, split in self.data.dev.items()
-            for measure, value in evaluate(self.task, score(model, split), split).items()
+            for name, value in measure(self.task, predictions(self.task, score(model, split)), split.labels).items()
         }
 
     def _with(self, settings: Settings) -> GlueConfig:
@@ -96,24 +110,30 @@ class GlueTask:
 
 @dataclass(frozen=True)
 class RankingTask:
-    """A stage of ``gemma-st train``, measured as its ``[evaluation]`` says.
+    """A stage of ``gemma-st train``, evaluated as its ``[evaluation]`` table says.
 
     Attributes:
         config: The stage.
-        evaluation: Its ``[evaluation]``.
+        name: Name of the task in the study's file.
 
     Raises:
-        ModelError: Its base is no decoder, or its lists, model, loss, trainer or evaluator cannot be used.
+        ModelError: The base is not a decoder, or lists, model, loss, trainer or evaluator cannot be used.
+
+    Example:
+        >>> from gemma_st.training.config import read_config
+        >>> from gemma_st.training.evaluator import EvaluationConfig
+        >>> options = {"run": "bm25.trec", "collection": "collection", "split": "test", "measures": ["mrr@10"]}
+        >>> config = replace(read_config("stage.toml"), evaluation=EvaluationConfig(steps=1, options=options))
+        >>> task = RankingTask(config)
+        >>> task.defaults["pooler"], list(task.evaluator.measures)
+        ('mean', ['mrr@10'])
     """
 
     config: TrainingConfig
-    evaluation: EvaluationConfig
     name: str = RANKING
 
     def __post_init__(self) -> None:
-        """Check before anything is trained what the stage itself would only when its turn comes."""
-        if "base" not in self.config.model:
-            raise ModelError("[model] has no base; expected one, which pooler and head can be put on")
+        """Check the whole stage before the first cell of the study is trained."""
         loss_class(self.config)
         training_arguments(self.config, self.evaluator)
         read_lists(self.config.lists)
@@ -121,40 +141,38 @@ class RankingTask:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """What measures."""
+        """The evaluator that ``[evaluation]`` names."""
+        if self.config.evaluation is None:
+            raise ModelError("has no [evaluation]; give one, so that models can be compared")
         with section("evaluation"):
-            return open_evaluator(self.evaluation)
+            return open_evaluator(self.config.evaluation)
 
     @property
     def defaults(self) -> Settings:
-        """Those of the stage."""
-        given = {**DEFAULTS, **self.config.model, "dropout": vars(self.config.dropout)}
+        """The values in the stage."""
+        given = {**MODEL_DEFAULTS, **self.config.model, "dropout": asdict(self.config.dropout)}
         return {name: parse(name, given[name]) for name in FACTORS}
 
     def key(self, settings: Settings) -> str:
-        """Return a digest of the stage, with the content of its base and lists, and of files that it is measured on."""
-        start = content(locate(self.config.model["base"]))
+        """Return a digest of the stage, with the content of its base, its lists and its evaluation files."""
+        start = model_digest(locate(self.config.model["base"]))
         stage = resolve(self._with(settings, seed=0, folder=Path()), start=start, processes=1)
         del stage["model"]["base"]
         stage["lists"] = [list_["sha256"] for list_ in stage["lists"]]
-        stage["evaluation"]["options"] = _contents(self.evaluation.options)
-        return hashlib.sha256(json.dumps(stage, sort_keys=True).encode()).hexdigest()[:KEY]
+        options = stage["evaluation"]["options"]
+        files = {name: Path(value) for name, value in options.items() if isinstance(value, str)}
+        options |= {name: digest(path) for name, path in files.items() if path.is_file()}
+        return hashlib.sha256(json.dumps(stage, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
 
     def run(self, settings: Settings, *, seed: int, folder: Path) -> dict[str, float]:
-        """Train as ``gemma-st train`` does, and measure the model that the stage ends with, as it is saved."""
+        """Train as ``gemma-st train`` does, and evaluate the saved model."""
         from gemma_st.cross_encoder import CrossEncoder
 
         directory = train(self._with(settings, seed=seed, folder=folder))
         measured = self.evaluator(CrossEncoder(str(directory)))
-        return {measure: float(measured[measure]) for measure in self.evaluator.measures}
+        return {name: float(measured[name]) for name in self.evaluator.measures}
 
     def _with(self, settings: Settings, *, seed: int, folder: Path) -> TrainingConfig:
         model = {**self.config.model, **{name: value for name, value in settings.items() if name != "dropout"}}
         rates, trainer = DropoutRates(**settings["dropout"]), {**self.config.trainer, "seed": seed}
         return replace(self.config, model=model, dropout=rates, trainer=trainer, output=folder)
-
-
-def _contents(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an evaluator's options, a digest in the place of what names a file."""
-    files = {name: Path(value) for name, value in options.items() if isinstance(value, str) and Path(value).is_file()}
-    return {**options, **{name: digest(path) for name, path in files.items()}}

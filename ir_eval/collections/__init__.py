@@ -1,4 +1,4 @@
-"""Test collections by name: a folder on disk, the packaged ``python-docs``, or any ir_datasets id."""
+"""Test collections by name: a folder, the packaged ``python-docs``, or an ir_datasets id."""
 
 from pathlib import Path
 
@@ -9,15 +9,20 @@ __all__ = ["Collection", "open_collection"]
 
 
 def open_collection(name: str = "python-docs", *, split: str | None = None) -> Collection:
-    """Open a test collection. Topics and judgements are read at once, documents only when they are asked for.
+    """Open a test collection. Topics and judgements are read at once, documents when they are needed.
 
     Args:
-        name: What to open. A folder wins: with ``corpus.jsonl`` it is read as BEIR, else as TREC's ``passages.tsv``.
-            Then ``python-docs``, the packaged collection, which needs no network. Anything else is an ir_datasets id.
-        split: Which judgements, where there are several: ``qrels/SPLIT.tsv``, or the end of an ir_datasets id.
+        name: The first of these that exists: a folder, in BEIR's layout if it has ``corpus.jsonl``, else in TREC's with
+            ``passages.tsv``; ``python-docs``, the packaged collection, which needs no network; an ir_datasets id.
+        split: Name of the judgements if there are several: ``qrels/SPLIT.tsv``, or the end of an ir_datasets id.
 
     Raises:
-        InputError: Nothing has that name, or a file is missing or malformed.
+        InputError: The collection does not exist, or one of its files is missing or malformed.
+
+    Example:
+        >>> collection = open_collection("collection", split="test")
+        >>> collection.topics
+        {'q1': 'do goldfish grow', 'q2': 'what is python'}
     """
     folder = Path(name).expanduser()
     if folder.is_dir():

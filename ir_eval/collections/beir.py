@@ -1,4 +1,4 @@
-"""A folder laid out like BEIR (Thakur et al. 2021): ``corpus.jsonl``, ``queries.jsonl``, ``qrels/SPLIT.tsv``."""
+"""Folders in BEIR's layout (Thakur et al. 2021): ``corpus.jsonl``, ``queries.jsonl``, ``qrels/SPLIT.tsv``."""
 
 from pathlib import Path
 
@@ -7,18 +7,22 @@ from ir_eval.collections.readers import FileDocuments, find_file, json_record, r
 from ir_eval.data.qrels import Qrels
 from ir_eval.errors import InputError
 
-PREFERRED = ("test", "dev")  # what is evaluated on when nobody says: never the training judgements by accident
+_DEFAULT_SPLITS = ("test", "dev")  # in this order; training judgements must be asked for
 
 
 def open_beir(folder: Path, *, split: str | None = None) -> Collection:
-    """Open a BEIR folder; every file may be ``.gz``.
+    """Open a folder in BEIR's layout; every file may be ``.gz``.
 
     Args:
-        folder: The folder with ``corpus.jsonl``.
-        split: Which ``qrels/SPLIT.tsv``; by default the only one there is, else ``test``, else ``dev``.
+        folder: Folder with ``corpus.jsonl``.
+        split: Name of ``qrels/SPLIT.tsv``; by default the only one, else ``test``, else ``dev``.
 
     Raises:
-        InputError: A file is missing or malformed, or the split is not there or must be chosen.
+        InputError: A file is missing or malformed, the split does not exist, or a split must be chosen.
+
+    Example:
+        >>> open_beir(Path("collection")).split
+        'test'
     """
     corpus, queries = find_file(folder, "corpus.jsonl"), find_file(folder, "queries.jsonl")
     if corpus is None or queries is None:
@@ -34,7 +38,7 @@ def open_beir(folder: Path, *, split: str | None = None) -> Collection:
 
 def _choose(folder: Path, splits: dict[str, Path], split: str | None) -> str:
     if not splits:
-        raise InputError(f"{folder}: no qrels/*.tsv; expected one file of judgements a split; add it")
+        raise InputError(f"{folder}: no qrels/*.tsv; expected one file of judgements per split; add it")
     names = ", ".join(splits)
     if split is not None:
         if split not in splits:
@@ -42,7 +46,7 @@ def _choose(folder: Path, splits: dict[str, Path], split: str | None) -> str:
         return split
     if len(splits) == 1:
         return next(iter(splits))
-    preferred = next((name for name in PREFERRED if name in splits), None)
-    if preferred is None:
+    default = next((name for name in _DEFAULT_SPLITS if name in splits), None)
+    if default is None:
         raise InputError(f"{folder}: {len(splits)} splits; expected a choice; give one of: {names}")
-    return preferred
+    return default

@@ -1,4 +1,4 @@
-"""The noun every source of test collections is turned into."""
+"""Collection: documents, topics and judgements, whatever the source."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,20 +9,27 @@ from ir_eval.errors import InputError
 
 
 class Documents(Protocol):
-    """Where the documents of a collection come from; reads nothing until it is asked."""
+    """A source of documents; nothing is read or downloaded until it is used.
+
+    Example:
+        >>> from ir_eval import open_collection
+        >>> source = open_collection("collection").source
+        >>> source.local, source.texts(["d2"])
+        (True, {'d2': 'Gold is a metal.'})
+    """
 
     @property
     def local(self) -> bool:
-        """Whether they are on this machine for sure; else the first question may download them."""
+        """Whether the documents are certainly on this machine; if not, the first use may download them."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """A key of the documents' content, the same whatever their path and whichever topics go with them."""
+        """A key of the documents' content, independent of their path and of the topics."""
         ...
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(document id, text)`` in the source's own order."""
+        """Yield ``(document id, text)`` in the order of the source."""
         ...
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
@@ -32,17 +39,23 @@ class Documents(Protocol):
 
 @dataclass(frozen=True)
 class Collection:
-    """A test collection: documents, topics and, where there are any, relevance judgements.
+    """A test collection: documents, topics and, if there are any, relevance judgements.
 
-    A document's text is its title and its body joined by one blank, as BEIR indexes it.
+    The text of a document is its title and body, joined by one blank, as BEIR indexes it.
 
     Attributes:
-        name: Shown in reports: the folder's name, ``python-docs``, or the ir_datasets id.
-        split: Which judgements of a BEIR folder were chosen, else None.
-        topics: Query id to query text, in file order. With judgements only the judged queries are topics: searching
-            the others would be wasted work, since no measure sees them.
-        qrels: The judgements, or None.
-        source: The documents, read when asked for.
+        name: Name in reports: the folder's name, ``python-docs``, or the ir_datasets id.
+        split: Name of the chosen judgements of a BEIR folder, else None.
+        topics: Query text by query id, in file order. If there are judgements, only judged queries are topics, because
+            no measure uses the others.
+        qrels: Judgements, or None.
+        source: Documents, read when they are needed.
+
+    Example:
+        >>> from ir_eval import open_collection
+        >>> collection = open_collection("collection")
+        >>> len(list(collection.documents())), collection.texts(["d2"])
+        (4, {'d2': 'Gold is a metal.'})
     """
 
     name: str
@@ -53,27 +66,24 @@ class Collection:
 
     @property
     def fingerprint(self) -> str:
-        """A key of the documents' content: what an index of them is cached under."""
+        """A key of the documents' content, under which indexes are cached."""
         return self.source.fingerprint
 
     def judgements(self, purpose: str = "evaluate with") -> Qrels:
-        """Return the judgements where there must be some.
-
-        Args:
-            purpose: What they are for, in the error's words.
+        """Return the judgements; ``purpose`` says in the error message what they are needed for.
 
         Raises:
-            InputError: The collection has none.
+            InputError: The collection has no judgements.
         """
         if self.qrels is None:
             raise InputError(f"{self.name}: no judgements to {purpose}; expected qrels beside the queries; add them")
         return self.qrels
 
     def documents(self) -> Iterator[tuple[str, str]]:
-        """Yield every ``(document id, text)``; an empty text is legal, an empty collection is not.
+        """Yield every ``(document id, text)``; a text may be empty.
 
         Raises:
-            InputError: There is no document, or one cannot be read; names the file and the line.
+            InputError: There are no documents, or a document cannot be read; names the file and the line.
         """
         empty = True
         for document in self.source:
@@ -83,13 +93,10 @@ class Collection:
             raise InputError(f"{self.name}: no documents; expected at least one; check that the download is complete")
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
-        """Look documents up; files are read through once per call, so ask for all of them together.
+        """Return document id to text. A call may read the whole file, so ask for all documents in one call.
 
         Args:
-            doc_ids: The documents wanted, repeats allowed.
-
-        Returns:
-            Document id to text.
+            doc_ids: Ids of the documents; repeats are allowed.
 
         Raises:
             InputError: A document is not in the collection.
@@ -106,10 +113,14 @@ class Collection:
 
 
 def judged_topics(name: str, queries: dict[str, str], qrels: Qrels) -> dict[str, str]:
-    """Keep the judged queries, in the order of ``queries``.
+    """Return the judged queries, in the order of ``queries``; ``name`` is their source, for the error message.
 
     Raises:
-        InputError: A judged query has no text: every measure would silently count it as a failure.
+        InputError: A judged query has no text; every measure would count it as 0.
+
+    Example:
+        >>> judged_topics("queries.tsv", {"q1": "goldfish", "q2": "python"}, Qrels.from_dict({"q2": {"d3": 1}}))
+        {'q2': 'python'}
     """
     missing = [query_id for query_id in qrels if query_id not in queries]
     if missing:

@@ -1,4 +1,4 @@
-"""The documentation of Python's standard library, read from its source files without importing any of them."""
+"""Reading the documentation of Python's standard library from its source files, without importing them."""
 
 import ast
 import os
@@ -9,29 +9,30 @@ from pathlib import Path
 
 from ir_eval.errors import InputError
 
-# Tests, bundled third parties and programs: not the library's documentation.
-SKIPPED = frozenset(
+# Folders of tests, third-party packages and programs
+_SKIPPED_FOLDERS = frozenset(
     ["__pycache__", "dist-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages"]
     + ["test", "tests", "turtledemo"]
 )
-TOPICS = "pydoc_data/topics.py"  # the language reference as plain text: what help("assert") shows
-Defined = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-RULES = re.compile(r"[*=~^-]{3,}")  # underlined headings
+_LANGUAGE_REFERENCE = "pydoc_data/topics.py"  # the texts of help("assert") and the like
+_Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+_UNDERLINE = re.compile(r"[*=~^-]{3,}")  # below a heading
 
 
 def read_sources() -> dict[str, bytes]:
-    """Read the library's source files.
-
-    Returns:
-        Path relative to the library's folder to content, sorted by path.
+    """Return the content of the standard library's source files by path relative to its folder, sorted.
 
     Raises:
-        InputError: The interpreter was installed without its sources.
+        InputError: The interpreter was installed without source files.
+
+    Example:
+        >>> "json/__init__.py" in read_sources()
+        True
     """
     library = Path(sysconfig.get_path("stdlib"))
     paths = []
     for folder, subfolders, names in os.walk(library):
-        subfolders[:] = (name for name in subfolders if name not in SKIPPED)
+        subfolders[:] = (name for name in subfolders if name not in _SKIPPED_FOLDERS)
         paths += [Path(folder, name) for name in names if name.endswith(".py")]
     sources = {path.relative_to(library).as_posix(): path.read_bytes() for path in sorted(paths)}
     if not sources:
@@ -39,41 +40,39 @@ def read_sources() -> dict[str, bytes]:
             f"{library}: no Python sources; expected the standard library's .py files; "
             "use an interpreter that has them, or name another collection"
         )
-    if (library / TOPICS).is_file():
-        sources[TOPICS] = (library / TOPICS).read_bytes()
+    if (library / _LANGUAGE_REFERENCE).is_file():
+        sources[_LANGUAGE_REFERENCE] = (library / _LANGUAGE_REFERENCE).read_bytes()
     return sources
 
 
 def read_entries(sources: dict[str, bytes]) -> dict[str, str]:
-    """Collect what is documented.
+    r"""Return the documentation in source files by qualified name: ``json.dumps``, ``reference.assert``.
 
-    Args:
-        sources: As ``read_sources`` returns them.
-
-    Returns:
-        Qualified name (``json.dumps``, ``reference.assert``) to documentation, paragraphs apart by a blank line.
+    Example:
+        >>> read_entries({"pets.py": b"class Fish:\n    'Grows.'"})
+        {'pets.Fish': 'Grows.'}
     """
     entries: dict[str, str] = {}
     for path, source in sources.items():
         tree = ast.parse(source)
-        if path == TOPICS:
+        if path == _LANGUAGE_REFERENCE:
             found: Iterator[tuple[str, str]] = _reference(tree)
         else:
             module = ".".join(Path(path).with_suffix("").parts).removesuffix(".__init__")
             found = _documented(tree, module)
         for name, text in found:
-            entries.setdefault(name, RULES.sub("", text))
+            entries.setdefault(name, _UNDERLINE.sub("", text))
     return entries
 
 
 def _documented(node: ast.AST, name: str) -> Iterator[tuple[str, str]]:
-    """Yield what the node and its definitions say; those inside a function cannot be reached by name."""
-    if isinstance(node, ast.Module | Defined):
+    """Yield the docstrings of a node and of the definitions in it, except those inside functions."""
+    if isinstance(node, ast.Module | _Definition):
         if text := ast.get_docstring(node):
             yield name, text
     if isinstance(node, ast.Module | ast.ClassDef | ast.If | ast.Try | ast.ExceptHandler):
         for child in ast.iter_child_nodes(node):
-            yield from _documented(child, f"{name}.{child.name}" if isinstance(child, Defined) else name)
+            yield from _documented(child, f"{name}.{child.name}" if isinstance(child, _Definition) else name)
 
 
 def _reference(tree: ast.Module) -> Iterator[tuple[str, str]]:

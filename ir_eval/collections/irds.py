@@ -1,4 +1,4 @@
-"""Every data set of ir_datasets (MacAvaney et al. 2021) by its id, loaded by that library's own code."""
+"""Collections of ir_datasets (MacAvaney et al. 2021), by id."""
 
 import difflib
 import os
@@ -12,69 +12,41 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ir_eval.cache import content_key, file_key
+from gemma_st.files import digest
+from ir_eval.cache import content_key
 from ir_eval.collections.collection import Collection, judged_topics
 from ir_eval.data.qrels import Qrels
 from ir_eval.errors import InputError
 
-# What ir_datasets lets through of a file that is missing, cut short or malformed
-FAILURES = (OSError, EOFError, RuntimeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
-
-
-@dataclass(frozen=True)
-class IrDatasetsDocuments:
-    """The documents of an ir_datasets id, downloaded on first use; look-ups go through its document store.
-
-    The fingerprint is the hash of the source file's bytes; for the few data sets that are not one file, of every id
-    and text. The id alone would not do: a mirror may hold a sample of the collection under the same id.
-    """
-
-    dataset_id: str
-    dataset: Any
-    local: ClassVar[bool] = False  # ir_datasets does not say
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A key of the documents' content."""
-        if hasattr(self.dataset, "docs_path"):
-            with _explained(self.dataset_id, "documents"):
-                path = Path(self.dataset.docs_path())
-                if path.is_file():
-                    return content_key("ir_datasets", file_key(path))
-        return reduce(lambda key, document: content_key(key, *document), self, "ir_datasets")
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(document id, text)`` in the data set's order."""
-        with _explained(self.dataset_id, "documents"):
-            for document in self.dataset.docs_iter():
-                yield document.doc_id, document.default_text().strip()
-
-    def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of those of ``doc_ids`` that exist."""
-        with _explained(self.dataset_id, "documents"):
-            found = self.dataset.docs_store().get_many(list(doc_ids))
-        return {doc_id: document.default_text().strip() for doc_id, document in found.items()}
+# Exceptions of ir_datasets if a file is missing, cut short or malformed
+_FAILURES = (OSError, EOFError, RuntimeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
 def open_ir_datasets(dataset_id: str, *, split: str | None = None) -> Collection:
-    """Open an ir_datasets id such as ``msmarco-passage/trec-dl-2019/judged``.
+    """Open a collection by an ir_datasets id such as ``msmarco-passage/trec-dl-2019/judged``.
 
-    Files are looked for under ``$IR_DATASETS_HOME`` (read when ir_datasets is first imported) before they are
-    downloaded. Topics and judgements are read at once, documents when they are asked for.
+    ir_datasets looks for files under ``$IR_DATASETS_HOME``, which it reads when it is first imported, and downloads
+    those that are missing: topics and judgements at once, documents when they are needed.
 
     Args:
-        dataset_id: The id.
-        split: Appended to the id: ``beir/scifact`` and ``test`` is ``beir/scifact/test``.
+        dataset_id: Id of the data set.
+        split: Last part of the id: ``beir/scifact`` and ``test`` stand for ``beir/scifact/test``.
 
     Raises:
-        InputError: The id is unknown or has no documents or queries, or a file is neither there nor to be had.
+        InputError: The id does not exist, the data set has no documents or queries, or a file is not there and cannot
+            be downloaded.
+
+    Example:
+        >>> open_ir_datasets("beir/scfact", split="test")
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: beir/scfact/test: no such collection; ...; did you mean beir/scifact/test or ...?
     """
     if split is not None:
         dataset_id = f"{dataset_id}/{split}"
     documents = _load(dataset_id)
     dataset = documents.dataset
     judged: dict[str, dict[str, int]] = {}
-    if dataset.has_qrels():  # before the queries: ".../judged" asks for them to select its queries
+    if dataset.has_qrels():  # before the queries: ".../judged" selects its queries by them
         with _explained(dataset_id, "judgements"):
             for judgement in dataset.qrels_iter():
                 judged.setdefault(judgement.query_id, {})[judgement.doc_id] = judgement.relevance
@@ -86,7 +58,41 @@ def open_ir_datasets(dataset_id: str, *, split: str | None = None) -> Collection
     return Collection(dataset_id, split, topics, qrels, documents)
 
 
-def _load(dataset_id: str) -> IrDatasetsDocuments:
+@dataclass(frozen=True)
+class _IrDatasetsDocuments:
+    """The documents of a data set."""
+
+    dataset_id: str
+    dataset: Any
+    local: ClassVar[bool] = False  # ir_datasets does not tell
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A key of the source file's bytes or, if there are several files, of every id and text.
+
+        The id would not do as a key: a mirror may hold a sample of the documents under the same id.
+        """
+        if hasattr(self.dataset, "docs_path"):
+            with _explained(self.dataset_id, "documents"):
+                path = Path(self.dataset.docs_path())
+                if path.is_file():
+                    return content_key("ir_datasets", digest(path))
+        return reduce(lambda key, document: content_key(key, *document), self, "ir_datasets")
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(document id, text)`` in the order of the data set."""
+        with _explained(self.dataset_id, "documents"):
+            for document in self.dataset.docs_iter():
+                yield document.doc_id, document.default_text().strip()
+
+    def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
+        """Return the texts of those of ``doc_ids`` that exist, from the document store of ir_datasets."""
+        with _explained(self.dataset_id, "documents"):
+            found = self.dataset.docs_store().get_many(list(doc_ids))
+        return {doc_id: document.default_text().strip() for doc_id, document in found.items()}
+
+
+def _load(dataset_id: str) -> _IrDatasetsDocuments:
     import ir_datasets
 
     known = list(ir_datasets.registry)
@@ -104,18 +110,18 @@ def _load(dataset_id: str) -> IrDatasetsDocuments:
             f"{dataset_id}: an ir_datasets id without documents or without queries; expected both; "
             f"give one of its parts: {', '.join(parts[:8]) or 'it has none'}"
         )
-    return IrDatasetsDocuments(dataset_id, dataset)
+    return _IrDatasetsDocuments(dataset_id, dataset)
 
 
 @contextmanager
 def _explained(dataset_id: str, part: str) -> Iterator[None]:
-    """Turn what ir_datasets lets through into one line with the remedy."""
+    """Turn an exception of ir_datasets into an InputError with the remedy."""
     try:
         yield
-    except FAILURES as error:
+    except _FAILURES as error:
         home = os.environ.get("IR_DATASETS_HOME", "~/.ir_datasets")
-        said = error.args[0] if isinstance(error, RuntimeError) and error.args else error  # its causes fill a page
-        reason = " ".join(str(said).split())[:200]
+        message = error.args[0] if isinstance(error, RuntimeError) and error.args else error  # without its long causes
+        reason = " ".join(str(message).split())[:200]
         raise InputError(
             f"{dataset_id}: ir_datasets has no {part} ({type(error).__name__}: {reason}); expected them under {home} "
             "or by download; connect to the network, or set IR_DATASETS_HOME to a folder that holds them"

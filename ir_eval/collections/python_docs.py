@@ -1,8 +1,8 @@
-"""The packaged collection: known-item search in the documentation of Python's own standard library.
+"""The packaged collection ``python-docs``: known-item search in the documentation of Python's standard library.
 
-Real text that is on every machine with Python. A query is the summary of a docstring, taken out of the passage it
-comes from; that passage is its one relevant document. Built on first use and cached under the content of the
-sources, so two interpreters of the same release give the same collection.
+Every machine with Python has these texts. A query is the summary line of a docstring, removed from its passage, and
+that passage is the one relevant document. The collection is built on first use and cached under the content of the
+source files, so that two interpreters of the same release have the same collection.
 """
 
 import dataclasses
@@ -11,7 +11,6 @@ import json
 import platform
 import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from ir_eval.cache import cached, content_key
@@ -20,44 +19,44 @@ from ir_eval.collections.collection import Collection
 from ir_eval.collections.docstrings import read_entries, read_sources
 from ir_eval.errors import InputError
 
-NAME = "python-docs"
-RECIPE = 1  # part of the cache key: raise it when a rule below changes
-TOPICS = 300
-QUERY_WORDS = range(4, 21)
-BODY_WORDS = 20  # a passage with fewer words of prose left has nothing to be found by
-PASSAGE_WORDS = range(10, 121)
+_NAME = "python-docs"
+_VERSION = 1  # part of the cache key: increase it when a rule below changes
+_TOPICS = 300
+_QUERY_WORDS = range(4, 21)
+_MIN_PROSE_WORDS = 20  # in a relevant passage without its summary line
+_PASSAGE_WORDS = range(10, 121)
 
-# A summary reads like a sentence in plain words: no signatures, no headings, no notes of the developers to themselves.
-SENTENCE = re.compile(r"[A-Z][\w ,.;'\"()`*/-]*[\w.')\"`*]")
-JUNK = re.compile(r"copyright|warrant|licen[cs]e|deprecated|todo|xxx|fixme|for internal|internal use", re.IGNORECASE)
-PROSE = re.compile(r"\b[A-Za-z]{3,}\b")
+# A query is a sentence in plain words: no signature, no heading, no note of the developers to themselves.
+_SENTENCE = re.compile(r"[A-Z][\w ,.;'\"()`*/-]*[\w.')\"`*]")
+_EXCLUDED = re.compile(
+    r"copyright|warrant|licen[cs]e|deprecated|todo|xxx|fixme|for internal|internal use", re.IGNORECASE
+)
+_PROSE_WORD = re.compile(r"\b[A-Za-z]{3,}\b")
 
 
 def open_python_docs(*, split: str | None = None) -> Collection:
-    """Open the packaged collection, building it if this interpreter's has not been built yet (a few seconds).
+    """Open the packaged collection; the first call with an interpreter builds it in a few seconds.
 
     Raises:
-        InputError: A split other than ``test``, or no sources of the standard library.
+        InputError: The split is not ``test``, or the standard library has no source files.
+
+    Example:
+        >>> len(open_python_docs().topics)
+        300
     """
     if split not in (None, "test"):
-        raise InputError(f"{NAME}: no split '{split}'; expected test; leave the split out")
+        raise InputError(f"{_NAME}: no split '{split}'; expected test; leave the split out")
     sources = read_sources()
-    key = content_key(NAME, RECIPE, platform.python_version(), *(part for item in sources.items() for part in item))
-    folder = cached(
-        f"collections/{NAME}-{key[:32]}", lambda temporary: write_collection(read_entries(sources), temporary)
-    )
-    return dataclasses.replace(open_beir(folder), name=NAME)
+    key = content_key(_NAME, _VERSION, platform.python_version(), *(part for item in sources.items() for part in item))
+    folder = cached(f"collections/{_NAME}-{key[:32]}", lambda path: _write_collection(read_entries(sources), path))
+    return dataclasses.replace(open_beir(folder), name=_NAME)
 
 
-def write_collection(entries: dict[str, str], folder: Path) -> None:
-    """Write passages, queries and judgements as a BEIR folder.
-
-    Args:
-        entries: Qualified name to documentation.
-        folder: An existing folder.
-    """
+def _write_collection(entries: dict[str, str], folder: Path) -> None:
+    """Write passages, queries and judgements, made from documentation by qualified name, into an existing folder."""
     entries = _distinct(entries)
-    chosen = dict(islice(sorted(_known_items(entries).items(), key=lambda item: _hash(item[0])), TOPICS))
+    shuffled = sorted(_known_items(entries).items(), key=lambda item: hashlib.sha256(item[0].encode()).digest())
+    chosen = dict(shuffled[:_TOPICS])
     passages = []
     for name, text in entries.items():
         chunks = [chosen[name][1]] if name in chosen else _chunks(text)
@@ -71,33 +70,33 @@ def write_collection(entries: dict[str, str], folder: Path) -> None:
 
 
 def _distinct(entries: dict[str, str]) -> dict[str, str]:
-    """Keep the first of entries with the same text, and those long enough to say something."""
+    """Drop entries that are too short, and all but the first of entries with the same text."""
     distinct: dict[str, str] = {}
     for name, text in entries.items():
-        if len(text.split()) >= PASSAGE_WORDS.start:
-            distinct.setdefault(_normal(text), name)
+        if len(text.split()) >= _PASSAGE_WORDS.start:
+            distinct.setdefault(_normalise(text), name)
     return {name: entries[name] for name in distinct.values()}
 
 
 def _known_items(entries: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Find the entries that make a query: name to (summary, the rest).
+    """Return the entries that yield a query: name to (summary, rest).
 
-    Neither the summary nor the rest may occur anywhere else in the collection, or the query would have other answers
-    or be found by its own words.
+    Neither the summary nor the rest may occur elsewhere in the collection: the query would have other relevant passages
+    or would be found word for word.
     """
-    everything = "\n".join(map(_normal, entries.values()))
+    everything = "\n".join(map(_normalise, entries.values()))
     items = {}
     for name, text in entries.items():
         head, _, body = text.partition("\n\n")
-        query, body = _line(head), _line(body)
+        query, body = _on_one_line(head), _on_one_line(body)
         if (
             _is_public(name)
             and _is_query(query, name)
-            and not JUNK.search(text)
-            and len(PROSE.findall(body.partition(">>>")[0])) >= BODY_WORDS
-            and len(body.split()) in PASSAGE_WORDS
-            and everything.count(_normal(query)) == 1
-            and everything.count(_normal(body)) == 1
+            and not _EXCLUDED.search(text)
+            and len(_PROSE_WORD.findall(body.partition(">>>")[0])) >= _MIN_PROSE_WORDS
+            and len(body.split()) in _PASSAGE_WORDS
+            and everything.count(_normalise(query)) == 1
+            and everything.count(_normalise(body)) == 1
         ):
             items[name] = (query.rstrip("."), body)
     return items
@@ -108,14 +107,14 @@ def _is_public(name: str) -> bool:
 
 
 def _is_query(text: str, name: str) -> bool:
-    """Whether the text reads like a request, and not one answered by the name of what it describes."""
-    named = name.rpartition(".")[2].lower() in _normal(text).split()
-    return len(text.split()) in QUERY_WORDS and bool(SENTENCE.fullmatch(text)) and not named
+    """Return whether the text is a sentence of query length that does not contain the last part of the name."""
+    has_name = name.rpartition(".")[2].lower() in _normalise(text).split()
+    return len(text.split()) in _QUERY_WORDS and bool(_SENTENCE.fullmatch(text)) and not has_name
 
 
 def _chunks(text: str) -> Iterator[str]:
-    """Pack paragraphs into passages of at most the longest length; a longer paragraph is cut at that length."""
-    limit, words = PASSAGE_WORDS.stop - 1, list[str]()
+    """Join paragraphs into passages up to the maximum length; split paragraphs that are longer."""
+    limit, words = _PASSAGE_WORDS.stop - 1, list[str]()
     for paragraph in text.split("\n\n"):
         more = paragraph.split()
         if words and len(words) + len(more) > limit:
@@ -129,16 +128,12 @@ def _chunks(text: str) -> Iterator[str]:
         yield " ".join(words)
 
 
-def _line(text: str) -> str:
+def _on_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _normal(text: str) -> str:
+def _normalise(text: str) -> str:
     return f" {' '.join(re.findall(r'[a-z0-9_]+', text.lower()))} "
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _write(path: Path, lines: Iterator[str] | list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Lines of a file as ``(id, text)`` records: BEIR's JSON objects and TREC's two columns, checked as they are read."""
+"""Reading files of ``(id, text)`` records, one a line: BEIR's JSON objects and TREC's two columns."""
 
 import json
 import re
@@ -8,17 +8,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from ir_eval.cache import content_key, file_key
+from gemma_st.files import digest
+from ir_eval.cache import content_key
 from ir_eval.data.files import read_lines
 from ir_eval.errors import InputError
 
-Record = tuple[str, str]
+Record = tuple[str, str]  # id, text
 
-BLANK = re.compile(r"[ \t\n\r\v\f]")  # what separates columns for trec_eval
+_WHITESPACE = re.compile(r"[ \t\n\r\v\f]")  # separates columns for trec_eval
 
 
 def json_record(line: str) -> Record:
-    """Read ``{"_id": …, "title": …, "text": …}``; the title may be missing or null."""
+    """Read ``{"_id": …, "title": …, "text": …}``; the title may be missing or null.
+
+    Example:
+        >>> json_record('{"_id": "d2", "title": "Gold", "text": "is a metal."}')
+        ('d2', 'Gold is a metal.')
+    """
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -34,7 +40,12 @@ def json_record(line: str) -> Record:
 
 
 def tsv_record(line: str) -> Record:
-    r"""Read ``id \t text``."""
+    r"""Read ``id \t text``.
+
+    Example:
+        >>> tsv_record("d2\tGold is a metal.")
+        ('d2', 'Gold is a metal.')
+    """
     columns = line.split("\t")
     if len(columns) != 2:
         raise InputError(f"{len(columns)} columns; expected 2, an id and a text with one tab between them")
@@ -45,8 +56,12 @@ def read_records(path: Path, parse: Callable[[str], Record]) -> Iterator[Record]
     """Yield the records of a file, plain or ``.gz``.
 
     Raises:
-        InputError: A line is malformed, or its id is empty, holds a blank (a TREC run could not name it) or came
-            before; names file and line.
+        InputError: A line is malformed, or its id is empty, contains whitespace, which a TREC run cannot hold, or is a
+            duplicate; names file and line.
+
+    Example:
+        >>> next(read_records(Path("collection/corpus.jsonl"), json_record))
+        ('d1', 'Goldfish grow as long as they live.')
     """
     seen: set[str] = set()
     for number, line in read_lines(path):
@@ -54,8 +69,8 @@ def read_records(path: Path, parse: Callable[[str], Record]) -> Iterator[Record]
             record_id, text = parse(line)
         except InputError as error:
             raise InputError(f"{path}:{number}: {error}") from None
-        if not record_id or BLANK.search(record_id):
-            raise InputError(f"{path}:{number}: id '{record_id}'; expected one without blanks; rename it")
+        if not record_id or _WHITESPACE.search(record_id):
+            raise InputError(f"{path}:{number}: id '{record_id}'; expected text without whitespace; rename it")
         if record_id in seen:
             raise InputError(f"{path}:{number}: id '{record_id}' a second time; expected it once; remove one")
         seen.add(record_id)
@@ -64,10 +79,15 @@ def read_records(path: Path, parse: Callable[[str], Record]) -> Iterator[Record]
 
 @dataclass(frozen=True)
 class FileDocuments:
-    """The documents of one file; holds none of them in memory.
+    """The documents of one file, which is read anew for each use.
 
-    The fingerprint is the hash of the file's bytes: reading a file costs far less than indexing it, and a path or a
-    date would miss a change of content.
+    Attributes:
+        path: File of documents, plain or ``.gz``.
+        parse: Reads one line: `json_record` or `tsv_record`.
+
+    Example:
+        >>> FileDocuments(Path("collection/corpus.jsonl"), json_record).texts(["d2"])
+        {'d2': 'Gold is a metal.'}
     """
 
     path: Path
@@ -76,15 +96,15 @@ class FileDocuments:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A key of the file's bytes and of the way they are read."""
-        return content_key(self.parse.__name__, file_key(self.path))
+        """A key of the file's bytes and format; neither path nor date, because they can miss a change of content."""
+        return content_key(self.parse.__name__, digest(self.path))
 
     def __iter__(self) -> Iterator[Record]:
         """Yield ``(document id, text)`` in file order."""
         return read_records(self.path, self.parse)
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of those of ``doc_ids`` that are in the file, reading no further than the last of them."""
+        """Return the texts of those of ``doc_ids`` that exist; reading stops after the last of them."""
         wanted, found = set(doc_ids), dict[str, str]()
         for doc_id, text in self:
             if doc_id in wanted:
@@ -95,6 +115,11 @@ class FileDocuments:
 
 
 def find_file(folder: Path, *names: str) -> Path | None:
-    """Return the first of ``names`` that is in the folder, plain or with ``.gz``."""
+    """Return the first of ``names`` that exists in the folder, plain or with ``.gz``.
+
+    Example:
+        >>> find_file(Path("collection"), "passages.tsv", "corpus.jsonl").name
+        'corpus.jsonl'
+    """
     candidates = (folder / (name + suffix) for name in names for suffix in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)

@@ -1,4 +1,4 @@
-"""A folder laid out like MS MARCO and TREC: ``passages.tsv``, ``queries.tsv``, ``qrels.txt``."""
+"""Folders in the layout of MS MARCO and TREC: ``passages.tsv``, ``queries.tsv``, ``qrels.txt``."""
 
 from pathlib import Path
 
@@ -9,16 +9,20 @@ from ir_eval.errors import InputError
 
 
 def open_trec_folder(folder: Path, *, split: str | None = None) -> Collection:
-    r"""Open a folder of ``passages.tsv`` or ``collection.tsv`` (id \t text), ``queries.tsv`` and ``qrels.txt``.
+    r"""Open a folder with ``passages.tsv`` or ``collection.tsv``, ``queries.tsv`` and ``qrels.txt``.
 
-    Every file may be ``.gz``. Without ``qrels.txt`` the collection can be searched but not evaluated.
-
-    Args:
-        folder: The folder.
-        split: Must be None: this layout has one set of judgements.
+    Passages and queries are lines of ``id \t text``. Every file may be ``.gz``. Without ``qrels.txt`` the collection
+    can be searched but not evaluated. The layout has one set of judgements, so ``split`` must be None.
 
     Raises:
-        InputError: A file is missing or malformed, or a split was given.
+        InputError: A file is missing or malformed, or a split is given.
+
+    Example:
+        >>> Path("toy").mkdir()
+        >>> for name in ("passages.tsv", "queries.tsv"):
+        ...     _ = Path("toy", name).write_text("1\tdo goldfish grow\n")
+        >>> open_trec_folder(Path("toy")).topics
+        {'1': 'do goldfish grow'}
     """
     if split is not None:
         raise InputError(f"{folder}: split '{split}'; this layout has no splits; leave the split out")

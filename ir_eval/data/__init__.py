@@ -1,1 +1,1 @@
-"""Runs, qrels and the files they are read from."""
+"""Runs, qrels, and the files that hold them."""

@@ -1,34 +1,33 @@
-"""Files read line by line with their line numbers, and written whole or not at all."""
+"""Text files: reading with line numbers, and writing with errors that a user of the command line can act on."""
 
 import gzip
 import os
-import secrets
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from gemma_st import files
 from ir_eval.errors import InputError
 
-_WRITABLE = "expected a folder with room that you may write to; choose another"
+_REMEDY = "expected a folder with room that you may write to; choose another"
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield ``(line number, text)`` of a UTF-8 file, plain or ``.gz``, without line ends and blank lines.
-
-    Args:
-        path: The file to read.
+    """Yield ``(line number, text)`` of a UTF-8 file, plain or ``.gz``; blank lines are counted but not yielded.
 
     Raises:
-        InputError: The file is missing, is a folder, or holds a line that is not UTF-8.
+        InputError: The file is missing, is a folder, is damaged, or holds a line that is not UTF-8.
+
+    Example:
+        >>> next(read_lines("qrels.txt"))
+        (1, 'q1 0 d1 1')
     """
     path = Path(path)
     try:
-        with _open_binary(path, "rb") as lines:
-            for number, raw in enumerate(lines, 1):
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for number, raw in enumerate(cast(IO[bytes], lines), 1):
                 try:
                     text = raw.decode("utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
@@ -44,76 +43,74 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 
 
 def check_folder(path: str | Path) -> None:
-    """Refuse, before long work, a folder that could not be written after it; makes nothing.
+    """Check, before long work, that a folder exists or can be created, and is writable; nothing is created.
 
     Raises:
-        InputError: The path is not a folder, or may not be written or made.
+        InputError: The path is not a folder, or cannot be written or created.
+
+    Example:
+        >>> check_folder("results/monday")
+        >>> check_folder("qrels.txt/results")
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: qrels.txt/results: cannot be written (qrels.txt is no folder, or is protected); ...
     """
     path = Path(path)
     nearest = next(folder for folder in (path, *path.parents) if folder.exists())
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-        raise InputError(f"{path}: cannot be written ({nearest} is no folder, or is protected); {_WRITABLE}")
+        raise InputError(f"{path}: cannot be written ({nearest} is no folder, or is protected); {_REMEDY}")
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield the path of a temporary file that takes the name ``path`` only if the block ends without an error.
-
-    Args:
-        path: The file to write; its folder is made. The block makes the temporary file, whose name ends as this one's.
+    """Yield a temporary path that is renamed to ``path`` if the block succeeds: `gemma_st.files.atomic_path`.
 
     Raises:
-        InputError: It cannot be written.
+        InputError: The file cannot be written.
+
+    Example:
+        >>> with atomic_path("ids.txt") as temporary:
+        ...     _ = temporary.write_text("d1")
     """
-    path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); {_WRITABLE}") from error
-
-
-@contextmanager
-def atomic_write(path: str | Path) -> Iterator[IO[str]]:
-    """Open a text file (gzipped if it ends in ``.gz``) that appears under its name only once written whole.
-
-    Args:
-        path: The file to write; its folder is made.
-
-    Raises:
-        InputError: It cannot be written.
-    """
-    with atomic_path(path) as temporary, _open_text(temporary) as file:
-        yield file
+    with _explain_failure(path), files.atomic_path(Path(path)) as temporary:
+        yield temporary
 
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder that takes the name ``path`` only if the block ends without an error.
+    """Yield a temporary folder that is renamed to ``path`` if the block succeeds: `gemma_st.files.atomic_directory`.
 
-    When another process finished the same folder first, that one stays and ours is dropped.
+    Raises:
+        InputError: The folder cannot be written.
+
+    Example:
+        >>> with atomic_directory("runs") as temporary:
+        ...     (temporary / "bm25.trec").touch()
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
+    with _explain_failure(path), files.atomic_directory(Path(path)) as temporary:
         yield temporary
-        if not path.exists():
-            temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _open_binary(path: Path, mode: str) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, mode) if path.suffix == ".gz" else path.open(mode))
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[IO[str]]:
+    r"""Open a UTF-8 text file, gzipped if its name ends in ``.gz``, that appears under its name once it is complete.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    Example:
+        >>> with atomic_write("queries.tsv.gz") as file:
+        ...     _ = file.write("q1\tdo goldfish grow\n")
+    """
+    with atomic_path(path) as temporary:
+        open_text = gzip.open if temporary.suffix == ".gz" else open
+        with open_text(temporary, "wt", encoding="utf-8", newline="\n") as file:
+            yield cast(IO[str], file)
 
 
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return cast(IO[str], gzip.open(path, "wt", encoding="utf-8", newline="\n"))
-    return path.open("w", encoding="utf-8", newline="\n")
+@contextmanager
+def _explain_failure(path: str | Path) -> Iterator[None]:
+    """Turn an OSError into an InputError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); {_REMEDY}") from error

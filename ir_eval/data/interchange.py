@@ -1,7 +1,7 @@
-"""Runs and judgements for other libraries, and theirs for us: pandas, Arrow, ranx, ir_measures.
+"""Conversion of runs and qrels to and from pandas, Arrow, ranx and ir_measures.
 
-Columns have the names that the field uses: ``query_id``, ``doc_id``, and ``score`` or ``relevance``; PyTerrier's
-``qid``, ``docno`` and ``label`` are read, too. A score goes out as the float32 that it is.
+The columns are named ``query_id``, ``doc_id``, and ``score`` or ``relevance``. PyTerrier's names ``qid``, ``docno`` and
+``label`` are read, too. Scores are written as float32.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,62 +21,92 @@ if TYPE_CHECKING:
     RunData: TypeAlias = pd.DataFrame | pa.Table | ranx.Run | Iterable[ir_measures.ScoredDoc]
     QrelsData: TypeAlias = pd.DataFrame | pa.Table | ranx.Qrels | Iterable[ir_measures.Qrel]
 
+# Accepted names of each column; the first is written.
 _QUERY, _DOC, _SCORE, _RELEVANCE = ("query_id", "qid"), ("doc_id", "docno"), ("score",), ("relevance", "label")
 
 
 def to_pandas(table: Run | Qrels) -> "pd.DataFrame":
-    """Return a row for each document, in canonical order, with the columns query_id, doc_id and the number. (N, 3)."""
+    """Return a DataFrame with one row per document, in canonical order. (N, 3).
+
+    Example:
+        >>> list(to_pandas(Run.read("bm25.trec")))
+        ['query_id', 'doc_id', 'score']
+    """
     import pandas as pd
 
     return pd.DataFrame(_columns(table))
 
 
 def to_arrow(table: Run | Qrels) -> "pa.Table":
-    """Return what `to_pandas` does as an Arrow table, which ``pyarrow.parquet`` writes. (N, 3)."""
+    """Return an Arrow table with one row per document, in canonical order. (N, 3).
+
+    Example:
+        >>> from pyarrow import parquet
+        >>> parquet.write_table(to_arrow(Run.read("bm25.trec")), "bm25.parquet")
+    """
     import pyarrow as pa
 
     return pa.table(_columns(table))
 
 
 def to_ranx(table: Run | Qrels) -> "ranx.Run | ranx.Qrels":
-    """Return a run or judgements of ranx. It orders ties as its sorting leaves them, so its figures may differ."""
+    """Return a run or qrels of ranx. ranx does not define the order of ties, so its figures may differ.
+
+    Example:
+        >>> to_ranx(Run.read("bm25.trec")).name
+        'bm25'
+    """
     import ranx
 
     return ranx.Run(table.to_dict(), name=table.name) if isinstance(table, Run) else ranx.Qrels(table.to_dict())
 
 
 def to_ir_measures(table: Run | Qrels) -> "Iterator[ir_measures.ScoredDoc | ir_measures.Qrel]":
-    """Return a record for each document, in canonical order. ir_measures orders ties by the measure's provider."""
+    """Yield one record per document, in canonical order. In ir_measures, the provider of a measure orders ties.
+
+    Example:
+        >>> next(to_ir_measures(Run.read("bm25.trec")))
+        ScoredDoc(query_id='q1', doc_id='d2', score=2.0)
+    """
     import ir_measures
 
     record = ir_measures.ScoredDoc if isinstance(table, Run) else ir_measures.Qrel
-    rows = zip(table.codes.tolist(), table.doc_ids.tolist(), table.values.tolist(), strict=True)
-    query_ids = list(table)
-    return (record(query_ids[query], doc_id, number) for query, doc_id, number in rows)
+    query_ids, doc_ids, numbers = _columns(table).values()
+    return (record(*row) for row in zip(query_ids, doc_ids, numbers.tolist(), strict=True))
 
 
 def run_from(data: "RunData", *, name: str | None = None) -> Run:
-    """Make a run of what another library has.
+    """Make a run from the data of another library.
 
     Args:
         data: A DataFrame or an Arrow table with the columns query_id or qid, doc_id or docno, and score; a run of ranx;
-            records with the attributes query_id, doc_id and score.
-        name: Of the system; if not given, that of ranx's run, else ``run``.
+            or records with the attributes query_id, doc_id and score.
+        name: Name of the system (default: the name of ranx's run, else ``run``).
 
     Raises:
-        InputError: A column is missing; and as `Run.from_columns`.
+        InputError: A column is missing; also see `Run.from_columns`.
+
+    Example:
+        >>> import pandas as pd
+        >>> run_from(pd.DataFrame({"qid": ["q1"], "docno": ["d1"], "score": [2.0]})).to_dict()
+        {'q1': {'d1': 2.0}}
     """
     return Run.from_columns(*_read(data, _SCORE), name=name or getattr(data, "name", None) or "run")
 
 
 def qrels_from(data: "QrelsData") -> Qrels:
-    """Make judgements of what another library has.
+    """Make qrels from the data of another library.
 
     Args:
-        data: As for `run_from`, with relevance or label, an integer, in place of score.
+        data: The same kinds as for `run_from`, with relevance or label, an integer, in place of score.
 
     Raises:
-        InputError: A column is missing; and as `Qrels.from_columns`.
+        InputError: A column is missing; also see `Qrels.from_columns`.
+
+    Example:
+        >>> import ir_measures
+        >>> qrels_from([ir_measures.Qrel("q1", "d1", 2)]).to_dict()
+        {'q1': {'d1': 2}}
     """
     return Qrels.from_columns(*_read(data, _RELEVANCE))
 
@@ -88,7 +118,7 @@ def _columns(table: Run | Qrels) -> dict[str, Any]:
 
 
 def _read(data: "RunData | QrelsData", number: tuple[str, ...]) -> tuple[list[Any], list[Any], Any]:
-    """Return the columns query, document and number of any of the kinds."""
+    """Return the columns query, document and number of any supported data."""
     if hasattr(data, "to_dict") and not hasattr(data, "columns"):  # ranx
         return flatten(data.to_dict())
     if not hasattr(data, "columns"):
@@ -96,13 +126,13 @@ def _read(data: "RunData | QrelsData", number: tuple[str, ...]) -> tuple[list[An
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     frame: Any = data
     names = list(getattr(frame, "column_names", frame.columns))
-    query, doc, value = (_name(names, spellings) for spellings in (_QUERY, _DOC, number))
+    query, doc, value = (_find_column(names, accepted) for accepted in (_QUERY, _DOC, number))
     as_list = "to_pylist" if hasattr(frame, "column_names") else "tolist"
     return getattr(frame[query], as_list)(), getattr(frame[doc], as_list)(), frame[value].to_numpy()
 
 
-def _name(names: list[str], spellings: tuple[str, ...]) -> str:
-    for name in spellings:
+def _find_column(names: list[str], accepted: tuple[str, ...]) -> str:
+    for name in accepted:
         if name in names:
             return name
-    raise InputError(f"columns {', '.join(map(str, names))}; expected one named {' or '.join(spellings)}")
+    raise InputError(f"columns {', '.join(map(str, names))}; expected one named {' or '.join(accepted)}")

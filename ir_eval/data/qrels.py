@@ -1,4 +1,4 @@
-"""Relevance judgements: which documents are how relevant to which query."""
+"""Relevance judgements (qrels): the relevance of documents to queries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from ir_eval.data.table import Table, flatten, group
 from ir_eval.data.trec import Layout, read_table
 from ir_eval.errors import InputError
 
+_TREC = Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", np.int64, np.int64)
+_BEIR = _TREC._replace(columns=("qid", "docid", "relevance"), header=True)
 _BEIR_HEADER = "query-id\tcorpus-id\tscore"
 
 
@@ -20,73 +22,60 @@ _BEIR_HEADER = "query-id\tcorpus-id\tscore"
 class Qrels(Table):
     """Judged documents with integer relevance, grouped by query, most relevant first; immutable.
 
-    A negative judgement is legal; to trec_eval it means "pooled but not judged". Make judgements with `from_columns`,
-    `from_dict` or `read`.
+    A negative relevance is legal; trec_eval reads it as "pooled but not judged". Make qrels with `from_columns`,
+    `from_dict` or `read`. The arrays are those of `Table`; ``values`` holds the relevance, int64.
 
-    Attributes:
-        query_ids: Unique, sorted by code point. (Q,)
-        offsets: Query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
-        docs: The document ids as they came; ``doc_ids`` has them as strings. (N,)
-        values: The relevance, int64. (N,)
+    Example:
+        >>> qrels = Qrels.read("qrels.txt")
+        >>> qrels["q2"]
+        {'d3': 2, 'd4': 0}
     """
 
     @classmethod
     def from_columns(cls, query_ids: ArrayLike, doc_ids: ArrayLike, relevance: ArrayLike) -> Self:
-        """Make judgements from rows in any order, each of shape (N,).
+        """Make qrels from rows in any order, each column of shape (N,).
 
         Raises:
-            InputError: No rows; columns of unequal length; an id that is not a string, is empty or has whitespace;
-                a relevance that is not an integer; a document twice for one query.
+            InputError: A relevance is not an integer; see also `Run.from_columns`.
         """
         values = np.asarray(relevance)
         if values.size and values.dtype.kind not in "iu":
             raise InputError(f"relevance of type {values.dtype}; expected integers")
-        parts, _ = group(query_ids, doc_ids, values.astype(np.int64))
-        return cls(*parts)
+        fields, _ = group(query_ids, doc_ids, values.astype(np.int64))
+        return cls(*fields)
 
     @classmethod
     def from_dict(cls, relevance: Mapping[str, Mapping[str, int]]) -> Self:
-        """Make judgements from ``{query: {document: relevance}}``; a query without documents is left out.
+        """Make qrels from ``{query: {document: relevance}}``; a query without documents is left out.
 
         Raises:
-            InputError: As `from_columns`.
+            InputError: See `from_columns`.
         """
         return cls.from_columns(*flatten(relevance))
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read TREC judgements ``qid 0 docid relevance``, or BEIR's TSV, known by its header; plain or ``.gz``.
+        """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, recognised by its header; plain or ``.gz``.
 
         Raises:
-            InputError: With file and line: a wrong column count, a relevance that is not an integer, a document
+            InputError: With file and line: a wrong number of columns, a relevance that is not an integer, a document
                 twice for one query. With the file: it cannot be read or is empty.
         """
         _, first_line = next(read_lines(path), (0, ""))
-        parts, _ = read_table(path, _BEIR if first_line == _BEIR_HEADER else _TREC)
-        return cls(*parts)
+        fields, _ = read_table(path, _BEIR if first_line == _BEIR_HEADER else _TREC)
+        return cls(*fields)
 
     def __getitem__(self, query_id: str) -> dict[str, int]:
         """Return ``{document: relevance}`` of a query, most relevant first.
 
         Raises:
-            KeyError: The query has no judgements; names it.
+            KeyError: The query has no judgements; the error names it.
         """
         rows = self.rows(query_id)
         return dict(zip(self.doc_ids[rows].tolist(), self.values[rows].tolist(), strict=True))
 
     def write(self, path: str | Path) -> None:
-        """Write TREC judgements, gzipped if ``path`` ends in ``.gz``. The file appears whole or not at all."""
+        """Write TREC qrels, gzipped if ``path`` ends in ``.gz``. The file appears once it is complete."""
         with atomic_write(path) as file:
             for query_id in self:
                 file.writelines(f"{query_id} 0 {doc_id} {level}\n" for doc_id, level in self[query_id].items())
-
-
-_TREC = Layout(
-    name="judgements",
-    columns=("qid", "0", "docid", "relevance"),
-    value="relevance",
-    number="an integer",
-    parse=np.int64,
-    dtype=np.int64,
-)
-_BEIR = _TREC._replace(columns=("qid", "docid", "relevance"), header=True)

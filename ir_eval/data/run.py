@@ -1,4 +1,4 @@
-"""A ranking of documents for each query: what every stage takes and gives."""
+"""Runs: a ranking of documents for each query, which every stage takes and returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,30 +13,38 @@ from ir_eval.data.table import Strings, Table, flatten, group
 from ir_eval.data.trec import Layout, Ranks, fields_of, read_table
 from ir_eval.errors import InputError
 
-_LARGEST = float(np.finfo(np.float32).max)
+_MAX_SCORE = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
 class Run(Table):
     """Ranked documents with float32 scores, grouped by query, in trec_eval's order; immutable.
 
-    Within a query the score descends, compared as float32; ties are ordered by document id, descending by bytes.
-    A query has at least one document. Make one with `from_columns`, `from_dict` or `read`.
+    Within a query, documents are ordered by score, compared as float32, and ties by document id, both descending (ids
+    by their bytes). Every query has at least one document. Make a run with `from_columns`, `from_dict` or `read`.
 
     Attributes:
-        query_ids: Unique, sorted by code point. (Q,)
-        offsets: Query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
-        docs: The document ids as they came; ``doc_ids`` has them as strings. (N,)
-        values: The scores. (N,)
-        name: Of the system; the tag in a TREC file. Not part of equality.
-        ranks: What the rank column of the file says of each row, if it holds integers; only `by_rank` looks. (N,)
+        query_ids: Unique query ids, sorted by code point. (Q,)
+        doc_ids: Document ids of all queries, one query after the other. (N,)
+        scores: Score of each document, float32. (N,)
+        offsets: First row of each query: query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
+        name: Name of the system, the tag in a TREC file; equality ignores it.
+        ranks: Rank column of the file, if it holds integers; only `by_rank` uses it. (N,)
+
+    Example:
+        >>> run = Run.from_dict({"q1": {"d1": 0.5, "d2": 2.0}}, name="bm25")
+        >>> run.to_dict()
+        {'q1': {'d2': 2.0, 'd1': 0.5}}
+        >>> run.write("run.trec.gz")
+        >>> Run.read("run.trec.gz") == run
+        True
     """
 
     name: str = "run"
     ranks: Ranks | None = None
 
     def __post_init__(self) -> None:
-        """Freeze the arrays."""
+        """Make the arrays read-only."""
         super().__post_init__()
         if self.ranks is not None:
             self.ranks.flags.writeable = False
@@ -48,44 +56,44 @@ class Run(Table):
         Args:
             query_ids: Strings without whitespace. (N,)
             doc_ids: Strings without whitespace. (N,)
-            scores: Finite, kept as float32. (N,)
-            name: Of the system.
+            scores: Finite numbers, stored as float32. (N,)
+            name: Name of the system.
 
         Raises:
-            InputError: No rows; columns of unequal length; an id that is not a string, is empty or has whitespace;
-                a score that is not a number, or not finite as float32; a document twice for one query.
+            InputError: There are no rows; columns differ in length; an id is not a string, is empty or contains
+                whitespace; a score is not a number or not finite as float32; a query has the same document twice.
         """
         numbers = np.asarray(scores)
         if numbers.size and numbers.dtype.kind not in "iuf":
             raise InputError(f"scores of type {numbers.dtype}; expected numbers")
         with np.errstate(over="ignore"):
             values = numbers.astype(np.float32)
-        parts, _ = group(query_ids, doc_ids, values)
-        return cls(*parts, name=name)
+        fields, _ = group(query_ids, doc_ids, values)
+        return cls(*fields, name=name)
 
     @classmethod
     def from_dict(cls, scores: Mapping[str, Mapping[str, float]], *, name: str = "run") -> Self:
         """Make a run from ``{query: {document: score}}``; a query without documents is left out.
 
         Raises:
-            InputError: As `from_columns`.
+            InputError: See `from_columns`.
         """
         return cls.from_columns(*flatten(scores), name=name)
 
     @classmethod
     def read(cls, path: str | Path, name: str | None = None) -> Self:
-        """Read a TREC run: ``qid Q0 docid rank score tag``, plain or ``.gz``; the score orders it, as in trec_eval.
+        """Read a TREC run, ``qid Q0 docid rank score tag``; the score, not the rank, orders it, as in trec_eval.
 
         Args:
-            path: The file.
-            name: Of the system; the tag on the first line if not given.
+            path: File to read, plain or ``.gz``.
+            name: Name of the system (default: the tag on the first line).
 
         Raises:
-            InputError: With file and line: a wrong column count, a score that is not a finite number, a document
+            InputError: With file and line: a wrong number of columns, a score that is not a finite number, a document
                 twice for one query. With the file: it cannot be read or is empty.
         """
-        parts, ranks = read_table(path, _LAYOUT)
-        return cls(*parts, name=name or fields_of(next(read_lines(path))[1])[-1], ranks=ranks)
+        fields, ranks = read_table(path, _LAYOUT)
+        return cls(*fields, name=name or fields_of(next(read_lines(path))[1])[-1], ranks=ranks)
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -96,13 +104,13 @@ class Run(Table):
         """Return the documents of a query and their scores, best first, each (n,).
 
         Raises:
-            KeyError: The query has no documents; names it.
+            KeyError: The query has no documents; the error names it.
         """
         rows = self.rows(query_id)
         return self.doc_ids[rows], self.scores[rows]
 
     def top(self, k: int) -> Self:
-        """Keep the first ``k`` documents of every query.
+        """Return a run with the first ``k`` documents of every query.
 
         Raises:
             InputError: ``k`` is below 1.
@@ -114,26 +122,26 @@ class Run(Table):
         return type(self)(self.query_ids, offsets, self.docs[kept], self.scores[kept], self.name)
 
     def by_rank(self) -> Self | None:
-        """Return the run in the order of its file's rank column, or None if that is this order or says nothing.
+        """Return the run ordered by the rank column of its file; None if the order is the same or there are no ranks.
 
-        trec_eval ignores that column, other tools and so some published figures go by it. Where ranks are equal this
-        order stays; the new scores only express the order.
+        trec_eval ignores the rank column, but some tools, and so some published figures, order by it. Documents of
+        equal rank keep their order; the scores of the new run are 0, -1, -2 and so on.
         """
         if self.ranks is None:
             return None
-        against = np.flatnonzero((self.ranks[1:] < self.ranks[:-1]) & (self.places[1:] > 0))
-        if not len(against):
+        contradicting = np.flatnonzero((self.ranks[1:] < self.ranks[:-1]) & (self.places[1:] > 0))
+        if not len(contradicting):
             return None
         docs = self.docs.copy()
-        for query in np.unique(self.codes[against]):
+        for query in np.unique(self.codes[contradicting]):
             rows = slice(self.offsets[query], self.offsets[query + 1])
             docs[rows] = docs[rows][np.argsort(self.ranks[rows], kind="stable")]
         return replace(self, docs=docs, values=-self.places.astype(np.float32), ranks=None)
 
     def write(self, path: str | Path) -> None:
-        """Write a TREC run, gzipped if ``path`` ends in ``.gz``; reading it gives an equal run.
+        """Write a TREC run, gzipped if ``path`` ends in ``.gz``; `read` returns an equal run.
 
-        Whitespace in the name becomes ``_``. The file appears whole or not at all.
+        Whitespace in the name becomes ``_``. The file appears once it is complete.
         """
         tag = "_".join(self.name.split()) or "run"
         with atomic_write(path) as file:
@@ -146,16 +154,11 @@ class Run(Table):
 
 def _parse_score(text: str) -> float:
     score = float(text)
-    if not abs(score) <= _LARGEST:  # nor is NaN
+    if not abs(score) <= _MAX_SCORE:  # true for NaN, too
         raise ValueError(text)
     return score
 
 
 _LAYOUT = Layout(
-    name="run",
-    columns=("qid", "Q0", "docid", "rank", "score", "tag"),
-    value="score",
-    number="a finite 32-bit number",
-    parse=_parse_score,
-    dtype=np.float32,
+    "run", ("qid", "Q0", "docid", "rank", "score", "tag"), "score", "a finite 32-bit number", _parse_score, np.float32
 )

@@ -1,4 +1,4 @@
-"""Rows of (query, document, number) grouped by query in trec_eval's order: what a Run and Qrels have in common."""
+"""Rows of (query, document, number), grouped by query in trec_eval's order: the common base of Run and Qrels."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,25 +11,30 @@ from numpy.typing import ArrayLike, NDArray
 
 from ir_eval.errors import InputError
 
-Strings = NDArray[Any]  # dtype StringDType, which numpy's own annotations cannot follow yet
-Ids = NDArray[Any]  # Strings, or the same as UTF-8 bytes
-Parts = tuple[Strings, NDArray[np.int64], Ids, NDArray[Any]]  # the fields of a Table
-Order = NDArray[np.int64] | slice  # what brings rows into order, as an index
+Strings = NDArray[Any]  # dtype StringDType, which numpy's own annotations do not support yet
+Ids = NDArray[Any]  # Strings, or the same ids as UTF-8 bytes
+TableFields = tuple[Strings, NDArray[np.int64], Ids, NDArray[Any]]  # the arguments of Table
+RowIndex = NDArray[np.int64] | slice  # selects rows in a new order
 
-_BLOCK = 2**16  # rows hashed together: they fit the cache
+_ROWS_PER_BLOCK = 2**16  # ids hashed at once: a block fits the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """Documents grouped by query, each with one number, in canonical order; immutable.
 
-    Canonical is trec_eval's order: the number descending, then the document id descending by its bytes.
+    The canonical order is trec_eval's: the number descending, then the document id descending by its bytes.
 
     Attributes:
-        query_ids: Unique, sorted by code point. (Q,)
-        offsets: Query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
-        docs: The document ids as they came: strings, or UTF-8 bytes until somebody asks for ``doc_ids``. (N,)
+        query_ids: Unique query ids, sorted by code point. (Q,)
+        offsets: First row of each query: query ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``. (Q + 1,)
+        docs: Document ids as strings or UTF-8 bytes; ``doc_ids`` has them as strings. (N,)
         values: One number per document. (N,)
+
+    Example:
+        >>> fields, _ = group(["q2", "q1", "q1"], ["d1", "d1", "d2"], np.array([1.0, 0.5, 0.5]))
+        >>> Table(*fields).to_dict()
+        {'q1': {'d2': 0.5, 'd1': 0.5}, 'q2': {'d1': 1.0}}
     """
 
     query_ids: Strings
@@ -38,29 +43,29 @@ class Table:
     values: NDArray[Any]
 
     def __post_init__(self) -> None:
-        """Freeze the arrays."""
+        """Make the arrays read-only."""
         for array in (self.query_ids, self.offsets, self.docs, self.values):
             array.flags.writeable = False
 
     @cached_property
     def doc_ids(self) -> Strings:
-        """The document ids. (N,)."""
+        """The document ids as strings. (N,)."""
         ids = as_strings(self.docs)
         ids.flags.writeable = False
         return ids
 
     @property
     def codes(self) -> NDArray[np.int64]:
-        """The position in ``query_ids`` of each row's query. (N,)."""
+        """The position of each row's query in ``query_ids``. (N,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     @property
     def places(self) -> NDArray[np.int64]:
-        """Where each row stands in its query, from 0. (N,)."""
+        """The rank of each row within its query, from 0. (N,)."""
         return np.arange(len(self.docs)) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
 
     def __len__(self) -> int:
-        """Count the queries."""
+        """Return the number of queries."""
         return len(self.query_ids)
 
     def __iter__(self) -> Iterator[str]:
@@ -68,11 +73,11 @@ class Table:
         return iter(self.query_ids.tolist())
 
     def __contains__(self, query_id: object) -> bool:
-        """Tell whether the query has rows."""
+        """Return whether the query has rows."""
         return query_id in self._positions
 
     def __eq__(self, other: object) -> bool:
-        """Compare contents: the same numbers for the same documents of the same queries."""
+        """Return whether both tables have the same numbers for the same documents of the same queries."""
         if not isinstance(other, Table) or type(other) is not type(self):
             return NotImplemented
         columns = ("query_ids", "offsets", "values", "doc_ids")
@@ -82,7 +87,7 @@ class Table:
         """Return the rows of one query.
 
         Raises:
-            KeyError: The query has none; the error names it.
+            KeyError: The query has no rows; the error names it.
         """
         position = self._positions[query_id]
         return slice(int(self.offsets[position]), int(self.offsets[position + 1]))
@@ -100,7 +105,12 @@ class Table:
 
 
 def flatten(nested: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[str], list[float]]:
-    """Turn ``{query: {document: number}}`` into the columns query, document and number."""
+    """Turn ``{query: {document: number}}`` into the columns query, document and number.
+
+    Example:
+        >>> flatten({"q1": {"d1": 2.0, "d2": 1.0}})
+        (['q1', 'q1'], ['d1', 'd2'], [2.0, 1.0])
+    """
     return (
         [query_id for query_id, documents in nested.items() for _ in documents],
         [doc_id for documents in nested.values() for doc_id in documents],
@@ -108,45 +118,52 @@ def flatten(nested: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[
     )
 
 
-def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tuple[Parts, Order]:
-    """Check rows in any order and bring them into canonical order.
-
-    Args:
-        query_ids: Strings. (N,)
-        doc_ids: Strings. (N,)
-        values: Numbers. (N,)
+def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tuple[TableFields, RowIndex]:
+    """Check rows that come in any order, and sort them into canonical order. All columns are (N,).
 
     Returns:
-        The rows in order, and what brought them into it. (N,)
+        The fields of a `Table`, and the index that sorted the rows. (N,)
 
     Raises:
-        InputError: No rows; columns of unequal length; an id that is not a string, is empty or has whitespace;
-            a number that is not finite; a document twice for one query.
+        InputError: There are no rows; columns differ in length; an id is not a string, is empty or contains
+            whitespace; a number is not finite; a query has the same document twice.
+
+    Example:
+        >>> group(["q1", "q1"], ["d1", "d2"], np.array([1, 2]))[1]
+        array([1, 0])
     """
-    queries, docs = _strings(query_ids), _strings(doc_ids)
+    queries, docs = _to_strings(query_ids), _to_strings(doc_ids)
     if not len(queries) == len(docs) == len(values):
-        raise InputError(f"{len(queries)} query ids, {len(docs)} document ids, {len(values)} numbers; expected as many")
+        lengths = f"{len(queries)} query ids, {len(docs)} document ids, {len(values)} numbers"
+        raise InputError(f"{lengths}; expected the same number of each")
     if not len(queries):
         raise InputError("no rows; expected at least one document for one query")
     if not np.isfinite(values).all():
         row = np.argmin(np.isfinite(values))
         raise InputError(f"query {queries[row]!r}, document {docs[row]!r}: {values[row]}; expected a finite number")
-    starts = np.flatnonzero(np.concatenate(([True], queries[1:] != queries[:-1])))
-    blocks = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(queries)))
-    parts, order = arrange(queries[starts], blocks, docs, values)
-    _check_tokens(parts[0])
-    _check_tokens(parts[2])
-    return parts, order
+    starts = np.flatnonzero(np.concatenate(([True], queries[1:] != queries[:-1])))  # of consecutive rows of one query
+    codes = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(queries)))
+    fields, order = arrange(queries[starts], codes, docs, values)
+    _check_tokens(fields[0])
+    _check_tokens(fields[2])
+    return fields, order
 
 
-def arrange(names: Strings, codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]) -> tuple[Parts, Order]:
-    """Bring rows, the query of row ``i`` being ``names[codes[i]]``, into canonical order.
+def arrange(
+    names: Strings, codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]
+) -> tuple[TableFields, RowIndex]:
+    """Sort rows into canonical order, given the query of row ``i`` as ``names[codes[i]]``.
 
     Returns:
-        The rows in order, and what brought them into it. (N,)
+        The fields of a `Table`, and the index that sorted the rows. (N,)
 
     Raises:
-        InputError: A document twice for one query.
+        InputError: A query has the same document twice.
+
+    Example:
+        >>> fields, _ = arrange(as_strings(np.array(["q2", "q1"])), np.array([0, 1]), np.array(["a", "b"]), np.ones(2))
+        >>> Table(*fields).to_dict()
+        {'q1': {'b': 1.0}, 'q2': {'a': 1.0}}
     """
     query_ids, position = distinct(names)
     codes = position.astype(np.int32)[codes]
@@ -160,50 +177,65 @@ def arrange(names: Strings, codes: NDArray[np.integer[Any]], docs: Ids, values: 
 
 
 def row_keys(codes: NDArray[np.integer[Any]], docs: Ids) -> NDArray[np.uint64]:
-    """Hash rows of a query's number and a document: equal rows have equal keys, unequal ones almost never. (N,)."""
-    odd = np.uint64(0x9E3779B97F4A7C15)
-    keys = codes.astype(np.uint64) * odd
-    for start in range(0, len(docs), _BLOCK):
-        words = _words(docs[start : start + _BLOCK])  # a trailing zero adds nothing: the width does not matter
+    """Hash (query position, document id) to 64 bits: equal rows have equal keys, different rows almost never. (N,).
+
+    Example:
+        >>> text_key, byte_key = row_keys(np.array([7]), np.array(["d1"])), row_keys(np.array([7]), np.array([b"d1"]))
+        >>> bool(text_key == byte_key)
+        True
+    """
+    multiplier = np.uint64(0x9E3779B97F4A7C15)  # odd, so that its powers never vanish modulo 2^64
+    keys = codes.astype(np.uint64) * multiplier
+    for start in range(0, len(docs), _ROWS_PER_BLOCK):
+        words = _words(docs[start : start + _ROWS_PER_BLOCK])  # zeros at the end add nothing: any width, same key
         words = words ^ (words >> np.uint64(32))
-        powers = np.cumprod(np.full(words.shape[1], odd)) * odd
-        keys[start : start + _BLOCK] += np.sum(words * powers, axis=1, dtype=np.uint64)
+        powers = np.cumprod(np.full(words.shape[1], multiplier)) * multiplier
+        keys[start : start + _ROWS_PER_BLOCK] += np.sum(words * powers, axis=1, dtype=np.uint64)
     return keys
 
 
 def distinct(ids: Ids) -> tuple[Ids, NDArray[np.int64]]:
-    """Return the different ids in order of their bytes, and the position among them of each that is given."""
-    # asked for the index, too, np.unique sorts stably: its other argsort of strings ends the process on some orders
+    """Return the unique ids, sorted by their bytes, and the position of each given id among them.
+
+    Example:
+        >>> distinct(np.array(["b", "a", "b"]))[1]
+        array([1, 0, 1])
+    """
+    # return_index makes np.unique sort stably; its unstable argsort of strings crashes on some inputs
     unique, _, position = np.unique(ids, return_index=True, return_inverse=True)
     return unique, position
 
 
 def as_strings(ids: Ids) -> Strings:
-    """Return ids, UTF-8 if they are bytes, as strings."""
+    """Return ids, strings or UTF-8 bytes, as numpy strings of variable width.
+
+    Example:
+        >>> as_strings(np.array([b"d1"])).tolist()
+        ['d1']
+    """
     return ids.astype(np.dtypes.StringDType())
 
 
 def _words(ids: Ids) -> NDArray[np.uint64]:
-    """Look at ids as eight bytes at a time, filled up with zeros. (n, W)."""
+    """View the UTF-8 bytes of ids, padded with zeros, as integers of eight bytes. (n, W)."""
     if ids.dtype.kind != "S":
         try:
             ids = ids.astype(f"S{max(1, np.strings.str_len(ids).max())}")
-        except UnicodeEncodeError:  # that cast is for ASCII only, and ten times faster
+        except UnicodeEncodeError:  # the cast works for ASCII only, but is ten times faster
             ids = np.strings.encode(ids, "utf-8")
     width = -(-ids.dtype.itemsize // 8)
     return ids.astype(f"S{8 * width}").view(np.uint64).reshape(len(ids), width)
 
 
 def _check_unique(query_ids: Strings, offsets: NDArray[np.int64], docs: Strings) -> None:
-    """Compare the ids themselves: equal hashes are a duplicate, or a coincidence."""
+    """Compare the ids themselves: two equal hashes are a duplicate or a coincidence."""
     for query_id, start, end in zip(query_ids.tolist(), offsets[:-1], offsets[1:], strict=True):
-        ids = docs[start:end].tolist()
-        if len(set(ids)) < len(ids):
-            twice = next(one for one, two in pairwise(sorted(ids)) if one == two)
-            raise InputError(f"document {twice!r} twice for query {query_id!r}; expected once; remove one")
+        for doc_id, following in pairwise(sorted(docs[start:end].tolist())):
+            if doc_id == following:
+                raise InputError(f"document {doc_id!r} twice for query {query_id!r}; expected once; remove one")
 
 
-def _strings(ids: ArrayLike) -> Strings:
+def _to_strings(ids: ArrayLike) -> Strings:
     try:
         return np.array(ids, dtype=np.dtypes.StringDType(coerce=False)).astype(np.dtypes.StringDType())
     except ValueError:
@@ -211,25 +243,24 @@ def _strings(ids: ArrayLike) -> Strings:
 
 
 def _check_tokens(ids: Strings) -> None:
-    """Refuse what a TREC file could not hold."""
+    """Refuse ids that a TREC file cannot hold."""
     wrong = ids == ""
-    for space in " \t\n\r\v\f":  # C isspace, by which trec_eval splits columns
+    for space in " \t\n\r\v\f":  # the characters at which trec_eval splits columns (C isspace)
         wrong |= np.strings.find(ids, space) >= 0
     if wrong.any():
-        raise InputError(
-            f"id {ids[np.argmax(wrong)]!r}; expected text without whitespace, as in a TREC file; rename it"
-        )
+        seen = ids[np.argmax(wrong)]
+        raise InputError(f"id {seen!r}; expected text without whitespace, as in a TREC file; rename it")
 
 
-def _canonical_order(codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]) -> Order:
-    """Sort by query and number; compare document ids only where numbers tie. Rows in order are left alone."""
-    order: Order = np.argsort(codes, kind="stable") if np.any(codes[1:] < codes[:-1]) else slice(None)
+def _canonical_order(codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray[Any]) -> RowIndex:
+    """Sort by query, then number; compare document ids only where numbers tie. Sorted rows are not copied."""
+    order: RowIndex = np.argsort(codes, kind="stable") if np.any(codes[1:] < codes[:-1]) else slice(None)
     ranked, grouped = values[order], codes[order]
     same_query = grouped[1:] == grouped[:-1]
     if np.any(same_query & (ranked[1:] > ranked[:-1])):
         order = _descending(codes, values)
         ranked = values[order]
-    tied = np.concatenate(([False], same_query & (ranked[1:] == ranked[:-1])))  # with the row before
+    tied = np.concatenate(([False], same_query & (ranked[1:] == ranked[:-1])))  # with the previous row
     if not tied.any():
         return order
     rows = np.flatnonzero(tied | np.append(tied[1:], False))
@@ -240,10 +271,10 @@ def _canonical_order(codes: NDArray[np.integer[Any]], docs: Ids, values: NDArray
 
 
 def _descending(codes: NDArray[np.integer[Any]], values: NDArray[Any]) -> NDArray[np.int64]:
-    """Sort by query, and by number from the largest. Numbers of 32 bits fit beside a query into 64, sorted at once."""
+    """Sort by query, then number, descending. A query and a float32 fit into one 64-bit key, which sorts faster."""
     if values.dtype != np.float32:
         return np.lexsort((-values, codes))
-    bits = (values + np.float32(0)).view(np.uint32)  # -0 is 0
+    bits = (values + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
     negative = bits >> 31 != 0
     descending = np.where(negative, bits, ~bits & np.uint32(0x7FFFFFFF))
     return np.argsort(codes.astype(np.uint64) << np.uint64(32) | descending)

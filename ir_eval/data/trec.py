@@ -1,4 +1,4 @@
-"""TREC files as columns: a regular file goes through Arrow, an unusual or wrong one through a careful line scan."""
+"""Reading TREC files as columns: Arrow reads a regular file, a line-by-line scan reads an irregular or faulty one."""
 
 import gzip
 import zlib
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ir_eval.data.files import read_lines
-from ir_eval.data.table import Ids, Order, Parts, arrange, as_strings, group
+from ir_eval.data.table import Ids, RowIndex, TableFields, arrange, as_strings, group
 from ir_eval.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,21 +19,26 @@ if TYPE_CHECKING:
 
 Ranks = NDArray[np.int64]
 
-_BLOCK = 2**20  # bytes looked at together: fits the cache
-_WIDEST = 64  # bytes of an id; as strings, ids take 16 or more in any case
+_SCAN_BYTES = 2**20  # bytes searched for separators at once: a block fits the processor's cache
+_MAX_ID_BYTES = 64  # the longest id kept as bytes of fixed width; numpy's strings take at least 16 bytes each
 
 
 class Layout(NamedTuple):
-    """The columns of a file and how the number among them is read.
+    """The columns of a file, and how to read its numbers.
 
     Attributes:
-        name: What the file holds, in a word.
-        columns: Names, in order; ``qid``, ``docid`` and ``value`` are among them.
+        name: Content of the file in one word, for error messages.
+        columns: Column names in order; ``qid``, ``docid`` and ``value`` are among them.
         value: Name of the column with the number.
-        number: What that column holds, in words.
-        parse: Reads it, or raises ValueError or OverflowError.
-        dtype: What it is kept as, ``float32`` or ``int64``.
+        number: Description of a valid number, for error messages.
+        parse: Function that reads the number; raises ValueError or OverflowError.
+        dtype: Type of the stored numbers, ``float32`` or ``int64``.
         header: Whether the first line names the columns.
+
+    Example:
+        >>> judgements = Layout("judgements", ("qid", "0", "docid", "label"), "label", "an integer", int, np.int64)
+        >>> judgements.header
+        False
     """
 
     name: str
@@ -45,36 +50,47 @@ class Layout(NamedTuple):
     header: bool = False
 
 
-def read_table(path: str | Path, layout: Layout) -> tuple[Parts, Ranks | None]:
-    """Read a file, plain or ``.gz``, with columns separated by any whitespace, into canonical order.
+def read_table(path: str | Path, layout: Layout) -> tuple[TableFields, Ranks | None]:
+    """Read a file, plain or ``.gz``, whose columns are separated by any whitespace, into canonical order.
 
     Returns:
-        The rows in order, and beside them what the column ``rank`` says, if there is one and it holds integers. (N,)
+        The fields of a `Table`, and the column ``rank`` in the same order if there is one and it holds integers. (N,)
 
     Raises:
-        InputError: With file and line: the file cannot be read, a line has too few or too many columns or a bad
-            number, a document appears twice for one query. With the file: there are no rows.
+        InputError: With file and line: the file cannot be read, a line has the wrong number of columns or an invalid
+            number, or a query has the same document twice. With the file: there are no rows.
+
+    Example:
+        >>> layout = Layout("judgements", ("qid", "0", "docid", "label"), "label", "an integer", int, np.int64)
+        >>> fields, ranks = read_table("qrels.txt", layout)
+        >>> fields[0].tolist()
+        ['q1', 'q2']
     """
     try:
         return _read_regular(Path(path), layout)
     except (ValueError, OSError, EOFError, zlib.error):
-        # InputError, too, is a ValueError: the scan finds the fault again and knows its line.
+        # An InputError is a ValueError, too: the scan finds the same fault again, with its line number.
         queries, docs, values, ranks = _scan(path, layout)
-        parts, order = group(queries, docs, values)
-        return parts, _integers(ranks, order)
+        fields, order = group(queries, docs, values)
+        return fields, _integers(ranks, order)
 
 
 def fields_of(line: str) -> list[str]:
-    """Split a line as C does: bytes.split knows only ASCII whitespace, so that an id may hold a no-break space."""
+    r"""Split a line at ASCII whitespace, as C does; ``str.split`` would also split at a no-break space in an id.
+
+    Example:
+        >>> fields_of("q1 Q0 a\u00a0b\t1 2.5 bm25")
+        ['q1', 'Q0', 'a\xa0b', '1', '2.5', 'bm25']
+    """
     return [field.decode() for field in line.encode().split()]
 
 
-def _read_regular(path: Path, layout: Layout) -> tuple[Parts, Ranks | None]:
-    """Read a file with exactly one separator between columns; else raise ValueError."""
+def _read_regular(path: Path, layout: Layout) -> tuple[TableFields, Ranks | None]:
+    """Read a file with exactly one separator between columns; raise ValueError for any other."""
     import pyarrow as pa
 
-    packed = path.suffix == ".gz"
-    with pa.BufferReader(gzip.decompress(path.read_bytes())) if packed else pa.OSFile(str(path)) as file:
+    compressed = path.suffix == ".gz"
+    with pa.BufferReader(gzip.decompress(path.read_bytes())) if compressed else pa.OSFile(str(path)) as file:
         columns = _columns(file, layout)
     with np.errstate(over="ignore"):
         values = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in columns[layout.value].chunks])
@@ -82,22 +98,22 @@ def _read_regular(path: Path, layout: Layout) -> tuple[Parts, Ranks | None]:
         raise ValueError("a number is not finite")
     queries = columns["qid"].combine_chunks()
     names = as_strings(_bytes(queries.dictionary))
-    parts, order = arrange(names, queries.indices.to_numpy(), _ids(columns["docid"].chunks), values)
+    fields, order = arrange(names, queries.indices.to_numpy(), _ids(columns["docid"].chunks), values)
     if "rank" not in layout.columns:
-        return parts, None
+        return fields, None
     ranks = columns["rank"].combine_chunks()
-    return parts, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
+    return fields, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
 
 
 def _columns(file: "pa.NativeFile", layout: Layout) -> "pa.Table":
-    """Read the columns that are needed: as texts with few different ones, as texts, as numbers."""
+    """Read query ids and ranks as dictionary-encoded strings, document ids as strings, and the numbers."""
     import pyarrow as pa
     from pyarrow import csv
 
-    few = pa.dictionary(pa.int32(), pa.string())
-    # A score is parsed as a double and kept as a float, as trec_eval does with atof.
+    repeated = pa.dictionary(pa.int32(), pa.string())
+    # A score is parsed as a double and rounded to a float, as trec_eval does with atof.
     number = pa.float64() if layout.dtype is np.float32 else pa.int64()
-    types = {"qid": few, "docid": pa.string(), layout.value: number, "rank": few}
+    types = {"qid": repeated, "docid": pa.string(), layout.value: number, "rank": repeated}
     types = {name: kind for name, kind in types.items() if name in layout.columns}
     separator = _separator(file)
     file.seek(0)
@@ -110,9 +126,13 @@ def _columns(file: "pa.NativeFile", layout: Layout) -> "pa.Table":
 
 
 def _separator(file: "pa.NativeFile") -> str:
-    """Return the one character that, never doubled, separates all columns; else raise ValueError."""
+    """Return the separator, a blank or a tab, if it alone separates all columns and is never doubled.
+
+    Raises:
+        ValueError: The file has other or repeated separators.
+    """
     separator, last = b" ", b"\n"
-    while block := file.read(_BLOCK):
+    while block := file.read(_SCAN_BYTES):
         if file.tell() == len(block) and b"\t" in block:
             separator = b"\t"
         data = np.frombuffer(last + block, dtype=np.uint8)
@@ -127,11 +147,11 @@ def _separator(file: "pa.NativeFile") -> str:
 
 
 def _ids(chunks: "list[pa.Array]") -> Ids:
-    """Join texts: as bytes of one width, which cost little, unless there is a long one, to whose length all grow."""
+    """Join ids: as bytes of one width, which is fast and compact, or as strings if an id is long. (N,)."""
     import pyarrow.compute as pc
 
     width = max(pc.max(pc.binary_length(chunk)).as_py() for chunk in chunks)
-    if width > _WIDEST:
+    if width > _MAX_ID_BYTES:
         return np.concatenate([as_strings(_bytes(chunk)) for chunk in chunks])
     ids = np.empty(sum(map(len, chunks)), dtype=f"S{-(-width // 8) * 8}")
     for chunk, start in zip(chunks, np.cumsum([0, *map(len, chunks)]).tolist(), strict=False):
@@ -140,7 +160,7 @@ def _ids(chunks: "list[pa.Array]") -> Ids:
 
 
 def _bytes(texts: "pa.Array", width: int = 0) -> NDArray[np.bytes_]:
-    """Turn an Arrow array into numpy bytes, of this width or the longest's, without making Python objects."""
+    """Convert an Arrow array to numpy bytes, of the given width or the longest text's, without Python objects."""
     import pyarrow.compute as pc
 
     width = max(1, width or pc.max(pc.binary_length(texts)).as_py())
@@ -148,8 +168,8 @@ def _bytes(texts: "pa.Array", width: int = 0) -> NDArray[np.bytes_]:
     return np.frombuffer(padded, dtype=f"S{width}", count=len(texts))
 
 
-def _integers(texts: list[str], rows: Order | NDArray[np.int32]) -> Ranks | None:
-    """Return the integers that the texts at ``rows`` spell, if all texts do. (N,)."""
+def _integers(texts: list[str], rows: RowIndex | NDArray[np.int32]) -> Ranks | None:
+    """Return ``texts[rows]`` as integers, or None if a text is not an integer. (N,)."""
     try:
         return np.array([int(text) for text in texts], dtype=np.int64)[rows]
     except (ValueError, OverflowError):
@@ -157,8 +177,8 @@ def _integers(texts: list[str], rows: Order | NDArray[np.int32]) -> Ranks | None
 
 
 def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArray[Any], list[str]]:
-    """Read line by line: slower, but it knows where it is."""
-    first_seen: dict[tuple[str, str], int] = {}
+    """Read queries, documents, numbers and ranks line by line: slower, but errors name the line."""
+    first_lines: dict[tuple[str, str], int] = {}
     values, ranks = [], []
     for line_number, line in islice(read_lines(path), int(layout.header), None):
         where, fields = f"{path}:{line_number}", fields_of(line)
@@ -172,14 +192,12 @@ def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArr
             seen = f"{layout.value} {row[layout.value]!r}"
             raise InputError(f"{where}: {seen}; expected {layout.number}; correct or remove the line") from None
         ranks.append(row.get("rank", ""))
-        first = first_seen.setdefault((row["qid"], row["docid"]), line_number)
-        if first != line_number:
-            raise InputError(
-                f"{where}: document {row['docid']!r} again for query {row['qid']!r}; "
-                f"expected once; remove this line or line {first}"
-            )
+        first_line = first_lines.setdefault((row["qid"], row["docid"]), line_number)
+        if first_line != line_number:
+            seen = f"document {row['docid']!r} again for query {row['qid']!r}"
+            raise InputError(f"{where}: {seen}; expected once; remove this line or line {first_line}")
     if not values:
         expected = f"lines of {' '.join(layout.columns)}"
         raise InputError(f"{path}: empty {layout.name}; expected {expected}; check what wrote it")
-    queries, docs = [query for query, _ in first_seen], [doc for _, doc in first_seen]
+    queries, docs = [query for query, _ in first_lines], [doc for _, doc in first_lines]
     return queries, docs, np.array(values, dtype=layout.dtype), ranks

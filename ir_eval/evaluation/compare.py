@@ -1,6 +1,7 @@
-"""Compare systems on one collection: what differs from the baselines, by how much, and whether that is chance."""
+"""Comparing systems with baselines on one collection: differences, significance tests and corrections."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -9,10 +10,9 @@ from ir_eval.evaluation.comparison import TESTS, Comparison, Difference, Method,
 from ir_eval.evaluation.evaluate import Evaluation
 from ir_eval.evaluation.significance import (
     Floats,
-    bonferroni,
     bootstrap_interval,
+    correct,
     effect_size,
-    holm,
     paired_differences,
     paired_t,
     randomization,
@@ -22,18 +22,8 @@ from ir_eval.evaluation.significance import (
 )
 from ir_eval.progress import progress_bar
 
-Pair = tuple[str, str]  # baseline, system
-PValues = dict[Pair, float | None]
-
-_TESTS: dict[str, Callable[[Floats, int], float | None]] = {
-    "t": lambda differences, _: paired_t(differences),
-    "randomization": lambda differences, seed: randomization(differences, seed=seed),
-}
-_TUKEY: dict[str, Callable[[Floats, Floats, int], Floats | None]] = {
-    "t": lambda scores, differences, _: tukey_t(scores, differences),
-    "randomization": lambda scores, differences, seed: tukey_randomization(scores, differences, seed=seed),
-}
-_STEPS: dict[str, Callable[[Sequence[float]], list[float]]] = {"holm": holm, "bonferroni": bonferroni, "none": list}
+_Pair = tuple[str, str]  # baseline, system
+_PValues = dict[_Pair, float | None]
 
 
 def compare(
@@ -49,40 +39,46 @@ def compare(
     """Compare every system with every baseline on every measure, over the same queries.
 
     Args:
-        evaluations: System to its evaluation; of the same measures by the same judgements.
-        baselines: One or more of the systems.
-        holes: System to its `hole_rates`, of all systems, if unjudged documents shall be warned of.
+        evaluations: Evaluation of each system, by the same measures and judgements.
+        baselines: Names of one or more systems.
+        holes: `hole_rates` of every system, for warnings about unjudged documents.
         tests: See `Method`.
         correction: See `Method`.
         seed: See `Method`.
         alpha: See `Method`.
 
     Raises:
-        InputError: Fewer than two systems; a baseline that is none, or none at all; systems that were not measured
-            alike; and as `Method`.
+        InputError: There are fewer than two systems or no baselines; a baseline is not a system; measures or queries
+            differ between systems; also see `Method`.
+
+    Example:
+        >>> from ir_eval import Qrels, Run, evaluate
+        >>> qrels, runs = Qrels.read("qrels.txt"), {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
+        >>> systems = {name: evaluate(qrels, run, ["mrr"]) for name, run in runs.items()}
+        >>> compare(systems, baselines=["bm25"]).against("mrr", "bm25")["reranked"].difference
+        0.75
     """
     method = Method(tuple(dict.fromkeys(tests)), correction, seed, alpha)
     baselines = tuple(dict.fromkeys(baselines))
     check_systems(evaluations, baselines)
-    _check_alike(evaluations)
+    _check_same_queries(evaluations)
     first = next(iter(evaluations.values()))
+    differences: list[Difference] = []
     with progress_bar() as bar:
-        rows = [
-            row
-            for measure in bar.track(first.per_query, description="testing")
-            for row in _differences(measure, evaluations, baselines, method)
-        ]
+        for measure in bar.track(first.per_query, description="testing"):
+            scores = {system: evaluation.per_query[measure] for system, evaluation in evaluations.items()}
+            differences += _compare_by(measure, scores, baselines=baselines, method=method)
     return Comparison(
         queries=len(first.query_ids),
         means={system: evaluation.means for system, evaluation in evaluations.items()},
         baselines=baselines,
         method=method,
-        differences=tuple(rows),
+        differences=tuple(differences),
         holes={system: dict(rates) for system, rates in (holes or {}).items()},
     )
 
 
-def _check_alike(evaluations: Mapping[str, Evaluation]) -> None:
+def _check_same_queries(evaluations: Mapping[str, Evaluation]) -> None:
     (name, first), *others = evaluations.items()
     for other, evaluation in others:
         if list(evaluation.per_query) != list(first.per_query):
@@ -93,79 +89,51 @@ def _check_alike(evaluations: Mapping[str, Evaluation]) -> None:
             raise InputError(f"{name} has {counts[0]} queries, {other} {counts[1]} or others; expected the same")
 
 
-def _differences(
-    measure: str, evaluations: Mapping[str, Evaluation], baselines: Sequence[str], method: Method
-) -> list[Difference]:
-    scores = {system: evaluation.per_query[measure] for system, evaluation in evaluations.items()}
-    paired = {
-        (baseline, system): paired_differences(scores[system], scores[baseline])
-        for baseline in baselines
-        for system in scores
-        if system != baseline
-    }
-    p_values: dict[str, PValues] = {
-        test: {pair: _TESTS[test](differences, method.seed) for pair, differences in paired.items()}
-        for test in method.tests
-    }
-    if method.correction == "tukey":
-        corrected = {test: _all_pairs(test, np.stack(list(scores.values())), paired, method.seed) for test in p_values}
-    else:
-        corrected = {test: _each_baseline(method.correction, p_values[test]) for test in p_values}
-    return [
-        _difference(
-            measure,
-            pair,
-            scores,
-            p={test: p_values[test][pair] for test in method.tests},
-            corrected={test: corrected[test][pair] for test in method.tests},
-            method=method,
+def _compare_by(
+    measure: str, scores: Mapping[str, Floats], *, baselines: Sequence[str], method: Method
+) -> Iterator[Difference]:
+    """Yield the difference of every system from every baseline on one measure."""
+    pairs = [(baseline, system) for baseline in baselines for system in scores if system != baseline]
+    differences = {pair: paired_differences(scores[pair[1]], scores[pair[0]]) for pair in pairs}
+    p_values = {test: _test_pairs(test, differences, method.seed) for test in method.tests}
+    corrected = {test: _correct_pairs(test, p, scores=scores, method=method) for test, p in p_values.items()}
+    for pair, values in differences.items():
+        baseline, system = pair
+        baseline_mean, difference = float(scores[baseline].mean()), float(values.mean())
+        defined = [p for found in corrected.values() if (p := found[pair]) is not None]
+        wins, ties, losses = tally(values)
+        yield Difference(
+            measure=measure,
+            baseline=baseline,
+            system=system,
+            mean=float(scores[system].mean()),
+            difference=difference,
+            relative=difference / baseline_mean if baseline_mean else None,
+            interval=bootstrap_interval(values, level=1 - method.alpha, seed=method.seed),
+            p={test: found[pair] for test, found in p_values.items()},
+            corrected={test: found[pair] for test, found in corrected.items()},
+            significant=bool(defined) and max(defined) <= method.alpha,
+            effect_size=effect_size(values),
+            wins=wins,
+            ties=ties,
+            losses=losses,
         )
-        for pair in paired
-    ]
 
 
-def _difference(
-    measure: str,
-    pair: Pair,
-    scores: Mapping[str, Floats],
-    *,
-    p: dict[str, float | None],
-    corrected: dict[str, float | None],
-    method: Method,
-) -> Difference:
-    baseline, system = pair
-    differences = paired_differences(scores[system], scores[baseline])
-    difference, baseline_mean = float(differences.mean()), float(scores[baseline].mean())
-    defined = [value for value in corrected.values() if value is not None]
-    wins, ties, losses = tally(differences)
-    return Difference(
-        measure=measure,
-        baseline=baseline,
-        system=system,
-        mean=float(scores[system].mean()),
-        difference=difference,
-        relative=difference / baseline_mean if baseline_mean else None,
-        interval=bootstrap_interval(differences, level=1 - method.alpha, seed=method.seed),
-        p=p,
-        corrected=corrected,
-        significant=bool(defined) and max(defined) <= method.alpha,
-        effect_size=effect_size(differences),
-        wins=wins,
-        ties=ties,
-        losses=losses,
-    )
+def _test_pairs(test: str, differences: Mapping[_Pair, Floats], seed: int) -> _PValues:
+    run_test = paired_t if test == "t" else partial(randomization, seed=seed)
+    return {pair: run_test(values) for pair, values in differences.items()}
 
 
-def _each_baseline(correction: str, p_values: PValues) -> PValues:
-    """Correct by family, a baseline each; a p-value that is undefined is in none."""
+def _correct_pairs(test: str, p_values: _PValues, *, scores: Mapping[str, Floats], method: Method) -> _PValues:
+    """Correct the p-values of one test; an undefined p-value belongs to no family and stays undefined."""
+    if method.correction == "tukey":
+        run_test = tukey_t if test == "t" else partial(tukey_randomization, seed=method.seed)
+        means = np.array([paired_differences(scores[system], scores[base]).mean() for base, system in p_values])
+        found = run_test(np.stack(list(scores.values())), means)
+        return dict.fromkeys(p_values) if found is None else dict(zip(p_values, found.tolist(), strict=True))
     corrected = dict(p_values)
     for baseline in {baseline for baseline, _ in p_values}:
-        family = {pair: p for pair, p in p_values.items() if p is not None and pair[0] == baseline}
-        corrected.update(zip(family, _STEPS[correction](list(family.values())), strict=True))
+        family = {pair: p for pair, p in p_values.items() if pair[0] == baseline and p is not None}
+        corrected.update(zip(family, correct(list(family.values()), method.correction), strict=True))
     return corrected
-
-
-def _all_pairs(test: str, scores: Floats, paired: Mapping[Pair, Floats], seed: int) -> PValues:
-    means = np.array([differences.mean() for differences in paired.values()])
-    found = _TUKEY[test](scores, means, seed)
-    return dict.fromkeys(paired) if found is None else dict(zip(paired, found.tolist(), strict=True))

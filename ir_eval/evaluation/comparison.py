@@ -1,4 +1,4 @@
-"""What a comparison of systems says, and how it was tested."""
+"""The result of a comparison of systems, and the method of its significance tests."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -6,16 +6,21 @@ from typing import Any
 
 from ir_eval.errors import InputError
 
-TESTS = ("t", "randomization")
-CORRECTIONS = ("holm", "bonferroni", "tukey", "none")
-MANY_HOLES = 0.05
+TESTS = ("t", "randomization")  # significance tests
+CORRECTIONS = ("holm", "bonferroni", "tukey", "none")  # for multiple tests
+_HOLES_MARGIN = 0.05  # a hole rate this far above the baseline's is worth a warning: half a document in the top 10
 
 
 def check_systems(systems: Collection[str], baselines: Sequence[str]) -> None:
-    """Refuse what cannot be compared, before long work.
+    """Check, before long work, that systems can be compared.
 
     Raises:
-        InputError: Fewer than two systems; a baseline that is none of them, or no baseline.
+        InputError: There are fewer than two systems, there is no baseline, or a baseline is not a system.
+
+    Example:
+        >>> check_systems(["bm25", "reranked"], ["dense"])
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: baseline 'dense'; expected one of bm25, reranked
     """
     if len(systems) < 2:
         raise InputError(f"{', '.join(systems) or 'no system'} alone; expected at least 2 systems; add a run")
@@ -27,18 +32,23 @@ def check_systems(systems: Collection[str], baselines: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Method:
-    """How differences are tested.
+    """The method of testing differences for significance.
 
     Attributes:
-        tests: Of `TESTS`: the paired t-test, the paired randomisation test.
-        correction: Of `CORRECTIONS`. For Holm and Bonferroni a family is what stands in one table: all systems
-            against one baseline on one measure by one test. For Tukey it is all pairs of systems on one measure by
-            one test: the studentised range for t, the randomised HSD for randomisation (Carterette, TOIS 2012).
-        seed: Of all that is drawn at random.
-        alpha: A corrected p up to this is significant; the interval's level is 1 - ``alpha``.
+        tests: Names from `TESTS`: paired t-test, paired randomisation test.
+        correction: Name from `CORRECTIONS`. For Holm and Bonferroni, a family is all systems against one baseline, on
+            one measure, by one test. For Tukey, it is all pairs of systems, on one measure, by one test: the
+            studentised range for t, the randomised HSD for randomisation (Carterette, TOIS 2012).
+        seed: Seed of random draws.
+        alpha: Significance level of the corrected p-value; the level of the interval is 1 - ``alpha``.
 
     Raises:
-        InputError: No test, or one that does not exist; no such correction; ``alpha`` outside 0 to 1.
+        InputError: A test or the correction does not exist, there is no test, the seed is below 0, or ``alpha`` is not
+            between 0 and 1.
+
+    Example:
+        >>> Method(tests=("t",), correction="tukey")
+        Method(tests=('t',), correction='tukey', seed=0, alpha=0.05)
     """
 
     tests: tuple[str, ...] = TESTS
@@ -47,7 +57,7 @@ class Method:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        """Check what was chosen."""
+        """Check the options."""
         if not self.tests or not set(self.tests) <= set(TESTS):
             raise InputError(f"tests {', '.join(self.tests) or 'none'}; expected some of {', '.join(TESTS)}")
         if self.correction not in CORRECTIONS:
@@ -60,23 +70,31 @@ class Method:
 
 @dataclass(frozen=True)
 class Difference:
-    """One system against one baseline on one measure; what is undefined is None, and why stands with each test.
+    """One system compared with one baseline on one measure; an undefined value is None.
 
     Attributes:
-        measure: As spelled by `Measure`.
-        baseline: The system it is compared with.
-        system: The system.
-        mean: The system's.
-        difference: The system's mean less the baseline's.
-        relative: The difference as a share of the baseline's mean; None if that is 0.
+        measure: Spelling of the measure.
+        baseline: Name of the baseline.
+        system: Name of the system.
+        mean: Mean of the system.
+        difference: Mean of the system minus mean of the baseline.
+        relative: ``difference`` / mean of the baseline; None if that mean is 0.
         interval: Bootstrap confidence interval of the difference.
-        p: Test to its p-value.
-        corrected: Test to its p-value within the family; see `Method`.
-        significant: By every test that is defined, and by one at least.
+        p: P-value by each test.
+        corrected: Corrected p-value by each test; see `Method`.
+        significant: Whether every test that is defined, and at least one, finds a significant difference.
         effect_size: Cohen's d of paired samples.
-        wins: Queries on which the system is better.
-        ties: Queries on which both are equal.
-        losses: Queries on which the baseline is better.
+        wins: Number of queries on which the system is better.
+        ties: Number of queries on which both are equal.
+        losses: Number of queries on which the baseline is better.
+
+    Example:
+        >>> from ir_eval import Qrels, Run, compare, evaluate
+        >>> qrels, runs = Qrels.read("qrels.txt"), {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
+        >>> systems = {name: evaluate(qrels, run, ["mrr"]) for name, run in runs.items()}
+        >>> row = compare(systems, ["bm25"]).differences[0]
+        >>> row.difference, row.p["randomization"], row.significant
+        (0.75, 0.5, False)
     """
 
     measure: str
@@ -97,15 +115,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """The result of `compare`.
 
     Attributes:
-        queries: How many queries were judged.
-        means: System to measure to mean.
-        baselines: Those that the others are compared with; each is a system, and compared with other baselines.
-        method: The tests.
-        differences: By measure, then baseline, then system, in the order given.
-        holes: System to its hole rates, if known: ``{"holes@10": share of the first 10 that nobody judged}``.
+        queries: Number of judged queries.
+        means: Mean of each system on each measure.
+        baselines: Systems that all others are compared with, other baselines included.
+        method: Significance tests.
+        differences: Differences by measure, then baseline, then system, in the given order.
+        holes: Hole rates of each system, if known: ``{"bm25": {"holes@10": 0.02}}``.
+
+    Example:
+        >>> found = Comparison(2, {"bm25": {"mrr": 0.25}, "dense": {"mrr": 0.5}}, ("bm25",), Method(), (),
+        ...                    holes={"bm25": {"holes@10": 0.0}, "dense": {"holes@10": 0.2}})
+        >>> found.warnings
+        ["dense: 20.0% of its first 10 documents have no judgement, 0.0% of bm25's: ..."]
     """
 
     queries: int
@@ -116,25 +140,25 @@ class Comparison:
     holes: dict[str, dict[str, float]]
 
     def against(self, measure: str, baseline: str) -> dict[str, Difference]:
-        """Return system to difference, of one measure and one baseline."""
+        """Return the difference of each system from one baseline on one measure."""
         return {row.system: row for row in self.differences if (row.measure, row.baseline) == (measure, baseline)}
 
     @property
     def warnings(self) -> list[str]:
-        """Say where the judgements favour a baseline: the system's hole rate is at least `MANY_HOLES` above its.
+        """One line for each system that the judgements may put at a disadvantage to a baseline.
 
-        That is half a document more in the first ten. Judgements are pooled from the systems of their day, and what
-        nobody judged counts as not relevant (Thakur et al., BEIR, NeurIPS 2021, on TREC-COVID).
+        Judgements are pooled from earlier systems, and unjudged documents count as not relevant (Thakur et al., BEIR,
+        NeurIPS 2021). A system is named if its hole rate is at least 0.05 above the baseline's.
         """
         return [
             f"{system}: {rate:.1%} of its first {name.partition('@')[2]} documents have no judgement, "
-            f"{self.holes[baseline][name]:.1%} of {baseline}'s: it may be better than its figures"
+            f"{self.holes[baseline][name]:.1%} of {baseline}'s: its true scores may be higher"
             for baseline in self.baselines
             for system, rates in self.holes.items()
             for name, rate in rates.items()
-            if rate - self.holes[baseline][name] >= MANY_HOLES
+            if rate - self.holes[baseline][name] >= _HOLES_MARGIN
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data that JSON can hold; no NaN."""
+        """Return all fields and the warnings as data for JSON, without NaN."""
         return asdict(self) | {"warnings": self.warnings}

@@ -1,4 +1,4 @@
-"""Measure a run against judgements with trec_eval's meaning."""
+"""Measuring a run against judgements, with trec_eval's meaning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,22 @@ from ir_eval.data.table import Strings, as_strings, row_keys
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import Judged, JudgedRun, Measure, parse_measure
 
-_BITS = 22  # of a hash: few of 7 million documents coincide with one of 10,000 judged ones
-_SHIFT = np.uint64(64 - _BITS)
+_HASH_BITS = 22  # enough that few of 7 million documents share their bits with one of 10,000 judged documents
+_HASH_SHIFT = np.uint64(64 - _HASH_BITS)
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `evaluate` found.
+    """The scores of a run, query by query.
 
     Attributes:
-        query_ids: Every judged query, sorted by code point. (Q,)
-        per_query: Measure, as spelled by `Measure`, to the score of each query, in the order asked for, each (Q,).
+        query_ids: All judged queries, sorted by code point. (Q,)
+        per_query: Spelling of each measure, in the given order, to the score of each query. (Q,)
+
+    Example:
+        >>> evaluation = evaluate(Qrels.read("qrels.txt"), Run.read("bm25.trec"), ["mrr"])
+        >>> evaluation.query_ids.tolist(), evaluation.per_query["mrr"].tolist()
+        (['q1', 'q2'], [0.5, 0.0])
     """
 
     query_ids: Strings
@@ -30,24 +35,27 @@ class Evaluation:
 
     @property
     def means(self) -> dict[str, float]:
-        """Each measure averaged over all judged queries."""
+        """The mean of each measure over all judged queries."""
         return {measure: float(scores.mean()) for measure, scores in self.per_query.items()}
 
 
 def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evaluation:
     """Measure a run as ``trec_eval -c`` does.
 
-    The average is over all judged queries: one that is missing from the run counts 0, and so does one without any
-    relevant document; queries of the run that are not judged are left out. A document that is not judged, or judged
-    below 0, is not relevant.
+    Means are over all judged queries: a query that is missing from the run, or has no relevant document, scores 0.
+    Queries without judgements are ignored. Documents that are unjudged or have a negative relevance are not relevant.
 
     Args:
-        qrels: The judgements.
-        run: The rankings.
-        measures: Such as ``"ndcg@10"``; see `parse_measure`.
+        qrels: Judgements.
+        run: Rankings.
+        measures: Measures such as ``"ndcg@10"``; see `ir_eval.evaluation.measures`.
 
     Raises:
-        InputError: A measure that does not exist; no judged query in the run.
+        InputError: A measure does not exist, or the run has no judged query.
+
+    Example:
+        >>> evaluate(Qrels.read("qrels.txt"), Run.read("reranked.trec"), ["ndcg@10", "mrr"]).means
+        {'ndcg@10': 1.0, 'mrr': 1.0}
     """
     parsed = [parse_measure(measure) if isinstance(measure, str) else measure for measure in measures]
     if not any(query_id in run for query_id in qrels):
@@ -60,12 +68,12 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
 
 
 def _join(qrels: Qrels, run: Run) -> JudgedRun:
-    """Find the judged documents among the many of the run: by hash, then the few that may be some exactly."""
+    """Find the judged documents in the run: by hash among all documents, then by id among the few that match."""
     positions = {query_id: position for position, query_id in enumerate(qrels)}
-    judged = np.array([positions.get(query_id, -1) for query_id in run])  # each query of the run among the judged
-    may_be = np.zeros(1 << _BITS, dtype=np.bool_)
-    may_be[row_keys(qrels.codes, qrels.docs) >> _SHIFT] = True
-    rows = np.flatnonzero(may_be[row_keys(judged[run.codes], run.docs) >> _SHIFT])
+    judged = np.array([positions.get(query_id, -1) for query_id in run])  # position in qrels of each query of the run
+    may_be_judged = np.zeros(1 << _HASH_BITS, dtype=np.bool_)
+    may_be_judged[row_keys(qrels.codes, qrels.docs) >> _HASH_SHIFT] = True
+    rows = np.flatnonzero(may_be_judged[row_keys(judged[run.codes], run.docs) >> _HASH_SHIFT])
     owners = np.searchsorted(run.offsets, rows, side="right") - 1
     index = {pair: row for row, pair in enumerate(zip(qrels.codes.tolist(), qrels.doc_ids.tolist(), strict=True))}
     pairs = zip(judged[owners].tolist(), as_strings(run.docs[rows]).tolist(), strict=True)

@@ -1,8 +1,16 @@
-"""Measures with trec_eval's meaning, spelled as in ranx: ``ndcg@10``, ``map-l2``, ``mrr@10-l2``.
+"""Measures with trec_eval's meaning. ``k`` is the cutoff; ``N`` is the least relevance that counts (``-l N``).
 
-A measure is one line of the table at the end, and computed for all queries at once. It looks only at the judged
-documents, which are few, and where they stand in the ranking. ranx computes most of them too, but it compiles for half
-a minute before it does, errs on ``bpref`` in edge cases, and takes ``ndcg@10-l2`` for a measure of trec_eval's.
+    ndcg[@k]            nDCG with linear gain                            -m ndcg, -m ndcg_cut.k
+    map[@k][-lN]        average precision                                -m map, -m map_cut.k
+    mrr[@k][-lN]        reciprocal rank                                  -m recip_rank, -M k -m recip_rank
+    precision@k[-lN]    precision                                        -m P.k
+    recall[@k][-lN]     recall                                           -m set_recall, -m recall.k
+    r-precision[-lN]    precision at the number of relevant documents    -m Rprec
+    success@k[-lN]      1 if the first k have a relevant document        -m success.k
+    bpref[-lN]          bpref                                            -m bpref
+    judged[@k]          share of judged documents                        none; Judged@k of ir_measures
+
+A measure is computed for all queries at once, from the judged documents and their places in the ranking only.
 """
 
 import re
@@ -23,15 +31,19 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure; ``str`` spells it so that `parse_measure` reads it back.
+    """One measure; `parse_measure` reads ``str(measure)`` back.
 
     Attributes:
-        name: One of the table.
-        cutoff: Only the first ``cutoff`` documents count, as in trec_eval's ``P_10`` or ``-M 10``; None for all.
-        min_rel: The least relevance that counts as relevant, trec_eval's ``-l``.
+        name: Name of the measure, such as ``ndcg``.
+        cutoff: Number of documents from the top that count; None for all.
+        min_rel: Least relevance that counts as relevant, trec_eval's ``-l``.
 
     Raises:
-        InputError: No such measure, or it does not take this cutoff or this level; lists what exists.
+        InputError: The measure does not exist, or takes no such cutoff or relevance level; lists the valid ones.
+
+    Example:
+        >>> str(Measure("mrr", cutoff=10, min_rel=2))
+        'mrr@10-l2'
     """
 
     name: str
@@ -39,8 +51,8 @@ class Measure:
     min_rel: int = 1
 
     def __post_init__(self) -> None:
-        """Check against the table."""
-        definition = _TABLE.get(self.name)
+        """Check that the measure exists and takes this cutoff and relevance level."""
+        definition = _DEFINITIONS.get(self.name)
         if definition is None:
             raise _refusal(str(self), "no such name")
         if self.cutoff is None and definition.cutoff == "needed":
@@ -55,16 +67,20 @@ class Measure:
             raise _refusal(str(self), f"{self.name} takes no relevance level ({definition.no_level})")
 
     def __str__(self) -> str:
-        """Spell the measure."""
+        """Return the spelling that `parse_measure` reads."""
         cutoff = "" if self.cutoff is None else f"@{self.cutoff}"
         return f"{self.name}{cutoff}" + ("" if self.min_rel == 1 else f"-l{self.min_rel}")
 
 
 def parse_measure(text: str) -> Measure:
-    """Read a measure as `Measure` spells it, in upper or lower case.
+    """Read a measure such as ``ndcg@10`` or ``map-l2``, in upper or lower case.
 
     Raises:
-        InputError: No such measure, or it does not take this cutoff or this level; lists what exists.
+        InputError: See `Measure`.
+
+    Example:
+        >>> parse_measure("mrr@10-l2")
+        Measure(name='mrr', cutoff=10, min_rel=2)
     """
     spelled = _SPELLING.fullmatch(text.strip().lower())
     if spelled is None:
@@ -74,12 +90,17 @@ def parse_measure(text: str) -> Measure:
 
 
 class Judged(NamedTuple):
-    """Judged documents in the order of some ranking, query by query.
+    """Judged documents in the order of a ranking, query by query.
 
     Attributes:
-        query: The number of the query, ascending. (n,)
-        place: Where the document stands in the ranking, from 0, ascending within a query. (n,)
-        level: Its relevance. (n,)
+        query: Position of the query, ascending. (n,)
+        place: Rank of the document from 0, ascending within a query. (n,)
+        level: Relevance of the document. (n,)
+
+    Example:
+        >>> judged = Judged(query=np.array([0, 0, 1]), place=np.array([0, 3, 1]), level=np.array([0, 2, 1]))
+        >>> judged.relevant(Measure("map")).place
+        array([3, 1])
     """
 
     query: NDArray[np.int64]
@@ -87,28 +108,33 @@ class Judged(NamedTuple):
     level: NDArray[np.int64]
 
     def where(self, chosen: NDArray[np.bool_]) -> "Judged":
-        """Keep some rows."""
+        """Return the chosen rows."""
         return Judged(*(column[chosen] for column in self))
 
     def relevant(self, measure: "Measure", cutoff: bool = True) -> "Judged":
-        """Keep what is relevant and, unless told otherwise, above the measure's cutoff."""
+        """Return the relevant documents, by default only those above the measure's cutoff."""
         limit = measure.cutoff if cutoff and measure.cutoff else sys.maxsize
         return self.where((self.level >= measure.min_rel) & (self.place < limit))
 
     @property
     def before(self) -> NDArray[np.int64]:
-        """How many rows of the same query come before each. (n,)."""
+        """The number of earlier rows of the same query. (n,)."""
         return np.arange(len(self.query)) - np.searchsorted(self.query, self.query)
 
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """A run as measures see it: where the judged documents of each judged query stand.
+    """The places of the judged documents in a run: all that a measure needs.
 
     Attributes:
         ideal: All judged documents, the most relevant first.
-        found: Those that the run has, as it ranks them.
-        retrieved: How many documents the run has for each query. (Q,)
+        found: Judged documents that the run contains, in its order.
+        retrieved: Number of documents that the run has for each query. (Q,)
+
+    Example:
+        >>> found = Judged(query=np.array([0]), place=np.array([1]), level=np.array([1]))
+        >>> JudgedRun(ideal=found, found=found, retrieved=np.array([2])).compute(Measure("mrr"))
+        array([0.5])
     """
 
     ideal: Judged
@@ -117,24 +143,21 @@ class JudgedRun:
 
     def compute(self, measure: Measure) -> Scores:
         """Return the measure of every query. (Q,)."""
-        return _TABLE[measure.name].compute(self, measure)
+        return _DEFINITIONS[measure.name].compute(self, measure)
 
     def total(self, rows: Judged, weights: Scores | None = None) -> Scores:
-        """Sum weights, by default 1, of rows by query. (Q,)."""
+        """Return the sum of the rows' weights (default: 1 each) for every query. (Q,)."""
         return np.bincount(rows.query, weights, minlength=len(self.retrieved)).astype(np.float64)
 
     def relevant(self, measure: Measure) -> Scores:
-        """Count the relevant documents of every query. (Q,)."""
+        """Return the number of relevant documents of every query. (Q,)."""
         return self.total(self.ideal.relevant(measure, cutoff=False))
 
 
-Compute = Callable[[JudgedRun, Measure], Scores]
-
-
 class _Definition(NamedTuple):
-    compute: Compute
+    compute: Callable[[JudgedRun, Measure], Scores]
     cutoff: Literal["optional", "needed", "none"] = "optional"
-    no_level: str = ""  # why a relevance level would be wrong
+    no_level: str = ""  # the reason if the measure takes no relevance level
 
 
 def _ratio(part: Scores, whole: Scores) -> Scores:
@@ -142,7 +165,7 @@ def _ratio(part: Scores, whole: Scores) -> Scores:
 
 
 def _ndcg(run: JudgedRun, measure: Measure) -> Scores:
-    """Linear gain, as the nDCG of trec_eval (Järvelin and Kekäläinen, TOIS 2002)."""
+    """Compute DCG / ideal DCG, where DCG = Σ relevance / log2(place + 2) (Järvelin and Kekäläinen, TOIS 2002)."""
 
     def dcg(ranking: Judged) -> Scores:
         rows = ranking.relevant(measure)
@@ -180,28 +203,27 @@ def _success(run: JudgedRun, measure: Measure) -> Scores:
 
 
 def _bpref(run: JudgedRun, measure: Measure) -> Scores:
-    """trec_eval's bpref (Buckley and Voorhees, SIGIR 2004); a negative judgement counts as unjudged."""
+    """trec_eval's bpref (Buckley and Voorhees, SIGIR 2004); a negative relevance counts as unjudged."""
     judged = run.found.where(run.found.level >= 0)
     rows, relevant = judged.relevant(measure), run.relevant(measure)
     nonrelevant = run.total(run.ideal.where(run.ideal.level >= 0)) - relevant
-    above = judged.before[judged.level >= measure.min_rel] - rows.before  # nonrelevant before each relevant one
+    above = judged.before[judged.level >= measure.min_rel] - rows.before  # nonrelevant documents above each relevant
     most = np.maximum(1, np.minimum(relevant, nonrelevant))[rows.query]
     return _ratio(run.total(rows, 1 - np.minimum(above, relevant[rows.query]) / most), relevant)
 
 
 def _judged(run: JudgedRun, measure: Measure) -> Scores:
-    """Share of the first k documents that have a judgement, as Judged@k of ir_measures."""
     limit = measure.cutoff or sys.maxsize
     return _ratio(run.total(run.found.where(run.found.place < limit)), np.minimum(run.retrieved, limit).astype(float))
 
 
 def _refusal(text: str, problem: str) -> InputError:
     cutoffs = {"optional": "[@k]", "needed": "@k", "none": ""}
-    spellings = (name + cutoffs[row.cutoff] + ("" if row.no_level else "[-lN]") for name, row in _TABLE.items())
+    spellings = (name + cutoffs[row.cutoff] + ("" if row.no_level else "[-lN]") for name, row in _DEFINITIONS.items())
     return InputError(f"measure {text!r}: {problem}; expected one of {', '.join(spellings)}")
 
 
-_TABLE = {
+_DEFINITIONS = {
     "ndcg": _Definition(_ndcg, no_level="its gain is graded"),
     "map": _Definition(_map),
     "mrr": _Definition(_mrr),

@@ -1,11 +1,12 @@
-"""Is a difference between two systems more than chance? Tests over the same queries, and corrections for many tests.
+"""Significance tests of two systems over the same queries, and corrections for multiple tests.
 
-``differences`` are always one system's scores less the other's, query by query, as `paired_differences` gives them.
-No result depends on the order of the queries, and what is drawn at random is drawn from a seed.
+``differences`` are the scores of one system minus those of another, query by query, as `paired_differences` returns
+them (Q,). Tukey's tests take the ``scores`` of all systems of a family (S, Q) and ``differences`` of means, of any
+shape. No result depends on the order of the queries. ``draws`` is the number of random draws, ``seed`` their seed.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,29 +14,30 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 DRAWS = 10_000
-_EQUAL = 1e-12  # the same score summed in another order differs by less
-_CHUNK = 4_000_000  # numbers drawn at once: 32 MB
-
-
-class Tally(NamedTuple):
-    """On how many queries a system is better, equal and worse."""
-
-    wins: int
-    ties: int
-    losses: int
+_TOLERANCE = 1e-12  # rounding error between two sums of the same numbers in different orders
+_NUMBERS_PER_CHUNK = 4_000_000  # random numbers in memory at once: 32 MB
 
 
 def paired_differences(system: Floats, baseline: Floats) -> Floats:
-    """Subtract the baseline's score of each query; what is rounding becomes 0. (Q,), (Q,) → (Q,)."""
+    """Return ``system - baseline`` for each query, with rounding errors set to 0. (Q,), (Q,) → (Q,).
+
+    Example:
+        >>> paired_differences(np.array([0.1 + 0.2, 0.5]), np.array([0.3, 0.25])).tolist()
+        [0.0, 0.25]
+    """
     differences = system - baseline
-    return np.where(np.abs(differences) < _EQUAL, 0.0, differences)
+    return np.where(np.abs(differences) < _TOLERANCE, 0.0, differences)
 
 
 def paired_t(differences: Floats) -> float | None:
-    """Return the two-sided p of the paired t-test (Student 1908), as ``scipy.stats.ttest_rel``.
+    """Return the two-sided p-value of the paired t-test (Student 1908), by ``scipy.stats.ttest_1samp``.
 
     Returns:
-        1 if no query differs; None where t is undefined: one query, or the same difference on all.
+        1 if no query differs; None if t is undefined: for one query, or if all queries differ by the same amount.
+
+    Example:
+        >>> round(paired_t(np.array([0.1, 0.3, 0.2])), 3)
+        0.074
     """
     if not differences.any():
         return 1.0
@@ -47,39 +49,36 @@ def paired_t(differences: Floats) -> float | None:
 
 
 def randomization(differences: Floats, *, seed: int = 0, draws: int = DRAWS) -> float:
-    """Return the two-sided p of the paired randomisation test (Fisher 1935; Smucker et al., CIKM 2007).
+    """Return the two-sided p-value of the paired randomisation test (Fisher 1935; Smucker et al., CIKM 2007).
 
-    If the two systems were one, the sign of each difference would be chance. p is the share of all signs that give a
-    mean as far from 0 as the one seen. Where there are more than ``draws`` ways to choose them, as many are drawn at
-    random, and the one seen counts among them: (1 + as far) / (1 + draws) (Phipson and Smyth 2010).
+    If the systems were equal, the sign of each difference would be random. p is the share of all assignments of signs
+    whose mean is at least as far from 0 as the observed mean. If there are more than ``draws`` assignments, p is
+    estimated from random ones: (1 + number as far from 0) / (1 + draws) (Phipson and Smyth 2010).
 
-    Args:
-        differences: (Q,)
-        seed: Of the draws.
-        draws: How many signs are drawn, or at most enumerated.
+    Example:
+        >>> randomization(np.array([0.1, 0.3, 0.2]))
+        0.25
     """
     differences = np.sort(differences)
     sizes = np.sort(np.abs(differences[differences != 0]))  # (n,); a difference of 0 has no sign
-    seen = abs(differences.sum()) - _EQUAL * len(differences)
+    observed = abs(differences.sum()) - _TOLERANCE * len(differences)
     exact = 2 ** len(sizes) <= draws
-    signs = _every_sign(len(sizes)) if exact else _random_signs(len(sizes), seed, draws)
-    as_far = sum(int(np.count_nonzero(np.abs(2 * (plus @ sizes) - sizes.sum()) >= seen)) for plus in signs)
+    signs = _all_signs(len(sizes)) if exact else _random_signs(len(sizes), seed, draws)
+    as_far = sum(int(np.count_nonzero(np.abs(2 * (plus @ sizes) - sizes.sum()) >= observed)) for plus in signs)
     return as_far / 2 ** len(sizes) if exact else (1 + as_far) / (1 + draws)
 
 
 def bootstrap_interval(
     differences: Floats, *, level: float = 0.95, seed: int = 0, draws: int = DRAWS
 ) -> tuple[float, float] | None:
-    """Return the BCa bootstrap confidence interval of the mean difference (Efron 1987), by ``scipy.stats.bootstrap``.
-
-    Args:
-        differences: (Q,)
-        level: Of confidence.
-        seed: Of the draws.
-        draws: How many times the queries are resampled.
+    """Return the BCa bootstrap confidence interval of the mean (Efron 1987), by ``scipy.stats.bootstrap``.
 
     Returns:
-        None for one query, which tells nothing of others; the mean twice if all differences are the same.
+        Both ends; the mean twice if all differences are equal; None for one query.
+
+    Example:
+        >>> bootstrap_interval(np.array([0.1, 0.1, 0.1]))
+        (0.1, 0.1)
     """
     if len(differences) < 2:
         return None
@@ -87,60 +86,75 @@ def bootstrap_interval(
         return float(differences[0]), float(differences[0])
     from scipy.stats import bootstrap
 
-    found = bootstrap(
+    interval = bootstrap(
         (np.sort(differences),),
         np.mean,
         n_resamples=draws,
-        batch=max(1, _CHUNK // len(differences)),
+        batch=max(1, _NUMBERS_PER_CHUNK // len(differences)),
         confidence_level=level,
         method="BCa",
         rng=seed,
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 def effect_size(differences: Floats) -> float | None:
-    """Return Cohen's d of paired samples: mean difference / standard deviation of the differences (Q - 1 below).
+    """Return Cohen's d = mean(differences) / std(differences), with Q - 1 in the denominator of the variance.
 
     Returns:
-        0 if no query differs; None where the deviation is 0 or undefined. By Cohen (1988) .2 is small, .8 large.
+        0 if no query differs; None if the standard deviation is 0 or undefined. 0.2 is small, 0.8 large (Cohen 1988).
+
+    Example:
+        >>> round(effect_size(np.array([0.1, 0.3, 0.2])), 6)
+        2.0
     """
     if not differences.any():
         return 0.0
     return None if _constant(differences) else float(np.mean(differences) / np.std(differences, ddof=1))
 
 
-def tally(differences: Floats) -> Tally:
-    """Count wins, ties and losses."""
+def tally(differences: Floats) -> tuple[int, int, int]:
+    """Return the numbers of queries that the system wins, ties and loses.
+
+    Example:
+        >>> tally(np.array([0.1, -0.3, 0.0, 0.2]))
+        (2, 1, 1)
+    """
     wins, losses = int(np.count_nonzero(differences > 0)), int(np.count_nonzero(differences < 0))
-    return Tally(wins, len(differences) - wins - losses, losses)
+    return wins, len(differences) - wins - losses, losses
 
 
-def bonferroni(p_values: Sequence[float]) -> list[float]:
-    """Correct a family of p-values: each times how many there are, at most 1."""
-    return [min(1.0, p * len(p_values)) for p in p_values]
+def correct(p_values: Sequence[float], correction: str) -> list[float]:
+    """Correct the p-values of a family of tests, by ``statsmodels.stats.multitest``.
 
+    Args:
+        p_values: Uncorrected p-values.
+        correction: ``bonferroni``: each p-value times their number; ``holm``: Holm's step-down method (1979), which is
+            as safe and never above Bonferroni's; ``none``.
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct a family of p-values by Holm's step-down method (1979): never above Bonferroni's, as safe."""
-    order = np.argsort(p_values, kind="stable")
-    stepped = np.asarray(p_values, dtype=np.float64)[order] * np.arange(len(order), 0, -1)
-    corrected = np.empty(len(order))
-    corrected[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
-    return [float(p) for p in corrected]
+    Example:
+        >>> correct([0.01, 0.04], "bonferroni"), correct([0.01, 0.04], "holm")
+        ([0.02, 0.08], [0.02, 0.04])
+    """
+    if correction == "none" or not p_values:
+        return list(p_values)
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(p_values, method=correction)[1]]
 
 
 def tukey_t(scores: Floats, differences: Floats) -> Floats | None:
     """Return p-values that hold for all pairs of systems at once: Tukey's HSD after a two-way analysis of variance.
 
-    As in Carterette (TOIS 2012), systems and queries are the factors; for two systems it is the paired t-test.
-
-    Args:
-        scores: Of all systems of the family. (S, Q)
-        differences: Mean differences between two of them, of any shape.
+    Systems and queries are the factors (Carterette, TOIS 2012). For two systems it is the paired t-test.
 
     Returns:
-        p of each difference; None for one query, or where queries leave no variance.
+        The p-value of each difference; None for one query, or if the systems differ by a constant.
+
+    Example:
+        >>> scores = np.array([[0.1, 0.5, 0.3], [0.2, 0.8, 0.5]])
+        >>> tukey_t(scores, np.array([0.2])).round(3)
+        array([0.074])
     """
     from scipy.stats import studentized_range
 
@@ -148,8 +162,8 @@ def tukey_t(scores: Floats, differences: Floats) -> Floats | None:
     scores = scores[:, np.lexsort(np.sort(scores, axis=0))]
     centred = scores - scores.mean(axis=0)
     residuals = centred - centred.mean(axis=1, keepdims=True)
-    if queries < 2 or np.abs(residuals).max() < _EQUAL:
-        return None if np.any(np.abs(differences) >= _EQUAL) else np.ones(differences.shape)
+    if queries < 2 or np.abs(residuals).max() < _TOLERANCE:
+        return None if np.any(np.abs(differences) >= _TOLERANCE) else np.ones(differences.shape)
     freedom = (systems - 1) * (queries - 1)
     error = np.sqrt((residuals**2).sum() / freedom / queries)
     p_values = studentized_range.sf(np.abs(differences) / error, systems, freedom)
@@ -159,44 +173,44 @@ def tukey_t(scores: Floats, differences: Floats) -> Floats | None:
 def tukey_randomization(scores: Floats, differences: Floats, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     """Return p-values that hold for all pairs of systems at once: the randomised Tukey HSD (Carterette, TOIS 2012).
 
-    If all systems were one, whose score is whose would be chance on each query. p is the share of such
-    rearrangements in which best and worst mean lie as far apart as the two that are compared, the one seen included.
+    If the systems were equal, the scores of a query could be permuted between them. p is the share of random
+    permutations, the observed one included, whose best and worst mean are at least as far apart as the difference.
 
-    Args:
-        scores: Of all systems of the family. (S, Q)
-        differences: Mean differences between two of them, of any shape.
-        seed: Of the rearrangements.
-        draws: How many rearrangements.
+    Example:
+        >>> scores = np.array([[0.1, 0.5, 0.3], [0.2, 0.8, 0.5]])
+        >>> tukey_randomization(scores, np.array([0.2]), draws=999).round(1)
+        array([0.3])
     """
     queries = scores.shape[1]
-    ordered = np.sort(scores.T, axis=1)  # (Q, S); neither the order of systems nor that of queries may matter
+    ordered = np.sort(scores.T, axis=1)  # (Q, S); the order of systems and queries must not matter
     ordered = ordered[np.lexsort(ordered.T)]
-    ordered = ordered[np.ptp(ordered, axis=1) >= _EQUAL]  # where all are equal, nothing can be rearranged
+    ordered = ordered[np.ptp(ordered, axis=1) >= _TOLERANCE]  # permuting equal scores changes nothing
     rng = np.random.default_rng(seed)
     ranges = np.zeros(draws)
     for chunk in _chunks(draws, ordered.size):
         shuffled = rng.permuted(np.broadcast_to(ordered, (chunk.stop - chunk.start, *ordered.shape)), axis=2)
         ranges[chunk] = np.ptp(shuffled.sum(axis=1), axis=1) / queries
-    as_far = draws - np.searchsorted(np.sort(ranges), np.abs(differences) - _EQUAL)
+    as_far = draws - np.searchsorted(np.sort(ranges), np.abs(differences) - _TOLERANCE)
     return np.asarray((1 + as_far) / (1 + draws), dtype=np.float64)
 
 
 def _constant(differences: Floats) -> bool:
-    return len(differences) < 2 or bool(np.ptp(differences) < _EQUAL)
+    return len(differences) < 2 or bool(np.ptp(differences) < _TOLERANCE)
 
 
-def _every_sign(count: int) -> Iterator[NDArray[Any]]:
-    yield (np.arange(2**count)[:, np.newaxis] >> np.arange(count)) & 1  # (2^n, n)
+def _all_signs(count: int) -> Iterator[NDArray[Any]]:
+    yield (np.arange(2**count)[:, np.newaxis] >> np.arange(count)) & 1  # (2^n, n), 1 for plus
 
 
 def _random_signs(count: int, seed: int, draws: int) -> Iterator[NDArray[Any]]:
     rng = np.random.default_rng(seed)
     for chunk in _chunks(draws, count):
         octets = rng.integers(256, size=(chunk.stop - chunk.start, -(-count // 8)), dtype=np.uint8)
-        yield np.unpackbits(octets, axis=1, count=count)  # (chunk, n)
+        yield np.unpackbits(octets, axis=1, count=count)  # (chunk, n), 1 for plus
 
 
 def _chunks(draws: int, size: int) -> Iterator[slice]:
-    step = max(1, _CHUNK // max(1, size))
+    """Yield slices of the draws, so that a slice of draws of ``size`` numbers each fits into memory."""
+    step = max(1, _NUMBERS_PER_CHUNK // max(1, size))
     for start in range(0, draws, step):
         yield slice(start, min(start + step, draws))

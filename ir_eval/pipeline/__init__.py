@@ -1,1 +1,1 @@
-"""What works on runs: fusion, reranking, hard negatives."""
+"""Stages after the first one: fuse runs, rerank a run, mine hard negatives, evaluate a reranker in training."""

@@ -1,6 +1,7 @@
-"""A bi-encoder as a reranker: the similarity of two vectors, which a cross-encoder must beat."""
+"""Use a bi-encoder as a reranker: the score of a pair is the similarity of two vectors. It is a cheap baseline."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,17 @@ if TYPE_CHECKING:
 
 
 class BiEncoder:
-    """Scores a pair by the model's own similarity of the query's and the document's vectors.
+    """Scores a pair by the model's own similarity of the query vector and the document vector.
 
     Args:
         model: A bi-encoder.
+
+    Example:
+        >>> from gemma_st import SentenceTransformer
+        >>> reranker = BiEncoder(SentenceTransformer("all-minilm-l6-v2"))
+        >>> scores = reranker.predict([("gold", "Gold is a metal."), ("gold", "Paris is a city.")])
+        >>> bool(scores[0] > scores[1])
+        True
     """
 
     def __init__(self, model: "SentenceTransformer") -> None:
@@ -25,24 +33,33 @@ class BiEncoder:
         self.model = model
 
     def predict(self, pairs: list[tuple[str, str]], /) -> NDArray[np.float32]:
-        """Return one score per (query, document) pair; each text is encoded once. (pairs,)."""
-        queries, documents = (list(dict.fromkeys(texts)) for texts in zip(*pairs, strict=True))
-        left = self.model.encode_query(queries, show_progress_bar=False)
-        right = self.model.encode_document(documents, show_progress_bar=False)
-        rows = {query: row for row, query in enumerate(queries)}, {text: row for row, text in enumerate(documents)}
-        scores = self.model.similarity_pairwise(
-            left[[rows[0][query] for query, _ in pairs]], right[[rows[1][text] for _, text in pairs]]
-        )
-        found: NDArray[np.float32] = scores.float().numpy()
-        return found
+        """Return one score per (query, document) pair, (pairs,); a repeated text is encoded once."""
+        queries, documents = zip(*pairs, strict=True)
+        left = _encode_distinct(self.model.encode_query, queries)
+        right = _encode_distinct(self.model.encode_document, documents)
+        scores: NDArray[np.float32] = self.model.similarity_pairwise(left, right).float().numpy()
+        return scores
 
     def fingerprint(self) -> str:
-        """Return a key of all that decides a score."""
+        """Return a hash of everything that decides a score: the model and its similarity function."""
         return content_key("similarity", self.model.fingerprint(), self.model.similarity_fn_name)
 
 
+def _encode_distinct(encode: Callable[..., NDArray[np.float32]], texts: Sequence[str]) -> NDArray[np.float32]:
+    rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    return encode(list(rows), show_progress_bar=False)[[rows[text] for text in texts]]  # (texts, D)
+
+
 def is_bi_encoder(directory: str) -> bool:
-    """Tell whether a saved model, a directory or a hub id, is a bi-encoder; an old one does not say so."""
+    """Tell whether a saved model is a bi-encoder. A model saved by an old release does not name its type.
+
+    Args:
+        directory: Directory or hub id.
+
+    Example:
+        >>> is_bi_encoder("reranker")
+        False
+    """
     from sentence_transformers.util.file_io import load_file_path
 
     files = (load_file_path(directory, name) for name in ("config_sentence_transformers.json", "modules.json"))

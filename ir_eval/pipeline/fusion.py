@@ -1,13 +1,12 @@
-"""Several runs into one: by reciprocal rank, or as a weighted sum of normalised scores.
+"""Fuse several runs into one, by reciprocal rank or by a weighted sum of normalised scores.
 
-The formulas are ranx's, and tested to give its numbers. They are computed here on columns: two runs of 6,980 × 1,000
-take seconds where ranx first builds dictionaries, and ties, missing queries and the order of the input are settled as
-they are for every `Run`.
+The formulas are those of ranx (Bassani & Romelli, CIKM 2022); the tests compare the numbers. We compute on columns, so
+that two runs of 6,980 queries x 1,000 documents take seconds; ranx first builds dictionaries.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +20,26 @@ from ir_eval.evaluation.measures import Measure
 from ir_eval.progress import progress_bar
 
 METHODS = ("rrf", "sum")
-_RRF_K = 60  # of the paper
-_LEAST = 1e-9  # that ranx divides by
+RRF_K = 60  # the constant of Cormack, Clarke and Büttcher
+EPSILON = 1e-9  # the smallest divisor of a normalisation, as in ranx
 
 Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """Weights, and what they were tuned on, so that `fuse` can refuse to report on it.
+    """Tuned weights together with the development topics, so that `fuse` can refuse to apply them to these topics.
 
     Attributes:
-        weights: Of each run, in order; their sum is 1.
-        queries: Their topics.
-        score: The measure that the weights reach there.
+        weights: Weight of each run, in the order of the runs; the sum is 1.
+        queries: Ids of the development topics.
+        score: Value of the measure on the development topics.
+
+    Example:
+        >>> dev = Tuned(weights=(0.3, 0.7), queries=frozenset({"q1"}), score=0.61)
+        >>> fuse([Run.read("bm25.trec"), Run.read("reranked.trec")], "sum", weights=dev)
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: weights tuned on topic 'q1', which is also fused; expected other topics for tuning
     """
 
     weights: tuple[float, ...]
@@ -52,51 +57,66 @@ def fuse(
 ) -> Run:
     """Fuse runs of the same topics.
 
-    ``rrf``, reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009), is the sum of 1 / (60 + rank). ``sum``
-    is the weighted sum of scores, CombSUM (Fox and Shaw, TREC-2) if all weigh 1. A run that lacks a document or a query
-    adds 0 there: the least score of ``min-max``, the mean of ``z-score``.
+    Methods, for document d of one query:
+
+    - ``rrf``, reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009): sum over runs of 1 / (60 + rank(d)).
+    - ``sum``: sum over runs of weight · normalised score(d); CombSUM (Fox and Shaw, TREC-2) if all weights are 1.
+
+    A run that lacks a document or a query adds 0, which is the lowest score after ``min-max`` and the mean after
+    ``z-score``.
+
+    Normalisations, over the n scores s of one query in one run, as in ranx:
+
+    - ``min-max``: (s - min) / (max - min)
+    - ``max``: s / max
+    - ``sum``: (s - min) / sum of all (s - min)
+    - ``z-score``: (s - mean) / standard deviation
+    - ``rank``: 1 - (rank - 1) / n
 
     Args:
-        runs: At least two.
+        runs: Two or more runs.
         method: ``rrf`` or ``sum``.
-        normalisation: Of each query's scores before a sum: one of `NORMALISATIONS`, as ranx defines them; none if not
-            given.
-        weights: Of each run in a sum; all 1 if not given.
-        name: Of the fused run.
+        normalisation: Normalisation of the scores before a sum; None for raw scores.
+        weights: Weight of each run in a sum; 1 each if None.
+        name: Name of the fused run.
 
     Raises:
-        InputError: A method or normalisation that does not exist, or weights or a normalisation with ``rrf``; weights
-            that are too few, too many, or not finite, or were tuned on a topic of these runs; fewer than two runs; a
-            run that shares no query with another.
+        InputError: The method or the normalisation does not exist; ``rrf`` has weights or a normalisation; the weights
+            are not one finite number per run, or were tuned on a topic of these runs; there are fewer than two runs; a
+            run shares no query with any other run; a fused score overflows float32.
+
+    Example:
+        >>> fused = fuse([Run.read("bm25.trec"), Run.read("reranked.trec")])
+        >>> fused["q2"][0].tolist()
+        ['d4', 'd3']
     """
     check_fusion(len(runs), method, normalisation=normalisation, weights=weights)
     factors = _factors(runs, weights)
-    contributions = _rrf(runs) if method == "rrf" else _normalised(runs, normalisation)
+    by_rank = [1 / (RRF_K + 1 + run.places) for run in runs]
+    contributions = by_rank if method == "rrf" else _normalised(runs, normalisation)
     query_ids, position = distinct(np.concatenate([run.query_ids for run in runs]))
     positions = np.split(position, np.cumsum([len(run) for run in runs])[:-1])
     _check_shared(runs, positions)
     codes = np.concatenate([place[run.codes] for place, run in zip(positions, runs, strict=True)])
-    one, row = _number(codes, docs := _docs(runs))
+    same_type = len({run.docs.dtype.kind for run in runs}) == 1  # all bytes, or all strings
+    docs = np.concatenate([run.docs if same_type else as_strings(run.docs) for run in runs])
+    first, group = _group(codes, docs)
     addends = np.concatenate([factor * scores for factor, scores in zip(factors, contributions, strict=True)])
     with np.errstate(over="ignore"):
-        fused = np.bincount(row, addends).astype(np.float32)
+        fused = np.bincount(group, addends).astype(np.float32)
     if not np.isfinite(fused).all():
         raise InputError("a fused score is not a finite 32-bit number; expected smaller scores or weights; normalise")
-    parts, _ = arrange(query_ids, codes[one], docs[one], fused)
+    parts, _ = arrange(query_ids, codes[first], docs[first], fused)
     return Run(*parts, name=name)
 
 
 def check_fusion(runs: int, method: str, *, normalisation: str | None, weights: Sequence[float] | Tuned | None) -> None:
-    """Refuse what could fuse no runs.
+    """Raise the InputError that `fuse` would raise for these options, before the runs exist; ``runs`` is their number.
 
-    Args:
-        runs: How many there are.
-        method: As for `fuse`.
-        normalisation: As for `fuse`.
-        weights: As for `fuse`.
-
-    Raises:
-        InputError: As `fuse`.
+    Example:
+        >>> check_fusion(2, "mean", normalisation=None, weights=None)
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: fusion 'mean'; expected rrf or sum
     """
     if method not in METHODS:
         raise InputError(f"fusion {method!r}; expected {' or '.join(METHODS)}")
@@ -105,34 +125,42 @@ def check_fusion(runs: int, method: str, *, normalisation: str | None, weights: 
     if normalisation is not None and normalisation not in NORMALISATIONS:
         raise InputError(f"normalisation {normalisation!r}; expected one of {', '.join(NORMALISATIONS)}")
     if runs < 2:
-        raise InputError(f"{runs} run to fuse; expected at least 2")
+        raise InputError(f"{runs} runs to fuse; expected at least 2")
     given = weights.weights if isinstance(weights, Tuned) else weights
     if given is not None and (len(given) != runs or not np.isfinite(given).all()):
-        raise InputError(f"weights {' '.join(map(str, given))}; expected {runs} finite numbers, one a run")
+        raise InputError(f"weights {' '.join(map(str, given))}; expected {runs} finite numbers, one per run")
 
 
 def tune(
     runs: Sequence[Run], qrels: Qrels, measure: str | Measure, *, normalisation: str | None = None, step: float = 0.1
 ) -> Tuned:
-    """Find the weights of a sum that are best on development topics, among all with sum 1 in steps.
+    """Find the weights of a sum that maximise a measure on development topics, by grid search.
 
-    Of equally good ones the most even are taken.
+    The grid holds all weights that are multiples of ``step`` and sum to 1. If several reach the maximum, the most even
+    weights win (least sum of squares).
 
     Args:
-        runs: Of the development topics, in the order of the runs to fuse later.
-        qrels: The development judgements.
-        measure: To maximise.
+        runs: Runs of the development topics, in the order of the runs to fuse later.
+        qrels: Judgements of the development topics.
+        measure: Measure to maximise.
         normalisation: As for `fuse`.
-        step: Between two weights.
+        step: Distance between two weights; it must divide 1.
 
     Raises:
-        InputError: As `fuse` and `evaluate`; a step that does not divide 1.
+        InputError: As for `fuse` and `evaluate`, or the step does not divide 1.
+
+    Example:
+        >>> qrels, runs = Qrels.read("qrels.txt"), [Run.read("bm25.trec"), Run.read("reranked.trec")]
+        >>> tune(runs, qrels, "mrr@10", normalisation="min-max", step=0.25).weights
+        (0.25, 0.75)
     """
     steps = round(1 / step) if step > 0 else 0
-    if not steps or abs(steps * step - 1) > _LEAST:
-        raise InputError(f"step {step}; expected one that divides 1, such as 0.1")
+    if not steps or abs(steps * step - 1) > EPSILON:
+        raise InputError(f"step {step}; expected a step that divides 1, such as 0.1")
     scores = {}
-    grid = sorted(_grid(len(runs), steps), key=lambda weights: sum(weight**2 for weight in weights))
+    multiples = [counts for counts in product(range(steps + 1), repeat=len(runs)) if sum(counts) == steps]
+    grid = [tuple(count / steps for count in counts) for counts in multiples]
+    grid.sort(key=lambda weights: sum(weight**2 for weight in weights))
     with progress_bar() as bar:
         for weights in bar.track(grid, description="tuning"):
             fused = fuse(runs, "sum", normalisation=normalisation, weights=weights)
@@ -141,18 +169,11 @@ def tune(
     return Tuned(best, frozenset(qrels), scores[best])
 
 
-def _grid(runs: int, steps: int) -> Iterator[tuple[float, ...]]:
-    """Yield all weights that are whole numbers of steps and sum to 1."""
-    for counts in product(range(steps + 1), repeat=runs):
-        if sum(counts) == steps:
-            yield tuple(count / steps for count in counts)
-
-
 def _factors(runs: Sequence[Run], weights: Sequence[float] | Tuned | None) -> Sequence[float]:
     if isinstance(weights, Tuned):
         seen = next((query for run in runs for query in run if query in weights.queries), None)
         if seen is not None:
-            raise InputError(f"weights tuned on topic {seen!r}, which is fused too; expected development topics apart")
+            raise InputError(f"weights tuned on topic {seen!r}, which is also fused; expected other topics for tuning")
         weights = weights.weights
     return [1.0] * len(runs) if weights is None else weights
 
@@ -163,51 +184,32 @@ def _check_shared(runs: Sequence[Run], positions: Sequence[NDArray[np.int64]]) -
         if count[position].max() == 1:
             raise InputError(
                 f"{run.name}: no other run has one of its queries, such as {next(iter(run))!r}; "
-                "expected runs of the same topics; fuse those of one collection"
+                "expected runs of the same topics; fuse runs of one collection"
             )
 
 
-def _docs(runs: Sequence[Run]) -> Ids:
-    same = len({run.docs.dtype.kind for run in runs}) == 1
-    return np.concatenate([run.docs if same else as_strings(run.docs) for run in runs])
-
-
-def _number(codes: NDArray[np.int64], docs: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number the different (query, document) rows: one row of each (G,), and the number of each row (N,)."""
-    row = np.unique(row_keys(codes, docs), return_inverse=True)[1]
-    one = _one_of_each(row)
-    if np.any(codes[one][row] != codes) or np.any(docs[one][row] != docs):  # equal hashes of different rows
-        row = np.unique(codes * len(docs) + distinct(docs)[1], return_inverse=True)[1]
-        one = _one_of_each(row)
-    return one, row
-
-
-def _one_of_each(row: NDArray[np.int64]) -> NDArray[np.int64]:
-    one = np.empty(row.max() + 1, dtype=np.int64)
-    one[row] = np.arange(len(row))
-    return one
-
-
-def _rrf(runs: Sequence[Run]) -> Iterator[Scores]:
-    return (1 / (_RRF_K + 1 + run.places) for run in runs)
+def _group(codes: NDArray[np.int64], docs: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Group the rows by (query, document): return one row of each group, (G,), and the group of each row, (N,)."""
+    _, first, group = np.unique(row_keys(codes, docs), return_index=True, return_inverse=True)
+    if np.any(codes[first][group] != codes) or np.any(docs[first][group] != docs):  # different rows with equal hashes
+        pairs = codes * len(docs) + distinct(docs)[1]
+        _, first, group = np.unique(pairs, return_index=True, return_inverse=True)
+    return first, group
 
 
 def _normalised(runs: Sequence[Run], normalisation: str | None) -> list[Scores]:
     if normalisation is None:
         return [run.scores.astype(np.float64) for run in runs]
     normalise = NORMALISATIONS[normalisation]
-    return [
-        np.concatenate([normalise(scores[start:end]) for start, end in pairwise(run.offsets.tolist())])
-        for run in runs
-        for scores in [run.scores.astype(np.float64)]
-    ]
+    by_query = [np.split(run.scores.astype(np.float64), run.offsets[1:-1]) for run in runs]
+    return [np.concatenate([normalise(scores) for scores in queries]) for queries in by_query]
 
 
 def _over(scores: Scores, base: float, spread: float) -> Scores:
-    return (scores - base) / max(spread, _LEAST)
+    return (scores - base) / max(spread, EPSILON)
 
 
-NORMALISATIONS: dict[str, Callable[[Scores], Scores]] = {  # of the scores of one query, best first. (n,) → (n,)
+NORMALISATIONS: dict[str, Callable[[Scores], Scores]] = {  # scores of one query, the best first: (n,) -> (n,)
     "min-max": lambda scores: _over(scores, scores[-1], scores[0] - scores[-1]),
     "max": lambda scores: _over(scores, 0, scores[0]),
     "sum": lambda scores: _over(scores, scores[-1], np.sum(scores - scores[-1])),

@@ -1,77 +1,89 @@
-"""Hard negatives: documents that a first stage ranks high for a query and nobody judged relevant."""
+"""Mine hard negatives: documents that a first stage ranks high for a query, and that nobody judged relevant."""
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
+from gemma_st.settings import settings
 from ir_eval.cache import file_key
 from ir_eval.collections import Collection
 from ir_eval.data.files import atomic_write, check_folder
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 
+_AtLeastOne = Annotated[int, Field(ge=1)]
 
-@dataclass(frozen=True)
+
+@settings(error=InputError)
 class Mining:
-    """How negatives are drawn.
+    """How `mine` draws queries and negatives.
 
     Attributes:
         first_stage: ``bm25``, or the file of a TREC run.
-        start: Negatives come from this rank of a query on, from 1; the first documents are those that most often are
-            relevant and were not judged.
-        depth: They come from no lower rank than this.
-        positives: How many relevant documents a query at most, the most relevant ones.
-        negatives: How many a query; queries with fewer candidates are left out.
-        queries: How many queries, drawn at random; all if None.
-        seed: Of both draws.
+        start: First rank of the candidates, from 1. A higher start skips the top documents, which are most likely to be
+            relevant although nobody judged them.
+        depth: Last rank of the candidates.
+        positives: Maximum number of relevant documents per query; the highest grades come first.
+        negatives: Number of negatives per query; a query with fewer candidates is left out.
+        queries: Number of queries, drawn at random; all if None.
+        seed: Seed of the one random generator that first draws the queries and then the negatives of each query.
 
-    Raises:
-        InputError: A number is below 1, or the seed below 0; the first rank is beyond the last.
+    Example:
+        >>> Mining(start=11, depth=10)
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: start 11, depth 10; expected a start of at most the depth
     """
 
     first_stage: str = "bm25"
-    start: int = 1
-    depth: int = 50
-    positives: int = 1
-    negatives: int = 5
-    queries: int | None = None
-    seed: int = 0
+    start: _AtLeastOne = 1
+    depth: _AtLeastOne = 50
+    positives: _AtLeastOne = 1
+    negatives: _AtLeastOne = 5
+    queries: _AtLeastOne | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
-        for name in ("start", "depth", "positives", "negatives", "queries", "seed"):
-            value, least = getattr(self, name), int(name != "seed")
-            if value is not None and value < least:
-                raise InputError(f"{name} {value}; expected at least {least}")
+        """Compare the ranks."""
         if self.start > self.depth:
-            raise InputError(f"start {self.start}, depth {self.depth}; expected a first rank above the last")
+            raise InputError(f"start {self.start}, depth {self.depth}; expected a start of at most the depth")
 
 
 def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
-    """Write one list a query, ``{"query", "documents", "labels"}``: relevant documents with their grades, negatives.
+    """Write training lists, one JSON line per query: ``{"query", "documents", "labels"}``.
 
-    A candidate whose text equals a relevant document's, apart from case and blanks, is no negative. Beside
-    ``NAME.jsonl`` comes ``NAME.json``, which says where the lists are from.
+    The documents are the relevant documents with their grades as labels, then the negatives with label 0. A candidate
+    is a document of the first stage at ranks ``start`` to ``depth`` whose text differs from the text of every relevant
+    document, ignoring case and whitespace. The same collection, settings and versions give the same bytes.
+
+    Beside ``NAME.jsonl``, ``NAME.json`` records the collection, the settings, the versions and the content hashes.
 
     Args:
         collection: Topics, judgements and documents.
-        mining: How to draw.
-        path: The JSONL file to write; it appears whole or not at all.
+        mining: Settings.
+        path: JSONL file to write; it appears whole or not at all.
 
     Returns:
-        How many lists were written.
+        The number of lists.
 
     Raises:
-        InputError: The collection has no judgements or lacks a document that is judged relevant or in the run, no
-            query has enough candidates, or the file cannot be written.
+        InputError: The collection has no judgements, lacks a document that is judged relevant or retrieved, or has no
+            query with enough candidates; or the file is not writable.
+
+    Example:
+        >>> from ir_eval import open_collection
+        >>> mine(open_collection("collection"), Mining(first_stage="bm25.trec", negatives=1), "mined.jsonl")
+        2
+        >>> json.loads(Path("mined.jsonl").read_text().splitlines()[0])["labels"]
+        [1, 0]
     """
     path = Path(path)
     if path.suffix != ".jsonl":
-        raise InputError(f"{path}: expected a name that ends in .jsonl; its origin goes into .json beside it")
+        raise InputError(f"{path}: expected a name that ends in .jsonl, since the record goes to .json beside it")
     check_folder(path.parent)
     random = np.random.default_rng(mining.seed)
     relevant = _relevant(collection)
@@ -87,32 +99,37 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
             if len(candidates) < mining.negatives:
                 continue
             negatives = [candidates[i] for i in random.choice(len(candidates), mining.negatives, replace=False)]
-            grades = dict(list(relevant[query_id].items())[: mining.positives])
-            documents = [*(texts[doc_id] for doc_id in grades), *negatives]
-            labels = [*grades.values(), *[0] * len(negatives)]
-            file.write(json.dumps({"query": topics[query_id], "documents": documents, "labels": labels}) + "\n")
+            positives = [(texts[doc_id], grade) for doc_id, grade in relevant[query_id].items()][: mining.positives]
+            file.write(_line(topics[query_id], positives, negatives))
             written += 1
         if not written:
             raise InputError(
                 f"{collection.name}: none of {len(drawn)} queries has {mining.negatives} candidates; "
-                "expected at least one; mine deeper, or fewer negatives"
+                "expected at least one such query; increase the depth or ask for fewer negatives"
             )
     with atomic_write(path.with_suffix(".json")) as file:
-        file.write(json.dumps(_origin(collection, mining, path, written), indent=1) + "\n")
+        file.write(json.dumps(_record(collection, mining, path, written), indent=1) + "\n")
     return written
 
 
+def _line(query: str, positives: list[tuple[str, int]], negatives: list[str]) -> str:
+    documents, labels = zip(*positives, *((text, 0) for text in negatives), strict=True)
+    return json.dumps({"query": query, "documents": documents, "labels": labels}) + "\n"
+
+
 def first_stage(collection: Collection, name: str, topics: Mapping[str, str], depth: int) -> Run:
-    """Return the first documents of each topic.
+    """Return the top ``depth`` documents of each topic.
 
     Args:
-        collection: What ``bm25`` searches.
+        collection: Documents that ``bm25`` searches.
         name: ``bm25``, or the file of a TREC run.
-        topics: Query id to text.
-        depth: How many documents each.
+        topics: Topics that ``bm25`` searches for, query id to query text.
+        depth: Number of documents per topic.
 
-    Raises:
-        InputError: The file is no run.
+    Example:
+        >>> from ir_eval import open_collection
+        >>> first_stage(open_collection("collection"), "bm25.trec", {}, depth=1).to_dict()
+        {'q1': {'d2': 2.0}, 'q2': {'d4': 3.0}}
     """
     if name != "bm25":
         return Run.read(name).top(depth)
@@ -121,8 +138,7 @@ def first_stage(collection: Collection, name: str, topics: Mapping[str, str], de
     return BM25(collection).search(topics, k=depth)
 
 
-def _origin(collection: Collection, mining: Mining, path: Path, written: int) -> dict[str, Any]:
-    """Return where lists are from: what was asked for, and the content of what answered."""
+def _record(collection: Collection, mining: Mining, path: Path, written: int) -> dict[str, Any]:
     from ir_eval.provenance import commit, versions
 
     given = mining.first_stage != "bm25"
@@ -139,17 +155,16 @@ def _origin(collection: Collection, mining: Mining, path: Path, written: int) ->
 
 
 def _relevant(collection: Collection) -> dict[str, dict[str, int]]:
-    """Return the relevant documents of each query that has any, the most relevant first, with their grades."""
-    qrels = collection.judgements("mine with")
-    judged = ((query_id, qrels[query_id]) for query_id in qrels)
-    relevant = {
-        query_id: {doc_id: level for doc_id, level in levels.items() if level > 0} for query_id, levels in judged
-    }
-    return {query_id: levels for query_id, levels in relevant.items() if levels}
+    """Return the relevant documents, the highest grade first, of each query that has any."""
+    qrels, relevant = collection.judgements("mine with"), dict[str, dict[str, int]]()
+    for query_id in qrels:
+        if positive := {doc_id: grade for doc_id, grade in qrels[query_id].items() if grade > 0}:
+            relevant[query_id] = positive
+    return relevant
 
 
 def _candidates(doc_ids: Iterable[str], relevant: Iterable[str], texts: Mapping[str, str]) -> list[str]:
-    """Return the texts of documents that say something else than the relevant ones."""
+    """Return the texts of the documents that do not repeat the text of a relevant document."""
     same = {_normal(texts[doc_id]) for doc_id in relevant}
     return [texts[doc_id] for doc_id in doc_ids if _normal(texts[doc_id]) not in same]
 

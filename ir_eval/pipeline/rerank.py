@@ -1,8 +1,9 @@
 """Rerank the top of a run with a model that scores (query, document) pairs."""
 
+from collections.abc import Callable
 from itertools import chain
 from time import perf_counter
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,48 +14,54 @@ from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.progress import progress_bar
 
-Pairs = list[tuple[str, str]]
+Pairs = list[tuple[str, str]]  # (query, document)
 
-PAIRS_AT_ONCE = 256  # scored and kept together: after these the bar moves, and this much an interruption can cost
+PAIRS_PER_BATCH = 256  # scored and cached together; an interruption loses at most one batch
 
 
 class Reranker(Protocol):
-    """What reranks: a sentence-transformers ``CrossEncoder``, or anything with its ``predict``."""
+    """A model with ``predict``, such as a sentence-transformers ``CrossEncoder``.
+
+    Example:
+        >>> class Overlap:
+        ...     def predict(self, pairs):
+        ...         return [len(set(query.split()) & set(document.lower().split())) for query, document in pairs]
+        >>> Overlap().predict([("what is gold", "Gold is a metal.")])
+        [2]
+    """
 
     def predict(self, pairs: Pairs, /) -> ArrayLike:
         """Return one score per (query, document) pair."""
 
 
-@runtime_checkable
-class Fingerprinted(Protocol):
-    """A reranker whose scores can be kept, since it names its own content."""
-
-    def fingerprint(self) -> str:
-        """Return a key of all that decides a score."""
-
-
 class Reranked(NamedTuple):
-    """What `rerank` gives.
+    """The result of `rerank`.
 
     Attributes:
-        run: The documents that were scored, and no others.
-        seconds: The model's time for them; of scores from the cache, the time they took when they were made.
+        run: The scored documents, and no others.
+        seconds: Time of the model. For scores from the cache, the time of their original computation.
+
+    Example:
+        >>> Reranked(Run.read("reranked.trec"), seconds=0.2).run.name
+        'ours'
     """
 
     run: Run
     seconds: float
 
 
-class _Scores(NamedTuple):
-    values: NDArray[np.float32]  # (pairs,)
-    seconds: float
-
-
 def load_reranker(name: str) -> Reranker:
-    """Load a cross-encoder, or a bi-encoder, by name: a local directory, a packaged model, or a hub id.
+    """Load a cross-encoder, or a bi-encoder as a reranker.
+
+    Args:
+        name: Directory, packaged model or hub id.
 
     Raises:
         gemma_st.errors.ModelError: There is no such model.
+
+    Example:
+        >>> load_reranker("reranker").predict([("do goldfish grow", "Gold is a metal.")]).shape
+        (1,)
     """
     from gemma_st import CrossEncoder, SentenceTransformer
     from gemma_st.names import locate
@@ -67,21 +74,30 @@ def load_reranker(name: str) -> Reranker:
 def rerank(
     run: Run, collection: Collection, reranker: Reranker, *, depth: int = 100, name: str = "reranker"
 ) -> Reranked:
-    """Score the first documents of every query anew and order them by that score.
+    """Score the top ``depth`` documents of every query with a model, and order them by these scores.
 
-    A reranker with a ``fingerprint`` is asked for no score twice: scores are kept under the content of the model and
-    of the texts, so interrupted work goes on where it was, and a changed model or text is scored anew.
+    The remaining documents are dropped. Pairs are scored in batches of whole queries. If the model has a method
+    ``fingerprint``, which returns a hash of everything that decides a score, the scores of a batch are cached under a
+    hash of the fingerprint and the texts. Interrupted work then resumes after its last complete batch, and a changed
+    model or text is scored anew.
 
     Args:
-        run: The first stage; queries that are not topics of the collection are left out.
-        collection: Where the texts of topics and documents are.
+        run: Run of the first stage; queries that are not topics of the collection are ignored.
+        collection: Texts of topics and documents.
         reranker: The model.
-        depth: How many documents of each query are scored; the rest is dropped.
-        name: Of the new run.
+        depth: Number of documents to score per query.
+        name: Name of the new run.
 
     Raises:
-        InputError: ``depth`` is below 1, the run has none of the topics or a document that the collection lacks, or
-            the model does not give one finite score a pair.
+        InputError: ``depth`` is below 1, the run has none of the topics or has a document that the collection lacks, or
+            the model does not return one finite score per pair.
+
+    Example:
+        >>> from ir_eval import open_collection
+        >>> collection, model = open_collection("collection"), load_reranker("reranker")
+        >>> run, seconds = rerank(Run.read("bm25.trec"), collection, model, depth=1)
+        >>> run["q1"][0].tolist()
+        ['d2']
     """
     top = run.top(depth)
     candidates = {query_id: top[query_id][0].tolist() for query_id in top if query_id in collection.topics}
@@ -91,50 +107,47 @@ def rerank(
             f"{next(iter(collection.topics), None)!r}, and none in common; use a run and its own collection"
         )
     texts = collection.texts(chain.from_iterable(candidates.values()))
-    fingerprint = reranker.fingerprint() if isinstance(reranker, Fingerprinted) else None
-    queries, at_once, lots = list(candidates), max(1, PAIRS_AT_ONCE // depth), []
+    hash_model: Callable[[], str] | None = getattr(reranker, "fingerprint", None)
+    fingerprint = hash_model() if hash_model else None
+    queries, per_batch, scored = list(candidates), max(1, PAIRS_PER_BATCH // depth), []
     with progress_bar() as bar:
         task = bar.add_task(f"reranking with {name}", total=len(queries))
-        for start in range(0, len(queries), at_once):
-            lot = queries[start : start + at_once]
+        for start in range(0, len(queries), per_batch):
+            batch = queries[start : start + per_batch]
             pairs = [
-                (collection.topics[query_id], texts[doc_id]) for query_id in lot for doc_id in candidates[query_id]
+                (collection.topics[query_id], texts[doc_id]) for query_id in batch for doc_id in candidates[query_id]
             ]
-            lots.append(_score(reranker, pairs, fingerprint))
-            bar.advance(task, len(lot))
+            scored.append(_score(reranker, pairs, fingerprint))
+            bar.advance(task, len(batch))
     rows = [(query_id, doc_id) for query_id, doc_ids in candidates.items() for doc_id in doc_ids]
-    scores = np.concatenate([lot.values for lot in lots])
+    scores = np.concatenate([batch[1:] for batch in scored])
     reranked = Run.from_columns([row[0] for row in rows], [row[1] for row in rows], scores, name=name)
-    return Reranked(reranked, sum(lot.seconds for lot in lots))
+    return Reranked(reranked, sum(float(batch[0]) for batch in scored))
 
 
-def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None) -> _Scores:
-    """Score pairs, or read what the same model gave for the same texts."""
+def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None) -> NDArray[np.float64]:
+    """Return `_predict` of these pairs, from the cache if the same model has scored the same texts."""
     if fingerprint is None:
         return _predict(reranker, pairs)
     key = content_key("scores", fingerprint, *chain.from_iterable(pairs))
-    data = remembered(f"scores/{key[:2]}/{key[2:34]}", lambda: _pack(_predict(reranker, pairs)))
-    seconds, *values = np.frombuffer(data, dtype="<f8").tolist()
-    return _Scores(np.array(values, dtype=np.float32), seconds)
+    data = remembered(f"scores/{key[:2]}/{key[2:34]}", lambda: _predict(reranker, pairs).tobytes())
+    return np.frombuffer(data, dtype="<f8")
 
 
-def _predict(reranker: Reranker, pairs: Pairs) -> _Scores:
+def _predict(reranker: Reranker, pairs: Pairs) -> NDArray[np.float64]:
+    """Return the seconds of the model, then its scores, (1 + pairs,)."""
     start = perf_counter()
     values = np.asarray(reranker.predict(pairs), dtype=np.float32)
     seconds = perf_counter() - start
     if values.size != len(pairs):
         raise InputError(
-            f"a model with {values.shape} scores for {len(pairs)} pairs; expected one each; "
+            f"a model with {values.shape} scores for {len(pairs)} pairs; expected one score per pair; "
             "rerank with a model of one label"
         )
     if not np.isfinite(values).all():
         query, document = pairs[int(np.argmin(np.isfinite(values)))]
         raise InputError(
-            f"a score that is not finite, for query {query[:50]!r} and document {document[:50]!r}; expected a number; "
+            f"the score of query {query[:50]!r} and document {document[:50]!r} is not finite; expected a number; "
             "load the model in float32 (Gemma overflows in float16)"
         )
-    return _Scores(values.reshape(-1), seconds)
-
-
-def _pack(scores: _Scores) -> bytes:
-    return np.array([scores.seconds, *scores.values], dtype="<f8").tobytes()
+    return np.array([seconds, *values.reshape(-1)], dtype="<f8")

@@ -1,4 +1,8 @@
-"""A reranker measured while it is trained, for ``[evaluation]`` in a stage of ``gemma-st train``."""
+"""The evaluator ``rerank`` of ``gemma-st train``: evaluate a reranker on development topics while it is trained.
+
+``pyproject.toml`` registers `rerank_evaluator` as an entry point of the group ``gemma_st.evaluators``, so that
+``gemma_st`` finds it without importing this package. The ``[evaluation]`` table of a stage holds its arguments.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gemma_st.training.evaluator import Evaluator
 from ir_eval.collections import Collection, open_collection
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
@@ -27,20 +32,26 @@ def rerank_evaluator(
     measures: Sequence[str] = ("ndcg@10",),
     queries: int | None = None,
     seed: int = 0,
-) -> "RerankEvaluator":
-    """Return what measures a model by the order that it gives the first documents of a run.
+) -> Evaluator:
+    """Return an evaluator that reranks the top of a first stage with the model and evaluates the result.
 
     Args:
-        collection: A folder, an ir_datasets id, or ``python-docs``.
-        split: Which of its judgements.
-        run: A TREC run's file, or ``bm25``.
-        depth: How many documents of each query are scored.
-        measures: As for ``ir-eval evaluate``; the first decides which checkpoint is the best.
-        queries: How many judged queries, drawn at random; all if None.
-        seed: Of the draw.
+        collection: Folder, ir_datasets id, or ``python-docs``.
+        split: Name of the judgements, if the collection has several.
+        run: ``bm25``, or the file of a TREC run.
+        depth: Number of documents to score per query.
+        measures: Measures as for ``ir-eval evaluate``; the first decides which checkpoint is the best.
+        queries: Number of judged queries, drawn at random; all if None.
+        seed: Seed of the draw.
 
     Raises:
-        InputError: There is no such collection or measure, a number is below 1, or nothing is judged.
+        InputError: The collection or a measure does not exist, a number is below 1, or there are no judgements.
+
+    Example:
+        >>> from ir_eval import load_reranker
+        >>> evaluator = rerank_evaluator(collection="collection", run="bm25.trec", depth=2, measures=["recall@2"])
+        >>> evaluator(load_reranker("reranker"))
+        {'recall@2': 0.5}
     """
     if isinstance(measures, str) or not measures:
         raise InputError(f"measures {measures!r}; expected a list such as ['ndcg@10']")
@@ -58,19 +69,12 @@ def rerank_evaluator(
         topics={query_id: text for query_id, text in opened.topics.items() if query_id in set(judged)},
         qrels=Qrels.from_dict({query_id: qrels[query_id] for query_id in judged}),
     )
-    return RerankEvaluator(sample, run, depth, tuple(str(parse_measure(measure)) for measure in measures))
+    return _RerankEvaluator(sample, run, depth, tuple(str(parse_measure(measure)) for measure in measures))
 
 
 @dataclass(frozen=True)
-class RerankEvaluator:
-    """What `rerank_evaluator` returns; it searches and reads texts when it is first called.
-
-    Attributes:
-        collection: Topics, judgements and documents.
-        first_stage: A TREC run's file, or ``bm25``.
-        depth: How many documents of each query are scored.
-        measures: What is measured.
-    """
+class _RerankEvaluator:
+    """Reranks and evaluates. Its first call searches, and reads the texts into memory."""
 
     collection: Collection
     first_stage: str
@@ -78,10 +82,10 @@ class RerankEvaluator:
     measures: tuple[str, ...]
 
     def __call__(self, model: Reranker) -> dict[str, float]:
-        """Measure a model; its scores are not kept, since its next weights give others.
+        """Evaluate a model. Its scores are not cached, since the weights change with every training step.
 
         Raises:
-            InputError: The run is not one of this collection, or a score is not finite.
+            InputError: The run does not belong to the collection, or a score is not finite.
         """
         run, collection = self._candidates
         reranked = rerank(run, collection, _Unkept(model), depth=self.depth, name="dev").run
@@ -89,7 +93,7 @@ class RerankEvaluator:
 
     @cached_property
     def _candidates(self) -> tuple[Run, Collection]:
-        """The run, and the collection with only the documents that are in it, in memory."""
+        """The first stage's run, and a collection of only the documents in it, held in memory."""
         run = first_stage(self.collection, self.first_stage, self.collection.topics, self.depth).top(self.depth)
         wanted = {doc_id for query_id in run if query_id in self.collection.topics for doc_id in run[query_id][0]}
         return run, replace(self.collection, source=_Texts(self.collection.texts(sorted(map(str, wanted)))))
@@ -97,7 +101,7 @@ class RerankEvaluator:
 
 @dataclass(frozen=True)
 class _Texts:
-    """Documents in memory."""
+    """Documents in memory; without a fingerprint, so that nothing computed from them can be cached."""
 
     kept: Mapping[str, str]
     local: bool = True
@@ -114,7 +118,7 @@ class _Texts:
 
 
 class _Unkept(NamedTuple):
-    """A reranker without its fingerprint."""
+    """A reranker without its fingerprint, so that `rerank` caches no scores."""
 
     model: Reranker
 

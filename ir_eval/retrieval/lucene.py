@@ -1,4 +1,4 @@
-"""Lucene indexes: built from a collection, found in a folder, or downloaded by the names Pyserini knows."""
+"""Lucene indexes: built from a collection, found in a folder, or downloaded by the names that Pyserini knows."""
 
 import json
 import sys
@@ -14,11 +14,11 @@ from ir_eval.collections import Collection
 from ir_eval.errors import InputError
 from ir_eval.progress import announce, progress_bar
 from ir_eval.retrieval import jvm
-from ir_eval.retrieval.search_batches import batches
+from ir_eval.retrieval.batching import batches
 
-DOCUMENTS_AT_ONCE = 5000  # between two of these the bar moves and Ctrl-C is heard
+DOCUMENTS_PER_CALL = 5000  # the progress bar moves, and Ctrl-C takes effect, between two calls of Java
 
-# Prebuilt indexes without document vectors keep the documents instead, in these forms, as in pyserini's set_rm3.
+# Prebuilt indexes without document vectors, with the format of their documents: feedback reads these, as in Pyserini.
 RAW_DOCUMENTS = {
     **dict.fromkeys(("msmarco-v1-passage", "msmarco-v1-doc", "msmarco-v1-doc-segmented"), "JsonCollection"),
     **dict.fromkeys(("msmarco-v2-passage", "msmarco-v2-passage-augmented"), "MsMarcoV2PassageCollection"),
@@ -27,40 +27,46 @@ RAW_DOCUMENTS = {
 
 
 def build_index(collection: Collection, folder: Path, *, vectors: bool, threads: int) -> None:
-    """Index the documents without their texts and positions: both would only slow a search down.
+    """Index the documents without their texts and positions, which would only slow the search down.
 
     Args:
-        collection: What is indexed.
-        folder: Where to.
-        vectors: Whether to keep each document's words too, which feedback reads.
-        threads: How many index at once.
+        collection: Documents to index.
+        folder: Folder of the new index.
+        vectors: Whether to store the term vector of each document, which feedback reads.
+        threads: Number of threads.
 
-    Raises:
-        InputError: Java cannot start, or a document cannot be read.
+    Example:
+        >>> from ir_eval import open_collection
+        >>> build_index(open_collection("collection"), Path("index"), vectors=True, threads=1)
+        >>> feedback_options(Path("index"), None)
+        []
     """
     jvm.start()
     from pyserini.index.lucene import LuceneIndexer
 
-    options = ["-index", str(folder), "-memoryBuffer", "256", *(["-storeDocvectors"] if vectors else [])]
+    options = ["-index", str(folder.resolve()), "-memoryBuffer", "256", *(["-storeDocvectors"] if vectors else [])]
     with closing(LuceneIndexer(args=options, threads=threads)) as indexer, progress_bar() as bar:
         task = bar.add_task(f"indexing {collection.name}", total=None)
-        for batch in batches(collection.documents(), DOCUMENTS_AT_ONCE):
+        for batch in batches(collection.documents(), DOCUMENTS_PER_CALL):
             indexer.add_batch_raw([json.dumps({"id": doc_id, "contents": text}) for doc_id, text in batch])
             bar.advance(task, len(batch))
 
 
 def given_key(index: str) -> str:
-    """Return a content key of an index that was built elsewhere, without reading it through or downloading it.
+    """Return the cache key of an existing index; nothing is downloaded, and the index is not read in full.
 
     Args:
-        index: A folder, else the name of a prebuilt index.
+        index: Folder of a Lucene index, or name of a prebuilt index.
 
     Raises:
-        InputError: It is neither.
+        InputError: There is no such index.
+
+    Example:
+        >>> given_key("msmarco-v1-passage") == given_key("msmarco-v1-doc")
+        False
     """
     if Path(index).is_dir():
-        # Lucene gives every segment and every commit an id of its own, and checks them when it opens the files.
-        commits = sorted(Path(index).glob("segments_*"))
+        commits = sorted(Path(index).glob("segments_*"))  # they hold unique ids of all segments, which Lucene checks
         if not commits:
             raise InputError(f"{index}: no segments file; expected the folder of a Lucene index; check the path")
         return content_key("lucene folder", *(path.read_bytes() for path in commits))
@@ -68,15 +74,19 @@ def given_key(index: str) -> str:
 
 
 def given_path(index: str) -> Path:
-    """Return the folder of an index that was built elsewhere; a prebuilt one is downloaded by Pyserini, once.
+    """Return the folder of an existing index, named as for `given_key`.
 
-    Pyserini keeps it under ``$PYSERINI_CACHE``, else ``~/.cache/pyserini``, and checks size and MD5.
-
-    Args:
-        index: A folder, else the name of a prebuilt index.
+    Pyserini downloads a prebuilt index on first use, checks size and MD5, and keeps it under ``$PYSERINI_CACHE``
+    (default: ``~/.cache/pyserini``).
 
     Raises:
-        InputError: It is neither, or the download failed.
+        InputError: There is no such index, or the download failed.
+
+    Example:
+        >>> from ir_eval import BM25, open_collection
+        >>> built = BM25(open_collection("collection")).index_path
+        >>> given_path(str(built)) == built
+        True
     """
     if Path(index).is_dir():
         return Path(index)
@@ -87,7 +97,7 @@ def given_path(index: str) -> Path:
         announce(f"{index}: downloading an index of {size / 1e6:,.1f} MB (packed) to {get_cache_home()}")
     with ExitStack() as quiet:
         quiet.enter_context(redirect_stdout(StringIO()))
-        if not sys.stderr.isatty():  # its bar shows on a terminal only, as ours
+        if not sys.stderr.isatty():  # show Pyserini's progress bar on a terminal only, like our own
             quiet.enter_context(redirect_stderr(StringIO()))
         try:
             return Path(download_prebuilt_index(index, verbose=False))
@@ -99,16 +109,23 @@ def given_path(index: str) -> Path:
 
 
 def feedback_options(path: Path, index: str | None) -> list[str]:
-    """Tell Anserini where feedback finds the words of a document: by default in the vectors that an index holds.
+    """Return the Anserini options that say where feedback finds the terms of a document.
+
+    An index that holds document vectors needs no option. ``index`` is its name if it is a prebuilt index.
 
     Raises:
-        InputError: The index holds neither vectors nor, as far as is known, documents.
+        InputError: The index holds no document vectors, and is not known to hold the documents.
+
+    Example:
+        >>> from ir_eval import BM25, open_collection
+        >>> feedback_options(BM25(open_collection("collection")).index_path, "msmarco-v1-passage")
+        ['-collection', 'JsonCollection']
     """
     from pyserini.pyclass import autoclass
 
-    searcher = autoclass("io.anserini.search.SimpleSearcher")(str(path))
+    searcher = autoclass("io.anserini.search.SimpleSearcher")(str(path.resolve()))
     fields = autoclass("org.apache.lucene.index.FieldInfos").getMergedFieldInfos(searcher.reader)
-    vectors = fields.hasVectors()  # of any document: the first may be empty and have none
+    vectors = fields.hasVectors()  # of any document; the first document may be empty and have none
     searcher.close()
     if vectors:
         return []
@@ -126,7 +143,7 @@ def _prebuilt(name: str) -> dict[str, Any]:
     if name not in TF_INDEX_INFO:
         close = get_close_matches(name, TF_INDEX_INFO, 5, 0.3) or list(TF_INDEX_INFO)[:5]
         raise InputError(
-            f"index {name!r}: no such folder, and none of Pyserini's {len(TF_INDEX_INFO)} prebuilt indexes; "
+            f"index {name!r}: no such folder, and not one of Pyserini's {len(TF_INDEX_INFO)} prebuilt indexes; "
             f"the closest are {', '.join(close)}"
         )
     info: dict[str, Any] = TF_INDEX_INFO[name]

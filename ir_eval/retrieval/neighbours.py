@@ -1,7 +1,6 @@
-"""Nearest vectors by inner product with faiss (Douze et al. 2024): exactly, or by an index that looks at fewer."""
+"""Nearest vectors by inner product with faiss (Douze et al. 2024), exactly or by an approximate index."""
 
 import math
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,54 +16,38 @@ from ir_eval.retrieval.vectors import Matrix
 if TYPE_CHECKING:
     import faiss
 
-ROWS_AT_ONCE = 50_000  # added to an index between two moves of the bar
+VECTORS_PER_CALL = 50_000  # the progress bar moves between two calls of faiss
 
-TRAINING = 39  # vectors that faiss wants for each centroid it trains, or it warns
-CODES = 256  # centroids of a part of a vector: one byte
-LOOKED_AT = 10  # times k: as many documents IVF looks at, at least
-LINKS = 32  # of a vector in HNSW: what its authors use for vectors of hundreds of dimensions
-
-
-def _ivf(rows: int) -> str:
-    """Return the lists of IVF: 4·√N as faiss advises, fewer where there are too few vectors to train them."""
-    return f"IVF{max(1, min(round(4 * math.sqrt(rows)), rows // TRAINING))}"
-
-
-def _parts(dimension: int) -> int:
-    """Return how many bytes stand for a vector: about one for 8 dimensions, and they must be equal parts."""
-    return max(parts for parts in range(1, max(1, dimension // 8) + 1) if dimension % parts == 0)
-
-
-# By kind: faiss's own description of an index of N vectors of D dimensions.
-FACTORIES: dict[str, Callable[[int, int], str]] = {
-    "ivf": lambda rows, _: f"{_ivf(rows)},Flat",
-    "hnsw": lambda *_: f"HNSW{LINKS},Flat",
-    "ivf-pq": lambda rows, dimension: (
-        f"{_ivf(rows)},PQ{_parts(dimension)}x8np"
-    ),  # np: no polysemous training, which is slow and of no use here
-}
-
-
-def probes(lists: int, rows: int, k: int) -> int:
-    """Return how many lists IVF looks into: a sixteenth, and more where these would hold few documents for ``k``."""
-    return min(lists, max(1, lists // 16, math.ceil(LOOKED_AT * k * lists / rows)))
+TRAINING_VECTORS = 39  # per centroid; faiss warns if there are fewer
+CODES = 256  # centroids of each part of a vector in product quantisation, so that one byte names a centroid
+OVERSAMPLING = 10  # IVF compares the query with at least 10 · k vectors
+LINKS = 32  # neighbours per node of the HNSW graph, the authors' value for hundreds of dimensions
 
 
 def index_key(kind: str) -> str:
-    """Return a key of all that decides what an index finds in given vectors: faiss, and what this file says of it."""
+    """Return a key of everything but the vectors that decides what an index finds: faiss, and the code of this file.
+
+    Example:
+        >>> index_key("flat") == index_key("hnsw")
+        False
+    """
     return content_key(version("faiss-cpu"), kind, None if kind == "flat" else file_key(Path(__file__)))
 
 
 def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
-    """Return an index of the vectors, built first if it is not in the cache. Every choice of faiss is reproducible.
+    """Return an index of the vectors, built first unless it is in the cache. Building is deterministic.
 
     Args:
         kind: ``ivf``, ``hnsw`` or ``ivf-pq``.
-        matrix: The vectors. (N, D)
-        key: Of their content.
+        matrix: Vectors, (N, D).
+        key: Content key of the vectors.
 
     Raises:
-        InputError: There are too few vectors for ``ivf-pq``, or the cache cannot be written.
+        InputError: There are too few vectors for ``ivf-pq``, or the cache is not writable.
+
+    Example:
+        >>> open_index("hnsw", np.eye(8, dtype=np.float32), "unit vectors").ntotal
+        8
     """
     import faiss
 
@@ -73,23 +56,37 @@ def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
     return faiss.read_index(str(folder / "index.faiss"))
 
 
+def _describe(kind: str, rows: int, dimension: int) -> str:
+    """Return faiss's description of an index, for `faiss.index_factory`."""
+    if kind == "hnsw":
+        return f"HNSW{LINKS},Flat"
+    # 4·√N lists, as faiss advises, or fewer if N is too small to train them
+    lists = max(1, min(round(4 * math.sqrt(rows)), rows // TRAINING_VECTORS))
+    if kind == "ivf":
+        return f"IVF{lists},Flat"
+    # bytes per vector: at most one per 8 dimensions, and a divisor of the dimension
+    parts = max(parts for parts in range(1, max(1, dimension // 8) + 1) if dimension % parts == 0)
+    return f"IVF{lists},PQ{parts}x8np"  # np: no polysemous training, which is slow and not used in our searches
+
+
 def _build(kind: str, matrix: Matrix, path: Path) -> None:
     import faiss
 
     rows, dimension = matrix.shape
-    if kind == "ivf-pq" and rows < TRAINING * CODES:
-        raise InputError(f"an index ivf-pq of {rows} documents; expected at least {TRAINING * CODES}; use flat")
-    index = faiss.index_factory(dimension, FACTORIES[kind](rows, dimension), faiss.METRIC_INNER_PRODUCT)
+    least = TRAINING_VECTORS * CODES
+    if kind == "ivf-pq" and rows < least:
+        raise InputError(f"an index ivf-pq of {rows} documents; expected at least {least}; use flat")
+    index = faiss.index_factory(dimension, _describe(kind, rows, dimension), faiss.METRIC_INNER_PRODUCT)
     threads = faiss.omp_get_max_threads()
     if isinstance(index, faiss.IndexHNSW):
         index.hnsw.efConstruction = 128
-        faiss.omp_set_num_threads(1)  # several link vectors as they come: another graph every time (faiss #983)
+        faiss.omp_set_num_threads(1)  # with several threads the graph differs from build to build (faiss issue 983)
     try:
-        index.train(matrix)  # its k-means has a fixed seed
+        index.train(matrix)  # k-means with a fixed seed
         with progress_bar() as bar:
             task = bar.add_task(f"indexing {kind}", total=rows)
-            for start in range(0, rows, ROWS_AT_ONCE):
-                part = matrix[start : start + ROWS_AT_ONCE]
+            for start in range(0, rows, VECTORS_PER_CALL):
+                part = matrix[start : start + VECTORS_PER_CALL]
                 index.add(part)
                 bar.advance(task, len(part))
     finally:
@@ -97,26 +94,36 @@ def _build(kind: str, matrix: Matrix, path: Path) -> None:
     faiss.write_index(index, str(path))
 
 
-def nearest(queries: Matrix, matrix: Matrix, index: "faiss.Index | None", k: int) -> tuple[Matrix, NDArray[np.int64]]:
-    """Return the inner products of the ``k`` nearest vectors and their rows, each (Q, at most k).
+def _probes(lists: int, rows: int, k: int) -> int:
+    """Return the number of IVF lists to search: a sixteenth, or more if these hold fewer than 10 · k vectors."""
+    return min(lists, max(1, lists // 16, math.ceil(OVERSAMPLING * k * lists / rows)))
 
-    An index that finds fewer gives row -1 in their place.
+
+def nearest(queries: Matrix, matrix: Matrix, index: "faiss.Index | None", k: int) -> tuple[Matrix, NDArray[np.int64]]:
+    """Return the inner products and the rows of the ``k`` nearest vectors, both (Q, min(k, N)), the nearest first.
+
+    Where an approximate index finds fewer than ``k`` vectors, the row is -1.
 
     Args:
-        queries: (Q, D)
-        matrix: (N, D)
-        index: Of the matrix, or None to look at every vector.
-        k: How many.
+        queries: Query vectors, (Q, D).
+        matrix: Document vectors, (N, D).
+        index: Index of the document vectors, or None for an exact search.
+        k: Number of neighbours.
+
+    Example:
+        >>> vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
+        >>> nearest(vectors[:1], vectors, None, 2)[1]
+        array([[0, 2]])
     """
     import faiss
 
     k = min(k, len(matrix))
     if index is None:
         scores, rows = faiss.knn(queries, matrix, k, metric=faiss.METRIC_INNER_PRODUCT)
-    else:
-        if isinstance(index, faiss.IndexHNSW):
-            index.hnsw.efSearch = max(128, 2 * k)  # it can find no more than this
-        elif isinstance(index, faiss.IndexIVF):
-            index.nprobe = probes(index.nlist, len(matrix), k)
-        scores, rows = index.search(queries, k)
+        return scores, rows
+    if isinstance(index, faiss.IndexHNSW):
+        index.hnsw.efSearch = max(128, 2 * k)  # the search finds at most efSearch vectors
+    elif isinstance(index, faiss.IndexIVF):
+        index.nprobe = _probes(index.nlist, len(matrix), k)
+    scores, rows = index.search(queries, k)
     return scores, rows

@@ -1,4 +1,4 @@
-"""Vectors of all documents in one file of the cache, which is mapped into memory; an interrupted encoding goes on."""
+"""Encode all documents into one file of the cache, which is mapped into memory. An interrupted encoding resumes."""
 
 import json
 import os
@@ -15,19 +15,25 @@ from ir_eval.data.files import atomic_path
 from ir_eval.data.table import Strings
 from ir_eval.errors import InputError
 from ir_eval.progress import progress_bar
-from ir_eval.retrieval.search_batches import batches
+from ir_eval.retrieval.batching import batches
 
 Matrix = NDArray[np.float32]
 
-DOCUMENTS_AT_ONCE = 1024  # encoded and kept together: after these the bar moves; a model sorts them by length
+DOCUMENTS_PER_BATCH = (
+    1024  # encoded and saved together; the model sorts them by length and the progress bar moves after
+)
 
 
 class Vectors(NamedTuple):
-    """The documents of a collection as a model sees them.
+    """The vectors of a collection's documents.
 
     Attributes:
-        ids: In the collection's order. (N,)
-        matrix: Mapped from the file: its rows are read from disk when they are used. (N, D)
+        ids: Document ids in the order of the collection, (N,).
+        matrix: Vectors mapped from the file: a row is read from disk when it is used, (N, D).
+
+    Example:
+        >>> Vectors(np.array(["d1"]), np.ones((1, 2), dtype=np.float32)).matrix.shape
+        (1, 2)
     """
 
     ids: Strings
@@ -35,18 +41,24 @@ class Vectors(NamedTuple):
 
 
 def encoded(collection: Collection, key: str, encode: Callable[[list[str]], Matrix]) -> Vectors:
-    """Return the vectors of a collection, encoded first as far as they are not in the cache.
+    """Return the vectors of a collection, and encode those that are not in the cache yet.
 
-    Documents are encoded in the same batches whenever it was interrupted, so the vectors are the same. Two processes
-    may encode at once: they write the same to the same places.
+    The batches are the same with and without interruptions, and so are the vectors. Two processes may encode at the
+    same time: both write the same bytes to the same places.
 
     Args:
-        collection: The documents.
-        key: Of all that decides the vectors.
-        encode: Gives a vector each, (texts,) to (texts, D).
+        collection: Documents to encode.
+        key: Content key of documents and model.
+        encode: Function from texts to vectors, (texts,) -> (texts, D).
 
     Raises:
-        InputError: A document cannot be read, there is none, or the cache cannot be written.
+        InputError: A document cannot be read, there is no document, or the cache is not writable.
+
+    Example:
+        >>> from ir_eval import open_collection
+        >>> lengths = lambda texts: np.array([[len(text)] for text in texts], dtype=np.float32)
+        >>> encoded(open_collection("collection"), "lengths", lengths).matrix[:2].tolist()
+        [[35.0], [16.0]]
     """
     folder = cache_dir() / "vectors" / key[:32]
     try:
@@ -57,7 +69,7 @@ def encoded(collection: Collection, key: str, encode: Callable[[list[str]], Matr
         matrix = np.memmap(folder / "vectors.f32", np.float32, mode="r", shape=shape)
     except OSError as error:
         raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); expected room for a vector a document; "
+            f"{folder}: cannot be written ({error.strerror}); expected room for one vector per document; "
             "set IR_EVAL_CACHE to another folder"
         ) from error
     return Vectors(np.array(ids, dtype=np.dtypes.StringDType()), matrix)
@@ -69,7 +81,7 @@ def _encode(collection: Collection, folder: Path, encode: Callable[[list[str]], 
     path.touch()
     with path.open("r+b") as file, progress_bar() as bar:
         task = bar.add_task(f"encoding {collection.name}", total=None)
-        for batch in batches(collection.documents(), DOCUMENTS_AT_ONCE):
+        for batch in batches(collection.documents(), DOCUMENTS_PER_BATCH):
             start = len(ids)
             ids += [doc_id for doc_id, _ in batch]
             if len(ids) > done:
@@ -77,7 +89,7 @@ def _encode(collection: Collection, folder: Path, encode: Callable[[list[str]], 
                 file.seek(start * vectors.strides[0])
                 file.write(vectors.tobytes())
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(file.fileno())  # the vectors must be on disk before the progress file counts them
                 with atomic_path(folder / "progress.json") as temporary:
                     temporary.write_text(json.dumps({"rows": len(ids), "dimension": vectors.shape[1]}))
             bar.advance(task, len(batch))
@@ -86,7 +98,7 @@ def _encode(collection: Collection, folder: Path, encode: Callable[[list[str]], 
 
 
 def _progress(folder: Path) -> dict[str, int]:
-    """Return how many rows are in the file for good, and how long they are."""
+    """Return the number of rows that are safely on disk, and their dimension."""
     try:
         progress: dict[str, int] = json.loads((folder / "progress.json").read_bytes())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""examples: the adapters rerank as the model does, and the scripts run."""
+"""Tests of the PyTerrier and LangChain examples: they rerank by the scores of the model, and the scripts run."""
 
 import runpy
 import sys
@@ -16,7 +16,7 @@ TEXTS = ["A decoder is an encoder.", "Paris is the capital of France.", "Rome is
 
 
 def test_pyterrier(tiny_reranker: Path) -> None:
-    """Query by query, whatever the order of the rows; other columns stay."""
+    """Each query is ranked by its own scores, in any order of the rows; other columns stay."""
     reranker = runpy.run_path(str(EXAMPLES / "1_pyterrier.py"))["GemmaReranker"](str(tiny_reranker))
     queries = {"2": "capital of Italy", "1": "capital of France"}
     rows = [
@@ -38,7 +38,7 @@ def test_pyterrier(tiny_reranker: Path) -> None:
 
 
 def test_langchain(tiny_reranker: Path) -> None:
-    """The best documents, with their scores beside what they had."""
+    """The best documents come back with their scores, and the given documents do not change."""
     model = CrossEncoder(str(tiny_reranker))
     reranker = runpy.run_path(str(EXAMPLES / "2_langchain.py"))["GemmaReranker"](model=model, top_n=3)
     documents = [SimpleNamespace(page_content=text, metadata={"id": number}) for number, text in enumerate(TEXTS)]
@@ -56,7 +56,7 @@ def test_langchain(tiny_reranker: Path) -> None:
 def test_the_script_runs(
     tiny_reranker: Path, script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As its first lines say."""
+    """It prints the two documents."""
     monkeypatch.setattr(sys, "argv", [script, str(tiny_reranker)])
     runpy.run_path(str(EXAMPLES / script), run_name="__main__")
     assert len(capsys.readouterr().out.splitlines()) >= 2
@@ -64,5 +64,5 @@ def test_the_script_runs(
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_an_example_is_short(script: Path) -> None:
-    """Under 40 lines."""
+    """Every example has fewer than 40 lines."""
     assert len(script.read_text().splitlines()) < 40

@@ -1,4 +1,4 @@
-"""cache: where built things go, and keys that differ whenever the content does."""
+"""cache: its folder, building once, and keys that differ whenever the content differs."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_cache_dir_obeys_its_variable_then_xdg_then_home(monkeypatch: pytest.Mon
 
 
 def test_content_key_tells_apart_what_a_plain_concatenation_would_not() -> None:
-    """Borders between values, their types and their number all count."""
+    """The borders, types and number of values change the key."""
     keys = {
         content_key(*parts)
         for parts in [(), ("",), ("", ""), ("ab", "c"), ("a", "bc"), ("abc",), (b"abc",)]
@@ -42,7 +42,7 @@ def test_file_key_is_of_the_content(tmp_path: Path) -> None:
 
 
 def test_cached_builds_once_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A failure leaves nothing, the next attempt builds, the one after that does not."""
+    """A failure leaves nothing; the next call builds; the call after that does not."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path))
 
     def fail(folder: Path) -> None:
@@ -58,7 +58,7 @@ def test_cached_builds_once_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_remembered_computes_once_and_again_what_is_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A failure leaves nothing; a file that is not as it was written is computed anew; no bytes are bytes too."""
+    """A failure leaves nothing; a damaged file is computed again; empty bytes are cached, too."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path))
 
     def fail() -> bytes:
@@ -79,7 +79,7 @@ def test_remembered_computes_once_and_again_what_is_damaged(monkeypatch: pytest.
 
 
 def test_a_cache_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The message says which variable to set."""
+    """The message names the variable to set."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "file"))
     with pytest.raises(InputError, match="file/key: cannot be written .* set IR_EVAL_CACHE to another folder"):

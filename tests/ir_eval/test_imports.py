@@ -1,9 +1,13 @@
-"""What starts at once: nothing heavy is imported before it is needed."""
+"""Imports: slow packages are imported only when they are needed, and every public name exists."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import ir_eval
 
 HEAVY = "torch jinja2 jnius pyserini faiss numba ranx pandas pyarrow ir_datasets".split()
 HEAVY += ["transformers", "sentence_transformers", "datasets"]
@@ -28,6 +32,17 @@ with suppress(SystemExit):
     ],
 )
 def test_imports_and_help_are_light(code: str) -> None:
-    """Neither torch nor Java nor anything else that takes a second."""
+    """Neither torch nor Java nor any other package that takes a second is imported."""
     done = subprocess.run([sys.executable, "-c", code + REPORT], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_public_names_are_those_that_type_checkers_see() -> None:
+    """Every name can be imported, from the module that the block for type checkers names."""
+    tree = ast.parse(Path(ir_eval.__file__).read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    seen = {name.name: node.module for node in imports for name in node.names if str(node.module).startswith("ir_eval")}
+    assert seen == ir_eval._MODULES
+    assert all(getattr(ir_eval, name) for name in ir_eval.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Runs'; it has BM25, "):
+        ir_eval.Runs  # noqa: B018

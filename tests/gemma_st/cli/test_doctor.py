@@ -9,12 +9,11 @@ import pytest
 from gemma_st import names
 from gemma_st.checks import Check, package, write_report
 from gemma_st.cli import doctor
-from gemma_st.cli.doctor import machine_checks
 
 
-def test_finds_what_the_tests_run_on() -> None:
-    """With the versions."""
-    found = {check.name: check for check in machine_checks()}
+def test_the_packages_of_the_test_environment_are_found() -> None:
+    """The report states their versions."""
+    found = {check.name: check for check in doctor._machine_checks()}
     assert {"python", "torch", "transformers", "sentence_transformers", "datasets"} <= set(found)
     assert all(check.ok for check in found.values())
     import torch
@@ -25,16 +24,16 @@ def test_finds_what_the_tests_run_on() -> None:
     assert "parameters, bidirectional" in found["gemma-encoder-msmarco"].detail
 
 
-def test_a_missing_package_is_named_with_what_mends_it() -> None:
-    """An optional one is no failure."""
+def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
+    """A missing optional package is no failure."""
     needed = package("no_such_module", "the decoders")
     assert needed == Check("no_such_module", False, "missing (required: the decoders)", "pip install 'gemma-encoder'")
     wanted = package("no_such_module", "LoRA", extra="train")
     assert wanted == Check("no_such_module", True, "missing (optional: LoRA)", "pip install 'gemma-encoder[train]'")
 
 
-def test_the_report_has_a_line_a_check_and_an_exit_code() -> None:
-    """And a line for each remedy."""
+def test_the_report_has_a_line_for_each_check_and_an_exit_code() -> None:
+    """Each remedy has a line, too."""
     fine = Check("python", True, "3.11")
     optional, missing = package("no_such_module", "LoRA", extra="train"), package("no_such_module", "the decoders")
     stream = io.StringIO()
@@ -55,7 +54,7 @@ def test_the_report_has_a_line_a_check_and_an_exit_code() -> None:
 def test_a_damaged_packaged_model_and_an_absent_one_are_missing(
     tiny_reranker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reinstalling mends them."""
+    """The remedy is to reinstall the package."""
     broken = Path(shutil.copytree(tiny_reranker, tmp_path / "broken"))
     (broken / "model.safetensors").write_bytes(b"cut")
     monkeypatch.setattr(names, "packaged", lambda: {str(broken): broken})

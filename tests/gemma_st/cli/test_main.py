@@ -1,13 +1,16 @@
-"""Tests of gemma_st.cli: thin, quick to start, and one line for whatever goes wrong."""
+"""Tests of gemma_st.cli: the commands start quickly, and an error is one line."""
 
 import subprocess
 import sys
+from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
-from gemma_st.cli import main
+from gemma_st.cli import COMMANDS, main
+from gemma_st.cli.glue import PLACES
+from gemma_st.modeling.dropout import DropoutRates
 
 LIGHT = """
 import sys
@@ -17,13 +20,13 @@ try:
     gemma_st.cli.main(sys.argv[1:])
 except SystemExit:
     pass
-print(sorted({"torch", "transformers", "sentence_transformers", "numpy"} & set(sys.modules)))
+print(sorted({"torch", "transformers", "sentence_transformers", "numpy", "pydantic", "matplotlib"} & set(sys.modules)))
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["export", "--help"], ["verify", "--help"], []])
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS), []], ids=" ".join)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    """Neither does the package, so that the command answers at once."""
+    """Neither does the package, so that the command starts at once."""
     command = [sys.executable, "-c", LIGHT, *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "[]"
@@ -31,27 +34,27 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_the_public_names_are_there_and_others_are_not() -> None:
-    """Although they are imported only when asked for."""
+    """They are imported when they are first used."""
     import gemma_st
 
-    assert dir(gemma_st) == ["CrossEncoder", "ModelError", "SentenceTransformer", "verify_bidirectional"]
+    assert {"CrossEncoder", "ModelError", "SentenceTransformer", "verify_bidirectional"} <= set(dir(gemma_st))
     assert all(callable(getattr(gemma_st, name)) for name in dir(gemma_st))
-    with pytest.raises(AttributeError, match="'gemma_st' has no attribute 'Nothing'; it has CrossEncoder, "):
+    with pytest.raises(AttributeError, match="'gemma_st' has no attribute 'Nothing'; it has .*CrossEncoder, "):
         attrgetter("Nothing")(gemma_st)
 
 
 def test_export_writes_a_model(tiny_reranker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And says where."""
+    """The output states where, and how to check the model."""
     assert main(["export", str(tiny_reranker), str(tmp_path / "exported")]) == 0
     target = tmp_path / "exported"
-    assert capsys.readouterr().out == f"model written to {target}; prove it with: gemma-st verify {target}\n"
+    assert capsys.readouterr().out == f"model written to {target}; check it with: gemma-st verify {target}\n"
     assert (target / "modules.json").is_file()
 
 
-def test_verify_says_what_holds_and_what_does_not(
+def test_verify_prints_a_line_for_each_check(
     tiny_reranker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All but the card, whose facts were not given; exit 1."""
+    """Only the card fails, because not all facts were given; the exit code is 1."""
     target = str(tmp_path / "exported")
     assert main(["export", str(tiny_reranker), target, "--license", "gemma", "--data", "nq-qed"]) == 0
     capsys.readouterr()
@@ -61,8 +64,8 @@ def test_verify_says_what_holds_and_what_does_not(
     assert lines[-1] == "MISSING card: lacks base_model, measured"
 
 
-def test_doctor_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
-    """And exits with 0, since the tests need all of it."""
+def test_doctor_prints_a_line_for_each_part(capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code is 0, because the test environment has all parts."""
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ok      python: ")
@@ -90,7 +93,7 @@ def test_bad_input_is_one_line_and_exit_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """No traceback."""
+    """There is no traceback."""
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("not = = toml")
     Path("empty.toml").touch()
@@ -107,8 +110,13 @@ def test_bad_input_is_one_line_and_exit_2(
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["export", "one"], ["train"]])
 def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """With the usage."""
+    """The usage is printed."""
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
     assert "usage: gemma-st" in capsys.readouterr().err
+
+
+def test_glue_names_every_place_of_dropout() -> None:
+    """The command does not import DropoutRates for its help, so it repeats the names of the fields."""
+    assert tuple(field.name for field in fields(DropoutRates)) == PLACES

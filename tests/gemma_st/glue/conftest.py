@@ -1,4 +1,4 @@
-"""Every task in a few rows, in the benchmark's own files and as the hub has it."""
+"""A few examples of every task, in the benchmark's own files and in the form of the hub."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ OWN_NAMES |= {"qqp": {"label": "is_duplicate"}, "mnli": {"label": "gold_label"},
 
 
 def rows(task: Task, count: int, *, labelled: bool = True) -> list[dict[str, Any]]:
-    """Make rows as the hub has them, numbered from 7; the class of each is plain from its last text."""
+    """Make rows in the form of the hub, numbered from 7; the last text of each row has a word that tells its class."""
     made = []
     for number in range(count):
         label = number % len(task.labels) if task.labels else float(number % 6)
@@ -29,7 +29,7 @@ def rows(task: Task, count: int, *, labelled: bool = True) -> list[dict[str, Any
 
 
 def write_files(task: Task, root: Path, count: int) -> None:
-    """Write a task's files as the benchmark does: TSV of GLUE, JSON lines of SuperGLUE; the test set without labels."""
+    """Write the files of a task in the benchmark's format: TSV for GLUE, JSON lines for SuperGLUE; no test labels."""
     for name in ("train", "dev" if task.suite == "glue" else "val", "test"):
         for part in ("",) if name == "train" else task.parts:
             found = rows(task, count)
@@ -51,7 +51,7 @@ def _tsv(task: Task, found: list[dict[str, Any]]) -> str:
 
 
 def write_hub(task: Task, root: Path, count: int) -> None:
-    """Write a task as the hub has it: a folder of parquet for each, and what is where at the head of README.md."""
+    """Write a task in the form of the hub: a folder of Parquet files, listed in the header of README.md."""
     from datasets import ClassLabel, Dataset
 
     listed = []
@@ -71,7 +71,7 @@ def write_hub(task: Task, root: Path, count: int) -> None:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Callable[..., str]:
-    """Write the files of some tasks, and return their folder."""
+    """Return a function that writes the files of tasks and returns their folder."""
 
     def write(*names: str, count: int = 6) -> str:
         for name in names:

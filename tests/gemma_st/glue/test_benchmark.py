@@ -1,4 +1,4 @@
-"""Tests of gemma_st.glue.benchmark and the command: models that learn, and go on where they were cut off."""
+"""Tests of gemma_st.glue.benchmark and of the command: models learn, and interrupted trainings resume."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.cli import main
@@ -30,16 +31,16 @@ FAST: dict[str, Any] = {"max_length": 64, "learning_rate": 3e-3, "epochs": 4, "b
 
 
 def request(source: str, output: Path, *names: str, seeds: int = 1) -> Request:
-    """Ask for some tasks."""
+    """Make a request for tasks."""
     return Request([TASKS[name] for name in names], range(seeds), source, output, "gemma-st glue …")
 
 
 def test_a_tiny_gemma_learns_what_can_be_told_apart(
     files: Callable[..., str], tiny_gemma: Path, tmp_path: Path
 ) -> None:
-    """One text, a pair, a choice and a grade, to the end; models, cards, submissions and tables are written."""
+    """Single texts, pairs, choices and grades are learned; models, cards, submissions and tables are written."""
     source, out = files("cola", "cb", "copa", "sts-b", count=48), tmp_path / "out"
-    results = run(request(source, out, "cola", "cb", "copa", "sts-b"), GlueConfig(str(tiny_gemma), **FAST))
+    results = run(request(source, out, "cola", "cb", "copa", "sts-b"), GlueConfig(base=str(tiny_gemma), **FAST))
     found = {row["title"]: row["metrics"] for row in results["rows"]}
     assert found["CoLA"] == {"matthews": [1.0]}
     assert found["CB"] == {"accuracy": [1.0], "macro-f1": [1.0]}
@@ -61,7 +62,7 @@ def test_a_tiny_gemma_learns_what_can_be_told_apart(
 
 
 def _check_submissions(folder: Path) -> None:
-    """All examples of these test sets are as plain as those learned from; their numbers begin at 7."""
+    """Every example of these test sets is predicted correctly; their numbers begin at 7."""
     assert {path.name for path in folder.iterdir()} == {"CoLA.tsv", "CB.jsonl", "COPA.jsonl", "STS-B.tsv"}
     rows = "".join(f"{n + 7}\t{n % 2}\n" for n in range(48))
     assert (folder / "CoLA.tsv").read_text() == f"index\tprediction\n{rows}"
@@ -74,7 +75,7 @@ def _check_submissions(folder: Path) -> None:
 
 
 def command(source: str, output: Path, base: Path, *more: str) -> list[str]:
-    """Return the arguments for RTE, two steps an epoch."""
+    """Return the arguments of a command that trains on RTE with two steps per epoch."""
     fast = (
         "--max-length 48 --learning-rate 3e-3 --epochs 3 --batch-size 8 --dropout 0.1 head=0.2 --probe --relative-rates"
     )
@@ -85,7 +86,7 @@ def command(source: str, output: Path, base: Path, *more: str) -> list[str]:
 def test_a_seed_killed_while_saving_goes_on_to_the_same_weights(
     files: Callable[..., str], tiny_gemma: Path, tmp_path: Path
 ) -> None:
-    """Dropout's random state and the order of batches included; a seed that is done is not trained again."""
+    """The random state of dropout and the order of mini-batches are restored; a finished seed is not trained again."""
     source = files("rte", count=16)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main(command(source, whole, tiny_gemma)) == 0
@@ -111,8 +112,11 @@ def test_a_seed_killed_while_saving_goes_on_to_the_same_weights(
 
 
 def test_the_best_seeds_model_is_kept(files: Callable[..., str], tiny_gemma: Path, tmp_path: Path) -> None:
-    """Its scores on dev are those reported of its seed, and its predictions those submitted."""
-    source, config = files("rte", count=24), GlueConfig(str(tiny_gemma), **FAST | {"epochs": 1, "learning_rate": 1e-3})
+    """The saved model reproduces the reported dev score of its seed and the submitted predictions."""
+    source, config = (
+        files("rte", count=24),
+        GlueConfig(base=str(tiny_gemma), **FAST | {"epochs": 1, "learning_rate": 1e-3}),
+    )
     (row,) = run(request(source, tmp_path / "out", "rte", seeds=3), config)["rows"]
     found = row["metrics"]["accuracy"]
     assert row["model_seed"] == found.index(max(found))
@@ -129,21 +133,21 @@ def test_the_best_seeds_model_is_kept(files: Callable[..., str], tiny_gemma: Pat
 def test_another_configuration_never_goes_on_from_this_one(
     files: Callable[..., str], tiny_gemma: Path, tmp_path: Path
 ) -> None:
-    """Whatever of it is another: a setting, the base's weights, an example; but not the base's place."""
+    """The key changes with a setting, the base's weights or an example; it does not change with the base's path."""
     source, task = files("rte"), TASKS["rte"]
-    config, data = GlueConfig(str(tiny_gemma)), load(TASKS["rte"], source)
+    config, data = GlueConfig(base=str(tiny_gemma)), load(TASKS["rte"], source)
     moved = tmp_path / "moved"
     shutil.copytree(tiny_gemma, moved)
     key = config.key(task, data)
-    assert GlueConfig(str(moved)).key(task, data) == key
+    assert GlueConfig(base=str(moved)).key(task, data) == key
     keys = {
         key,
-        GlueConfig(str(tiny_gemma), dropout=DropoutRates(head=0.2)).key(task, data),
+        GlueConfig(base=str(tiny_gemma), dropout=DropoutRates(head=0.2)).key(task, data),
         config.key(TASKS["wnli"], data),
     }
     path = moved / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
-    keys.add(GlueConfig(str(moved)).key(task, data))
+    keys.add(GlueConfig(base=str(moved)).key(task, data))
     file = Path(source, "RTE/dev.tsv")
     file.write_text(file.read_text().replace("of 3", "of three"))
     keys.add(config.key(task, load(task, source)))
@@ -158,7 +162,7 @@ def test_ctrl_c_is_exit_130_with_one_line(
     capsys: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ) -> None:
-    """Its checkpoint is there for the next call."""
+    """The checkpoint of the interrupted training stays for the next call."""
     write = LossCheckpoint.on_save
 
     def interrupted(self: LossCheckpoint, *arguments: object, **options: object) -> None:
@@ -179,7 +183,7 @@ def test_ctrl_c_is_exit_130_with_one_line(
 def test_the_command_prints_the_table_and_how_to_get_it(
     files: Callable[..., str], tiny_gemma: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing else is on standard output, and what is taken for granted is left out of the command."""
+    """Standard output has the table and the folder only; the recorded command omits default options."""
     source, out = files("mnli", count=9), tmp_path / "out"
     assert main(["glue", str(tiny_gemma), "--task", "mnli", "--data", source, "--out", str(out), "--epochs", "1"]) == 0
     printed = capsys.readouterr().out
@@ -192,7 +196,7 @@ def test_the_command_prints_the_table_and_how_to_get_it(
 
 
 def test_bad_arguments_are_one_line(tiny_gemma: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And exit code 2."""
+    """Bad arguments end with one line on standard error and exit code 2."""
     for more, message in (
         (["--task", "rte2"], "task 'rte2' is not known"),
         (["--task", "rte", "--seeds", "0"], "--seeds 0; expected at least 1"),
@@ -201,8 +205,8 @@ def test_bad_arguments_are_one_line(tiny_gemma: Path, tmp_path: Path, capsys: py
             "--dropout tail; expected a rate, or a place and its rate like att",
         ),
         (["--task", "rte", "--dropout", "much"], "--dropout much; expected a rate"),
-        (["--task", "rte", "--epochs", "0"], "epochs=0; expected a number above 0"),
-        (["--task", "rte", "--train-examples", "-1"], "train_examples=-1; expected a number above 0"),
+        (["--task", "rte", "--epochs", "0"], "epochs = 0; expected a number above 0"),
+        (["--task", "rte", "--train-examples", "-1"], "train_examples = -1; Input should be greater than 0"),
         (["--task", "rte", "--data", str(tmp_path)], "rte is not there"),
     ):
         assert main(["glue", str(tiny_gemma), "--out", str(tmp_path / "out"), *more]) == 2
@@ -212,34 +216,49 @@ def test_bad_arguments_are_one_line(tiny_gemma: Path, tmp_path: Path, capsys: py
 
 
 def test_frozen_weights_stay(files: Callable[..., str], tiny_gemma: Path, tmp_path: Path) -> None:
-    """Those with a part in their name, and no others; a part in no name is an error, and so is freezing all."""
+    """Exactly the parameters with a substring in their names stay; an unknown substring and freezing all are errors."""
     source, task = files("rte", count=16), TASKS["rte"]
-    config = GlueConfig(str(tiny_gemma), freeze=("embed_tokens", "layers.0."), **FAST | {"epochs": 1})
+    config = GlueConfig(base=str(tiny_gemma), freeze=("embed_tokens", "layers.0."), **FAST | {"epochs": 1})
     data = load(task, source)
     model = fine_tune(task, data, config, seed=0, checkpoints=tmp_path / "one")
     before, after = build(task, config)[0].state_dict(), model[0].state_dict()
     stayed = {name for name in before if same({"": before[name]}, {"": after[name]})}
     assert stayed == {name for name in before if "embed_tokens" in name or "layers.0." in name}
-    for freeze, message in (("layers.9.", "'layers.9.' is in no weight's name"), (".", "leaves nothing to train")):
+    for freeze, message in (("layers.9.", "'layers.9.' is in no parameter's name"), (".", "leaves nothing to train")):
         with pytest.raises(ModelError, match=message):
-            fine_tune(task, data, GlueConfig(str(tiny_gemma), freeze=(freeze,)), seed=0, checkpoints=tmp_path / "two")
+            fine_tune(
+                task, data, GlueConfig(base=str(tiny_gemma), freeze=(freeze,)), seed=0, checkpoints=tmp_path / "two"
+            )
+
+
+def test_bf16_also_trains_without_a_gpu(files: Callable[..., str], tiny_gemma: Path, tmp_path: Path) -> None:
+    """The command succeeds, the scores differ from those of float32, and the saved weights are float32."""
+    source, scores = files("rte", count=16), []
+    for out, more in ((tmp_path / "bf16", ["--bf16"]), (tmp_path / "float32", [])):
+        assert main(command(source, out, tiny_gemma, *more)) == 0
+        (row,) = json.loads((out / "results.json").read_text())["rows"]
+        model = CrossEncoder(str(out / row["model"]))
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+        scores.append(score(model, load(TASKS["rte"], source).dev[""]))
+    assert np.isfinite(scores).all()
+    assert not np.array_equal(*scores)
 
 
 class TestBuild:
-    """What a model is made of."""
+    """Tests of the model before training."""
 
     def test_a_bare_decoder_gets_a_template_of_two_sentences(self, tiny_gemma: Path) -> None:
-        """Its own would run a pair into one text."""
+        """The decoder's own template would join both texts without a separator."""
         from gemma_st.modeling.template import read_template
 
-        model = build(TASKS["rte"], GlueConfig(str(tiny_gemma), padding_side="left", attention="causal"))
+        model = build(TASKS["rte"], GlueConfig(base=str(tiny_gemma), padding_side="left", attention="causal"))
         assert read_template(model.tokenizer) == "<bos> Sentence 1: {query} Sentence 2: {document} <eos>"
         assert (model.tokenizer.padding_side, model.attention) == ("left", "causal")
 
     def test_a_linear_head_learns_and_is_saved(
         self, files: Callable[..., str], tiny_gemma: Path, tmp_path: Path
     ) -> None:
-        """Dropout in every place, its only layer fitted first."""
+        """Training works with dropout in every place and with the probe."""
         source, out = files("rte", count=16), tmp_path / "out"
         assert main(command(source, out, tiny_gemma, "--head", "linear")) == 0
         (row,) = json.loads((out / "results.json").read_text())["rows"]
@@ -248,20 +267,20 @@ class TestBuild:
         assert row["metrics"]["accuracy"][0] > row["baseline"]["accuracy"]
 
     def test_a_whole_cross_encoder_keeps_its_template(self, tiny_reranker: Path) -> None:
-        """Its backbone is taken, with a pooler of one's choice and a fresh head."""
+        """The backbone is used with the given pooler and a new head."""
         from gemma_st.modeling.template import read_template
 
-        model = build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="last"))
+        model = build(TASKS["mnli"], GlueConfig(base=str(tiny_reranker), pooler="last"))
         assert read_template(model.tokenizer) == "<bos> Query: {query} Document: {document} <eos>"
         assert model.label_names == ["entailment", "neutral", "contradiction"]
         assert "lasttoken" in model[1].get_config_dict()["pooling_mode"]
 
     def test_its_own_pooler_and_head_are_kept_but_for_the_last_layer(self, tiny_reranker: Path, tmp_path: Path) -> None:
-        """Saved and loaded, it scores the same; what it is not is refused."""
+        """The model scores the same after save and load; settings that contradict the base are refused."""
         from gemma_st.hub.saving import save
 
         source = CrossEncoder(str(tiny_reranker))
-        model = build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="own", max_length=20))
+        model = build(TASKS["mnli"], GlueConfig(base=str(tiny_reranker), pooler="own", max_length=20))
         kept = {key: value for key, value in model.state_dict().items() if not key.startswith("4.")}
         assert same(kept, {key: value for key, value in source.state_dict().items() if not key.startswith("4.")})
         assert (model.num_labels, model.max_seq_length, model[0].query_length) == (3, 20, 15)
@@ -271,4 +290,4 @@ class TestBuild:
         assert again.label_names == model.label_names
         for other in ({"attention": "causal"}, {"head": "linear"}):
             with pytest.raises(ModelError, match="pooler 'own' keeps the model as it is, with .*bidirectional.*mlp"):
-                build(TASKS["mnli"], GlueConfig(str(tiny_reranker), pooler="own", **other))
+                build(TASKS["mnli"], GlueConfig(base=str(tiny_reranker), pooler="own", **other))

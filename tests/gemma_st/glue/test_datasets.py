@@ -1,4 +1,4 @@
-"""Tests of gemma_st.glue.datasets: every task from its files and from the hub's, to the same examples."""
+"""Tests of gemma_st.glue.datasets: the files of the benchmark and of the hub give the same examples."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ GOOD = "sentence1\tsentence2\tlabel\na\tb\tentailment\n"
 def test_files_and_the_hubs_parquet_are_the_same_examples(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Texts, labels, numbers of the evaluation server, parts of MNLI; of the test set, no labels."""
+    """Texts, labels, server numbers and the two sets of MNLI are equal; the test set has no labels."""
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
@@ -37,7 +37,7 @@ def test_files_and_the_hubs_parquet_are_the_same_examples(
 
 
 def test_wic_and_copa_are_put_into_pairs(files: Callable[..., str]) -> None:
-    """The word before the first sentence; COPA's own question behind the premise, and two choices."""
+    """WiC's word is put before the first sentence; COPA's question is put after the premise, before two choices."""
     source = files("wic", "copa")
     assert load(TASKS["wic"], source).train.texts[0] == (
         "the word of 0: the sentence1 of 0",
@@ -49,7 +49,7 @@ def test_wic_and_copa_are_put_into_pairs(files: Callable[..., str]) -> None:
 
 
 def test_labels_are_names_or_numbers(tmp_path: Path) -> None:
-    """In any case; and JSON's own true and false."""
+    """Names are read in any case, and so are JSON's true and false."""
     (tmp_path / "RTE").mkdir()
     (tmp_path / "RTE/train.tsv").write_text(f"{GOOD}a\tb\t1\na\tb\tNot_Entailment\n")
     (tmp_path / "BoolQ").mkdir()
@@ -61,7 +61,7 @@ def test_labels_are_names_or_numbers(tmp_path: Path) -> None:
 
 
 def test_the_benchmarks_own_spellings_are_read(tmp_path: Path) -> None:
-    """CoLA without a header, with four fields; Windows line ends; the columns of MNLI's original files."""
+    """CoLA without a header, Windows line ends and the columns of MNLI's original files are read."""
     for name, text in (("CoLA", "gj04\t1\t\tGood.\r\nks08\t0\t*\tBad is.\n"), ("MNLI", MNLI)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "train.tsv").write_text(text, newline="")
@@ -73,7 +73,7 @@ def test_the_benchmarks_own_spellings_are_read(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_the_hub_without_a_test_set_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is submitted, then."""
+    """The set of tests is empty, so nothing is submitted."""
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
@@ -84,7 +84,7 @@ def test_a_copy_of_the_hub_without_a_test_set_has_none(tmp_path: Path, monkeypat
 
 
 def test_without_a_dev_set_a_tenth_is_held_out(tmp_path: Path) -> None:
-    """Always the same, said, and not trained on; a subset of the rest is always the same, too."""
+    """The held-out examples are always the same, are noted and are not trained on; so is a subset of the rest."""
     write_files(TASKS["mrpc"], tmp_path, 40)
     whole = load(TASKS["mrpc"], str(tmp_path))
     (tmp_path / "MRPC/dev.tsv").unlink()
@@ -130,7 +130,7 @@ def test_without_a_dev_set_a_tenth_is_held_out(tmp_path: Path) -> None:
 def test_a_bad_row_is_named_with_its_file_and_line(
     task: str, file: str, text: str, message: str, files: Callable[..., str]
 ) -> None:
-    """In one line of text."""
+    """The error is one line."""
     source = files(task)
     Path(source, TASKS[task].title, file).write_text(text)
     with pytest.raises(ModelError, match=message) as error:
@@ -139,7 +139,7 @@ def test_a_bad_row_is_named_with_its_file_and_line(
 
 
 def test_a_file_that_is_no_text_and_a_folder_without_the_task_are_one_line(files: Callable[..., str]) -> None:
-    """The folder is then taken for a copy of the hub's."""
+    """A folder without the task's files is read as a copy of a hub dataset."""
     source = files("rte")
     Path(source, "RTE/train.tsv").write_bytes(b"\xff")
     with pytest.raises(ModelError, match="RTE/train.tsv: cannot be read as UTF-8 text"):
@@ -150,7 +150,7 @@ def test_a_file_that_is_no_text_and_a_folder_without_the_task_are_one_line(files
 
 
 def test_an_unknown_task_is_told_the_known_ones() -> None:
-    """And a task named twice is one."""
+    """The error lists all tasks; a task named twice is returned once."""
     assert [task.title for task in find(["rte", "rte", "super-rte"])] == ["RTE", "RTE"]
     with pytest.raises(ModelError, match="task 'RTE' is not known; use one of cola, sst-2, .*super-rte, wic, copa"):
         find(["RTE"])
@@ -168,7 +168,7 @@ def test_an_unknown_task_is_told_the_known_ones() -> None:
     ],
 )
 def test_real_files_are_read_whole(name: str, train: int, dev: int, test: int, data: Path) -> None:
-    """As many examples as GLUE says it has; MRPC, in its original sets, gives up a tenth of train."""
+    """The sizes are those that GLUE states; of MRPC, which has no dev set, a tenth of train is held out."""
     splits = load(TASKS[name], str(data / "glue"))
     found = [len(split.texts) for split in (splits.train, splits.dev[""], *splits.test.values())]
     assert found == [train, dev, *([test] if test else [])]

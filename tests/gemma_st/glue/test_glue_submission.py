@@ -1,9 +1,9 @@
-"""Tests of gemma_st.glue.glue_submission: the files' exact contents."""
+"""Tests of gemma_st.glue.glue_submission: the exact content of the files."""
 
 import numpy as np
 import pytest
 
-from gemma_st.glue.glue_submission import file_name, submission
+from gemma_st.glue.glue_submission import submission
 from gemma_st.glue.tasks import TASKS
 
 
@@ -26,20 +26,20 @@ from gemma_st.glue.tasks import TASKS
     ],
 )
 def test_classes_are_spelled_as_the_server_wants_them(name: str, rows: str) -> None:
-    """By name or number, in TSV with a header or JSON lines without."""
+    """Classes are names or numbers, in TSV with a header or in JSON lines."""
     header = "index\tprediction\n" if TASKS[name].suite == "glue" else ""
     assert submission(TASKS[name], [0, 4], np.array([1, 0])) == header + rows
 
 
 def test_grades_have_three_decimals() -> None:
-    """Of a number from 0 to 5."""
+    """Grades from 0 to 5 are rounded to three decimals."""
     assert submission(TASKS["sts-b"], [3, 5], np.array([5.0, 0.12345])) == "index\tprediction\n3\t5.000\n5\t0.123\n"
 
 
 def test_files_have_the_servers_names() -> None:
-    """Two of MNLI."""
-    assert [file_name(TASKS["mnli"], part) for part in TASKS["mnli"].parts] == ["MNLI-m.tsv", "MNLI-mm.tsv"]
-    found = {file_name(TASKS[name]) for name in TASKS if name != "mnli"}
+    """The names are those that the server expects, with two files for MNLI."""
+    assert [TASKS["mnli"].submission_filename(part) for part in TASKS["mnli"].parts] == ["MNLI-m.tsv", "MNLI-mm.tsv"]
+    found = {TASKS[name].submission_filename() for name in TASKS if name != "mnli"}
     assert found == {f"{name}.tsv" for name in ("CoLA", "SST-2", "MRPC", "STS-B", "QQP", "QNLI", "RTE", "WNLI")} | {
         f"{name}.jsonl" for name in ("BoolQ", "CB", "RTE", "WiC", "COPA")
     }

@@ -1,21 +1,21 @@
-"""Tests of gemma_st.glue.length_batches: like lengths together, and nothing lost."""
+"""Tests of gemma_st.glue.length_batches: mini-batches of similar length that lose no example."""
 
 import numpy as np
 
 from gemma_st.glue.examples import Split
-from gemma_st.glue.length_batches import LengthBatches, dataset
+from gemma_st.glue.length_batches import LengthBatches
 
 
 def make(count: int, width: int = 2) -> LengthBatches:
-    """Make batches of four of examples of random lengths."""
+    """Make mini-batches of four examples of random lengths."""
     random = np.random.default_rng(0)
     texts = [tuple("x" * int(n) for n in random.integers(1, 100, width)) for _ in range(count)]
     split = Split(texts, np.zeros(count, dtype=np.int64), list(range(count)))
-    return LengthBatches(dataset(split), batch_size=4, drop_last=False, seed=3)
+    return LengthBatches(split.to_dataset(), batch_size=4, drop_last=False, seed=3)
 
 
 def test_every_example_is_in_one_batch() -> None:
-    """Of one text, two or three; and as many batches as announced."""
+    """Each example with one, two or three texts is in one mini-batch, and len() is their number."""
     for width in (1, 2, 3):
         batches = make(403, width)
         found = list(batches)
@@ -24,7 +24,7 @@ def test_every_example_is_in_one_batch() -> None:
 
 
 def test_a_batch_holds_like_lengths() -> None:
-    """Its longest is hardly longer than its mean, where random batches are half padding."""
+    """The longest text of a mini-batch is near its mean length; random mini-batches have much more padding."""
     batches = make(400)
     filled = [float(batches.lengths[batch].float().mean() / batches.lengths[batch].max()) for batch in batches]
     mixed = batches.lengths.view(-1, 4).float()
@@ -33,7 +33,7 @@ def test_a_batch_holds_like_lengths() -> None:
 
 
 def test_order_is_random_by_epoch_and_repeatable() -> None:
-    """Lengths go up and down, or the last steps would see the longest only."""
+    """Lengths are not sorted over the epoch, so the last steps do not see the longest texts only."""
     one, other = make(400), make(400)
     first = list(one)
     assert first == list(other)
@@ -46,6 +46,6 @@ def test_order_is_random_by_epoch_and_repeatable() -> None:
 
 
 def test_columns_are_the_trainers() -> None:
-    """A column a text, in order, and the label."""
+    """The dataset has a column for each text, in order, and the label."""
     split = Split([("a", "b", "c"), ("d", "e", "f")], np.array([1, 0]), [0, 1])
-    assert dataset(split)[1] == {"first": "d", "second": "e", "third": "f", "label": 0}
+    assert split.to_dataset()[1] == {"first": "d", "second": "e", "third": "f", "label": 0}

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.glue.metrics: against numpy, and known values."""
+"""Tests of gemma_st.glue.metrics against numpy references and known values."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def counts(predicted: Array, labels: Array, label: int = 1) -> tuple[float, floa
 
 
 def f1(predicted: Array, labels: Array, label: int = 1) -> float:
-    """2TP / (2TP + FP + FN)."""
+    """Return F1 = 2TP / (2TP + FP + FN)."""
     true, false, _, missed = counts(predicted, labels, label)
     return 2 * true / (2 * true + false + missed)
 
@@ -34,13 +34,13 @@ def matthews(predicted: Array, labels: Array) -> float:
 
 
 def pearson(one: Array, other: Array) -> float:
-    """Covariance by standard deviations."""
+    """Return the covariance divided by both standard deviations."""
     one, other = one - one.mean(), other - other.mean()
     return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum()))
 
 
 def ranks(values: Array) -> Array:
-    """Return the mean rank of each among its equals."""
+    """Return ranks; equal values share their mean rank."""
     return np.array([(values < value).sum() + ((values == value).sum() - 1) / 2 for value in values])
 
 
@@ -56,7 +56,7 @@ REFERENCES = {
 
 @pytest.mark.parametrize("name", METRICS)
 def test_metrics_are_those_of_a_ten_line_reference(name: str) -> None:
-    """On random classes, or grades with ties among them."""
+    """Metrics equal their references on random classes, or on random grades with ties."""
     random = np.random.default_rng(1)
     for _ in range(5):
         predicted, labels = random.integers(0, 3 if name == "macro-f1" else 2, (2, 60))
@@ -66,7 +66,7 @@ def test_metrics_are_those_of_a_ten_line_reference(name: str) -> None:
 
 
 def test_known_values() -> None:
-    """Perfect, inverted and half right."""
+    """Metrics have known values for perfect, inverted and half-correct predictions."""
     labels = np.array([0, 1, 0, 1])
     assert [METRICS["matthews"](said, labels) for said in (labels, 1 - labels, np.array([0, 1, 1, 0]))] == [1, -1, 0]
     assert METRICS["f1"](np.array([1, 1, 1, 1]), labels) == pytest.approx(2 / 3)
@@ -74,7 +74,7 @@ def test_known_values() -> None:
 
 
 def test_a_constant_answer_is_the_baseline() -> None:
-    """The most frequent class of the training set, whatever is so on dev; of grades no correlation."""
+    """The baseline predicts the training set's most frequent class; for grades its correlation is 0."""
     known, labels = np.array([1, 1, 0]), np.array([0, 0, 0, 1])
     assert baseline(TASKS["rte"], known, labels) == {"accuracy": 0.25}
     assert baseline(TASKS["cola"], known, labels) == {"matthews": 0}
@@ -84,7 +84,7 @@ def test_a_constant_answer_is_the_baseline() -> None:
 
 
 def test_predictions_are_classes_or_grades_within_bounds() -> None:
-    """A model's regression scores are grades divided by 5."""
+    """Regression scores are grades divided by 5, and predictions are clipped to 0 to 5."""
     scores = np.array([[0.1, 0.3], [2, 1]], dtype=np.float32)
     assert predictions(TASKS["rte"], scores).tolist() == [1, 0]
     grades = predictions(TASKS["sts-b"], np.array([[-0.1], [0.5], [1.2]], dtype=np.float32))
@@ -93,7 +93,7 @@ def test_predictions_are_classes_or_grades_within_bounds() -> None:
 
 
 def test_every_task_has_the_official_metrics() -> None:
-    """As GLUE and SuperGLUE list them."""
+    """The metrics are those that GLUE and SuperGLUE list."""
     others = {"cola": ("matthews",), "sts-b": ("pearson", "spearman"), "cb": ("accuracy", "macro-f1")}
     others |= dict.fromkeys(("mrpc", "qqp"), ("accuracy", "f1"))
     assert {task.name: task.metrics for task in TABLE} == {

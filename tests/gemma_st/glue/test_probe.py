@@ -1,4 +1,4 @@
-"""Tests of gemma_st.glue.probe: the last layer at its minimum, and nothing else changed."""
+"""Tests of gemma_st.glue.probe: the last layer minimises the loss, and no other weight changes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,11 +22,11 @@ from tests.gemma_st.training.conftest import same
 def test_the_last_layer_is_fitted_and_the_rest_left_alone(
     name: str, files: Callable[..., str], tiny_gemma: Path
 ) -> None:
-    """Of texts, pairs, choices and grades: what is plain to see is told apart at once."""
+    """Separable texts, pairs, choices and grades are separated by the last layer alone."""
     task = TASKS[name]
     data = load(task, files(name, count=24))
     torch.manual_seed(0)
-    model = build(task, GlueConfig(str(tiny_gemma)))
+    model = build(task, GlueConfig(base=str(tiny_gemma)))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fit_last_layer(task, model, data.train, batch_size=5)
     after = model.state_dict()
@@ -38,11 +38,11 @@ def test_the_last_layer_is_fitted_and_the_rest_left_alone(
 
 
 def test_grades_are_fitted_as_ridge_regression_does(files: Callable[..., str], tiny_gemma: Path) -> None:
-    """In closed form: (XᵀX / n + 0.1 I) w = Xᵀy / n of standardised X and centred y."""
+    """The weights solve (XᵀX / n + 0.1 I) w = Xᵀy / n for standardised X and centred y."""
     task = TASKS["sts-b"]
     data = load(task, files("sts-b", count=24))
     torch.manual_seed(0)
-    model = build(task, GlueConfig(str(tiny_gemma)))
+    model = build(task, GlueConfig(base=str(tiny_gemma)))
     hidden: list[torch.Tensor] = []
     model.eval()
     with torch.no_grad():
@@ -60,10 +60,10 @@ def test_grades_are_fitted_as_ridge_regression_does(files: Callable[..., str], t
 
 
 def test_without_epochs_the_probe_is_all(files: Callable[..., str], tiny_gemma: Path, tmp_path: Path) -> None:
-    """The backbone is the base's."""
+    """With 0 epochs the backbone keeps the weights of the base."""
     task = TASKS["cola"]
     data = load(task, files("cola", count=24))
-    config = GlueConfig(str(tiny_gemma), probe=True, epochs=0)
+    config = GlueConfig(base=str(tiny_gemma), probe=True, epochs=0)
     model = fine_tune(task, data, config, seed=0, checkpoints=tmp_path / "checkpoints")
     fresh = build(task, config)
     assert same(model[0].state_dict(), fresh[0].state_dict())
@@ -72,11 +72,11 @@ def test_without_epochs_the_probe_is_all(files: Callable[..., str], tiny_gemma: 
 
 
 def test_what_a_cross_encoder_compares_is_not_lost(data: Path, tmp_path: Path) -> None:
-    """The packaged model's squares are small beside what is linear in them: only their sum, its score, is plain."""
+    """The score of the packaged model is a feature of its own: its single features hide the comparison of the texts."""
     task = TASKS["sts-b"]
     stsb = load(task, str(data / "glue"))
     few = replace(stsb, train=stsb.train.take(np.arange(400)))
-    config = GlueConfig("gemma-encoder-msmarco", pooler="own", probe=True, epochs=0)
+    config = GlueConfig(base="gemma-encoder-msmarco", pooler="own", probe=True, epochs=0)
     model = fine_tune(task, few, config, seed=0, checkpoints=tmp_path / "checkpoints")
     dev = stsb.dev[""].take(np.arange(200))
     assert dev.labels is not None

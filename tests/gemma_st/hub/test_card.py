@@ -1,4 +1,4 @@
-"""Tests of gemma_st.hub.card: the card says what the model is, and no number that no command measured."""
+"""Tests of gemma_st.hub.card: its facts are those of the model, and its numbers those of the results files."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder, sentence_transformer
-from gemma_st.hub.card import Facts, describe, lacking, results_table, write_card
+from gemma_st.hub.card import Facts, describe, missing_facts, results_table, write_card
 from gemma_st.hub.export import export
 from gemma_st.hub.saving import open_model, save
 from ir_eval.experiment import run_experiment, single
@@ -17,7 +17,7 @@ from ir_eval.experiment import run_experiment, single
 
 @pytest.fixture(scope="module")
 def results(tiny_reranker: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``ir-eval run --out`` writes for the small reranker: three documents, a given first stage."""
+    """A ``results.json`` of ``ir-eval run --out`` for the tiny reranker: three documents, a given first stage."""
     folder = tmp_path_factory.mktemp("results")
     (folder / "passages.tsv").write_text("d1\tgoldfish grow in a pond\nd2\tgold is a metal\nd3\ta license\n")
     (folder / "queries.tsv").write_text("q1\tdo goldfish grow\n")
@@ -34,8 +34,8 @@ def results(tiny_reranker: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder / "out/results.json"
 
 
-def test_says_all_that_the_issue_of_a_card_is(tiny_reranker: Path, results: Path, tmp_path: Path) -> None:
-    """For people, in a table; for the hub, at the top."""
+def test_the_card_states_every_fact(tiny_reranker: Path, results: Path, tmp_path: Path) -> None:
+    """The table is for readers, the header for the hub."""
     facts = Facts("google/gemma-3-270m", "gemma", ("nq-qed", "squad"), (results,))
     path = export(str(tiny_reranker), tmp_path / "mine", facts)
     card = ModelCard.load(path / "README.md")
@@ -52,11 +52,11 @@ def test_says_all_that_the_issue_of_a_card_is(tiny_reranker: Path, results: Path
     ):
         assert row in card.text
     assert "from sentence_transformers import CrossEncoder" in card.text
-    assert lacking(path, open_model(path)) == []
+    assert missing_facts(path, open_model(path)) == []
 
 
 def test_the_numbers_are_those_of_the_results_file(results: Path) -> None:
-    """And so is the command, which may be pasted."""
+    """The command beside them can be copied and run."""
     row = results_table((results,)).splitlines()[-1]
     first, second = (
         system["measures"]["mrr@10"] for system in json.loads(results.read_text())["collections"][0]["systems"]
@@ -67,8 +67,8 @@ def test_the_numbers_are_those_of_the_results_file(results: Path) -> None:
     assert results_table(()) == "Not stated."
 
 
-def test_a_model_with_a_pooler_of_ours_says_how_it_is_loaded(tiny_gemma: Path, tmp_path: Path) -> None:
-    """By our class, with this package."""
+def test_a_model_with_a_pooler_of_this_package_is_loaded_by_its_class(tiny_gemma: Path, tmp_path: Path) -> None:
+    """The usage imports CrossEncoder from gemma_st, and the requirements name gemma-encoder."""
     model = cross_encoder(tiny_gemma, pooler={"name": "first", "k": 4}, labels=["no", "yes"], attention="causal")
     path = save(model, tmp_path / "mine")
     write_card(path, model, Facts())
@@ -82,28 +82,28 @@ def test_a_model_with_a_pooler_of_ours_says_how_it_is_loaded(tiny_gemma: Path, t
 
 
 def test_a_bi_encoder_has_prompts_and_no_template(tiny_gemma: Path) -> None:
-    """It never reads a pair."""
+    """A bi-encoder never reads a pair of texts."""
     said = describe(sentence_transformer(tiny_gemma))
     assert said["prompts"] == "query: `Query: `, document: `Document: `"
     assert "template" not in said
 
 
-def test_what_a_card_lacks_is_named(tiny_reranker: Path, tmp_path: Path) -> None:
-    """Nothing, where there is no card; and a statement that has become false counts as lacking."""
+def test_missing_facts_are_named(tiny_reranker: Path, tmp_path: Path) -> None:
+    """So is the card itself if there is none; a fact that has become wrong counts as missing."""
     path = save(open_model(tiny_reranker), tmp_path / "mine")
     model = CrossEncoder(str(path))
-    assert lacking(path, model) == ["README.md"]
+    assert missing_facts(path, model) == ["README.md"]
     write_card(path, model, Facts())
-    assert lacking(path, model) == ["license", "base_model", "training", "measured"]
+    assert missing_facts(path, model) == ["license", "base_model", "training", "measured"]
     write_card(path, model, Facts("base", "gemma", ("nq",)))
-    assert lacking(path, model) == ["measured"]
+    assert missing_facts(path, model) == ["measured"]
     model[1].pooling_mode = "cls"
-    assert lacking(path, model) == ["pooler", "measured"]
+    assert missing_facts(path, model) == ["pooler", "measured"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"systems": []}', "not json"])
-def test_what_is_no_results_file_is_one_line(tmp_path: Path, content: str) -> None:
-    """With its name."""
+def test_a_malformed_results_file_is_an_error_of_one_line(tmp_path: Path, content: str) -> None:
+    """The error begins with the path of the file."""
     path = tmp_path / "results.json"
     path.write_text(content)
     with pytest.raises(ModelError, match="results.json: no results of a first stage and a model") as error:

@@ -16,7 +16,7 @@ from tests.gemma_st.conftest import PAIRS
 
 @pytest.fixture
 def trained(tiny_reranker: Path, tmp_path: Path) -> Path:
-    """A model as training leaves it, with all that belongs to training beside it."""
+    """A model as training leaves it, with the folders of the training beside it."""
     folder = Path(shutil.copytree(tiny_reranker, tmp_path / "trained"))
     for extra in ("checkpoints/checkpoint-1", "student"):
         (folder / extra).mkdir(parents=True)
@@ -26,7 +26,7 @@ def trained(tiny_reranker: Path, tmp_path: Path) -> Path:
 
 
 def test_the_stock_class_loads_a_local_model(trained: Path, stock: Callable[..., Any], tmp_path: Path) -> None:
-    """Without what training left beside it, readable for all."""
+    """The copy has no folders of the training, and everybody can read it."""
     written = export(str(trained), tmp_path / "below" / "exported")
     scores, *_ = stock(written, PAIRS)
     assert scores == pytest.approx(CrossEncoder(str(trained)).predict(PAIRS).tolist(), abs=1e-5)
@@ -37,14 +37,14 @@ def test_the_stock_class_loads_a_local_model(trained: Path, stock: Callable[...,
 
 
 def test_the_stock_class_loads_a_packaged_model(stock: Callable[..., Any], tmp_path: Path) -> None:
-    """By path."""
+    """The path of the copy is all that it needs."""
     written = export("gemma-encoder-msmarco", tmp_path / "exported")
     scores, *_ = stock(written, PAIRS)
     assert scores == pytest.approx(CrossEncoder("gemma-encoder-msmarco").predict(PAIRS).tolist(), abs=1e-5)
 
 
 def test_a_card_is_kept_unless_facts_are_given(trained: Path, tmp_path: Path) -> None:
-    """Its author knows more than we do."""
+    """An existing card was written by the author of the model."""
     (trained / "README.md").write_text("mine")
     assert (export(str(trained), tmp_path / "kept") / "README.md").read_text() == "mine"
     written = export(str(trained), tmp_path / "named", Facts(license="gemma", training_data=("nq-qed",)))
@@ -53,7 +53,7 @@ def test_a_card_is_kept_unless_facts_are_given(trained: Path, tmp_path: Path) ->
 
 
 def test_an_empty_directory_may_be_there(trained: Path, tmp_path: Path) -> None:
-    """Made by the caller."""
+    """The caller may have made it."""
     (tmp_path / "exported").mkdir()
     assert (export(str(trained), tmp_path / "exported") / "modules.json").is_file()
 
@@ -69,10 +69,10 @@ def test_an_empty_directory_may_be_there(trained: Path, tmp_path: Path) -> None:
         ("{trained}", "trained/new", "lies within the model itself"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_writes_nothing(
+def test_bad_input_is_an_error_of_one_line_and_writes_nothing(
     trained: Path, tiny_gemma: Path, tmp_path: Path, name: str, target: str, message: str
 ) -> None:
-    """And leaves what is there."""
+    """The files that were there stay."""
     (tmp_path / "file").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ModelError, match=message) as error:
@@ -82,7 +82,7 @@ def test_what_cannot_be_is_one_line_and_writes_nothing(
 
 
 def test_a_copy_that_fails_leaves_nothing(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the target nor half of it."""
+    """There is no target and no temporary folder."""
 
     def full(source: str, target: str) -> None:
         raise OSError("disk full")

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.hub.saving: whole or not at all, and small where its weights may be rounded."""
+"""Tests of gemma_st.hub.saving: models are saved atomically, and optionally with narrower weights."""
 
 import os
 import signal
@@ -21,13 +21,13 @@ from tests.gemma_st.conftest import PAIRS
 def test_bf16_on_disk_is_float32_in_the_stock_class(
     tiny_gemma: Path, stock: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Only rounded; and the head is not."""
+    """The weights of the backbone are rounded, those of the head are not."""
     model = cross_encoder(tiny_gemma)
     saved = save(model, tmp_path / "saved", storage="bfloat16")
     assert {tensor.dtype for tensor in load_file(saved / "model.safetensors").values()} == {torch.bfloat16}
     assert {tensor.dtype for tensor in load_file(saved / "4_Dense/model.safetensors").values()} == {torch.float32}
-    assert (saved / "model.safetensors").stat().st_size < 0.6 * model[0].model.num_parameters() * 4
-    for parameter in model[0].model.parameters():
+    assert (saved / "model.safetensors").stat().st_size < 0.6 * model.transformers_model.num_parameters() * 4
+    for parameter in model.transformers_model.parameters():
         parameter.data = parameter.data.bfloat16().float()
     scores, _, _, dtype = stock(saved, PAIRS)
     assert dtype == "torch.float32"
@@ -35,27 +35,27 @@ def test_bf16_on_disk_is_float32_in_the_stock_class(
 
 
 def test_saving_changes_no_weight(tiny_gemma: Path, tmp_path: Path) -> None:
-    """Not by a bit."""
+    """All weights are equal to the bit."""
     model = cross_encoder(tiny_gemma)
     loaded = CrossEncoder(str(save(model, tmp_path / "saved")), device="cpu")
     assert all(loaded.state_dict()[name].equal(tensor) for name, tensor in model.state_dict().items())
 
 
 def test_others_on_the_machine_may_read_it(tiny_reranker: Path) -> None:
-    """Safetensors writes files that only their owner can read."""
+    """Safetensors itself writes files that only their owner can read."""
     for path in [tiny_reranker, *tiny_reranker.rglob("*")]:
         assert path.stat().st_mode & stat.S_IROTH, path
 
 
-def test_an_unknown_storage_is_one_line_and_writes_nothing(tiny_gemma: Path, tmp_path: Path) -> None:
-    """Not even the directory."""
+def test_an_unknown_storage_is_an_error_of_one_line_and_writes_nothing(tiny_gemma: Path, tmp_path: Path) -> None:
+    """The directory is not made."""
     with pytest.raises(ModelError, match="storage='int3' is not known; use one of float32, bfloat16, float8_e4m3fn"):
         save(cross_encoder(tiny_gemma), tmp_path / "saved", storage="int3")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_former_model_is_replaced_and_other_files_stay(tiny_gemma: Path, tmp_path: Path) -> None:
-    """Such as checkpoints."""
+    """Checkpoints, for example, are kept."""
     target = save(cross_encoder(tiny_gemma, pooler={"name": "first", "k": 2}), tmp_path / "saved")
     (target / "checkpoints").mkdir()
     (target / "checkpoints/state").write_text("kept")
@@ -66,8 +66,8 @@ def test_a_former_model_is_replaced_and_other_files_stay(tiny_gemma: Path, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]
 
 
-def test_what_fails_halfway_leaves_the_former_model(tiny_gemma: Path, tmp_path: Path) -> None:
-    """And nothing else."""
+def test_a_save_that_fails_halfway_leaves_the_former_model(tiny_gemma: Path, tmp_path: Path) -> None:
+    """There are no temporary files."""
     former = cross_encoder(tiny_gemma)
     target = save(former, tmp_path / "saved")
     model = cross_encoder(tiny_gemma)
@@ -81,7 +81,7 @@ def test_what_fails_halfway_leaves_the_former_model(tiny_gemma: Path, tmp_path: 
 def test_a_rename_that_fails_brings_the_former_model_back(
     tiny_gemma: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last step of all."""
+    """The rename is the last step of saving."""
     former = cross_encoder(tiny_gemma)
     target, rename = save(former, tmp_path / "saved"), Path.rename
     monkeypatch.setattr(Path, "rename", lambda path, to: fail() if path.name == "model" else rename(path, to))
@@ -95,7 +95,7 @@ def test_a_rename_that_fails_brings_the_former_model_back(
 def test_killed_at_any_moment_one_whole_model_is_left_and_the_next_call_mends_the_rest(
     tiny_gemma: Path, tmp_path: Path
 ) -> None:
-    """Each round a child process is killed at one rename later, until it lives through all of them."""
+    """Each round kills a child process one rename later, until a child survives all renames."""
     target, killed = tmp_path / "saved", 0
     while True:
         former, model = cross_encoder(tiny_gemma), cross_encoder(tiny_gemma)
@@ -114,7 +114,7 @@ def test_killed_at_any_moment_one_whole_model_is_left_and_the_next_call_mends_th
 
 
 def fail(*_: object, **__: object) -> None:
-    """Stand in for a full disk."""
+    """Raise the error of a full disk."""
     raise OSError("disk full")
 
 

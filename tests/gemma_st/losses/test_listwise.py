@@ -1,4 +1,4 @@
-"""Tests of the losses over lists, each against its formula in numpy, one list after the other."""
+"""Tests of the losses over lists: each equals its formula in numpy, computed list by list."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from sentence_transformers.cross_encoder.losses import ListNetLoss
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
 from gemma_st.losses.distillation import ScoreDistillationLoss
-from gemma_st.losses.listwise import ListLoss
+from gemma_st.losses.listwise import PADDED_SCORE, ListLoss
 from gemma_st.losses.pointwise import PointwiseLoss
 from gemma_st.losses.poly1 import Poly1SoftmaxLoss
 from gemma_st.losses.softmax import SoftmaxLoss
@@ -39,14 +39,14 @@ def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def poly1(scores: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Return the series of the cross-entropy, its first coefficient higher by ε = .5, summed term by term."""
+    """Return the series of the cross-entropy, summed term by term, with ε = 0.5 added to its first coefficient."""
     p = np.exp(log_softmax(scores))
     series = sum((1 - p) ** power / power for power in range(1, 4000))
     return float((labels * (series + 0.5 * (1 - p))).sum())
 
 
 def divergence(scores: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Return KL at the temperature 2."""
+    """Return the KL divergence at temperature 2."""
     wanted, found = log_softmax(labels / 2), log_softmax(scores / 2)
     return float((np.exp(wanted) * (wanted - found)).sum())
 
@@ -65,7 +65,7 @@ REFERENCES: dict[str, tuple[type[ListLoss], dict[str, float], Reference]] = {
 
 @pytest.fixture(scope="module")
 def model(tiny_gemma: Path) -> CrossEncoder:
-    """A tiny cross-encoder whose scores differ by more than a little."""
+    """A tiny cross-encoder whose scores clearly differ."""
     torch.manual_seed(0)
     made = cross_encoder(tiny_gemma)
     made[-1].linear.weight.data *= 3
@@ -73,14 +73,14 @@ def model(tiny_gemma: Path) -> CrossEncoder:
 
 
 def tensors(labels: list[list[float]]) -> list[torch.Tensor]:
-    """Return labels as the trainer gives them."""
+    """Return labels in the form that the trainer passes."""
     return [torch.tensor(row) for row in labels]
 
 
 @pytest.mark.parametrize("name", REFERENCES)
 @pytest.mark.parametrize("mini_batch_size", [3, 32])
 def test_equals_its_formula(model: CrossEncoder, name: str, mini_batch_size: int) -> None:
-    """Scored pair by pair, list by list; however the pairs are put together."""
+    """The reference scores one pair at a time; the size of the mini-batches changes nothing."""
     kind, options, reference = REFERENCES[name]
     scores = [
         np.array([model.predict((query, text)) for text in texts], dtype=np.float64)
@@ -95,7 +95,7 @@ def test_equals_its_formula(model: CrossEncoder, name: str, mini_batch_size: int
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_order_changes_nothing(model: CrossEncoder, name: str) -> None:
-    """Neither that within a list nor that of the lists."""
+    """Neither the order within a list nor the order of the lists changes the loss."""
     kind, options, _ = REFERENCES[name]
     loss = kind(model, **options)
     turned = [
@@ -109,11 +109,11 @@ def test_order_changes_nothing(model: CrossEncoder, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_empty_slots_have_no_gradient(model: CrossEncoder, name: str) -> None:
-    """And what is there has: by finite differences of the formula."""
+def test_padded_positions_have_no_gradient(model: CrossEncoder, name: str) -> None:
+    """Gradients at filled positions equal finite differences of the formula."""
     kind, options, _ = REFERENCES[name]
     filled = torch.tensor([[True, True, True], [True, True, False]])
-    scores = torch.tensor([[0.3, -0.2, 0.9], [0.5, 0.1, -1e9]], dtype=torch.float64, requires_grad=True)
+    scores = torch.tensor([[0.3, -0.2, 0.9], [0.5, 0.1, PADDED_SCORE]], dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([[1.0, 0.0, 0.5], [0.2, 0.8, 0.0]], dtype=torch.float64)
     loss = kind(model, **options)
     loss.formula(scores, labels, filled).sum().backward()
@@ -127,8 +127,8 @@ def test_empty_slots_have_no_gradient(model: CrossEncoder, name: str) -> None:
         assert scores.grad[place] != 0
 
 
-def test_softmax_is_what_the_stock_loss_is_not(model: CrossEncoder) -> None:
-    """One relevant document of four, equal scores: log 4. The stock loss makes a softmax of the labels, too."""
+def test_softmax_differs_from_the_stock_loss(model: CrossEncoder) -> None:
+    """Four equal scores with one relevant document give log 4; stock ListNetLoss applies a softmax to the labels."""
     equal = torch.zeros(1, 4)
     labels = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
     ours = SoftmaxLoss(model).formula(equal, labels, torch.ones(1, 4, dtype=torch.bool))
@@ -142,7 +142,7 @@ def test_softmax_is_what_the_stock_loss_is_not(model: CrossEncoder) -> None:
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_float32_under_bfloat16(model: CrossEncoder, name: str) -> None:
-    """What autocast would round, the formula does not."""
+    """Under autocast, the formula receives and returns float32."""
     kind, options, _ = REFERENCES[name]
     loss = kind(model, **options)
     seen: list[torch.dtype] = []
@@ -168,18 +168,20 @@ def test_float32_under_bfloat16(model: CrossEncoder, name: str) -> None:
         ),
         (
             lambda m: SoftmaxLoss(m)([QUERIES[:1], [["a", "b"]]], tensors([[1.0]])),
-            r"lists of \[2\] documents with \[1\]",
+            r"lists of \[2\] documents with \[1\] labels; expected one label per document",
         ),
         (lambda m: ScoreDistillationLoss(m, temperature=0), "temperature 0; expected a number above 0"),
     ],
 )
-def test_what_cannot_be_learned_from(model: CrossEncoder, make: Callable[[CrossEncoder], Any], message: str) -> None:
-    """Seen and expected."""
+def test_unusable_labels_and_options_are_refused(
+    model: CrossEncoder, make: Callable[[CrossEncoder], Any], message: str
+) -> None:
+    """The error says what was seen and what was expected."""
     with pytest.raises(ModelError, match=message):
         make(model)
 
 
-def test_several_labels_make_no_list(tiny_gemma: Path) -> None:
-    """A classifier's scores do not rank."""
+def test_a_model_with_several_labels_is_refused(tiny_gemma: Path) -> None:
+    """The scores of a classifier do not rank documents."""
     with pytest.raises(ModelError, match="SoftmaxLoss with a model of 3 labels; expected 1"):
         SoftmaxLoss(cross_encoder(tiny_gemma, labels=3))

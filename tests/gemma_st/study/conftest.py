@@ -1,4 +1,4 @@
-"""A study small enough for a test: a task of GLUE and ranking, on a Gemma of two layers."""
+"""A study that is small enough for a test: a GLUE task and ranking, on a Gemma of two layers."""
 
 import io
 import json
@@ -49,7 +49,7 @@ tasks = ["ranking"]
 
 
 class Ran(NamedTuple):
-    """What a study left behind."""
+    """Exit code, output folder, standard output and standard error of a study."""
 
     code: int
     output: Path
@@ -57,7 +57,7 @@ class Ran(NamedTuple):
     said: str
 
     def results(self) -> dict[str, Any]:
-        """Return ``results.json``, without what differs from run to run."""
+        """Return ``results.json`` without the times, which differ from run to run."""
         found: dict[str, Any] = json.loads((self.output / "results.json").read_text())
         for cell in found["cells"]:
             assert cell.pop("seconds") > 0
@@ -65,7 +65,7 @@ class Ran(NamedTuple):
 
 
 def ablate(file: Path) -> Ran:
-    """Run the command."""
+    """Run ``gemma-st ablate``."""
     with redirect_stdout(io.StringIO()) as printed, redirect_stderr(io.StringIO()) as said:
         code = main(["ablate", str(file), "--data", str(file.parent / "data")])
     return Ran(code, file.with_suffix(""), printed.getvalue(), said.getvalue())
@@ -76,7 +76,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def study(lists: Path, dev: str, tiny_gemma: Path, tmp_path_factory: pytest.TempPathFactory) -> Write:
-    """Write a study's file, its data beside it."""
+    """Return a function that writes the file and the data of a study."""
 
     def write(name: str = "study", grid: str = GRID, *, folder: Path | None = None, base: Path = tiny_gemma) -> Path:
         folder = folder or tmp_path_factory.mktemp("study")
@@ -90,5 +90,5 @@ def study(lists: Path, dev: str, tiny_gemma: Path, tmp_path_factory: pytest.Temp
 
 @pytest.fixture(scope="session")
 def whole(study: Write) -> Ran:
-    """A study that nothing interrupted."""
+    """A study that ran without interruption."""
     return ablate(study())

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.study.config: which cells a file stands for, and under what names."""
+"""Tests of gemma_st.study.config: the cells of a file and their names."""
 
 import re
 import shutil
@@ -14,17 +14,17 @@ from tests.gemma_st.study.conftest import Write
 
 
 def cells(file: Path) -> list[Cell]:
-    """Return a file's cells."""
+    """Return the cells of a file."""
     return list(read_study(file, file.parent / "data").cells)
 
 
 def said(cell: Cell, *factors: str) -> tuple[str, ...]:
-    """Return the names of some of a cell's values."""
+    """Return the task of a cell and the labels of some of its values."""
     return (cell.task.name, *(label(cell.settings[factor]) for factor in factors))
 
 
 def test_a_grid_is_every_combination_seed_by_seed(study: Write) -> None:
-    """The first factor slowest, each setting on all tasks before the next, and all settings before the next seed."""
+    """The order is: seed (slowest), first factor, second factor, task (fastest)."""
     found = cells(study(grid='[[grid]]\nattention = ["causal", "bidirectional"]\npooler = ["mean", "last"]\n'))
     combinations = [(attention, pooler) for attention in ("causal", "bidirectional") for pooler in ("mean", "last")]
     expected = [(task, *pair) for pair in combinations for task in ("sst-2", "ranking")]
@@ -34,7 +34,7 @@ def test_a_grid_is_every_combination_seed_by_seed(study: Write) -> None:
 
 
 def test_cells_that_are_equal_once_defaults_are_filled_in_are_one(study: Write) -> None:
-    """Those of the study's own tables: dropout 0.1 is what the stage does anyway. A grid may be for some tasks only."""
+    """A listed value that is the default of the stage adds no cell. A grid may be for some tasks only."""
     grid = '[[grid]]\nhead = ["mlp", "linear"]\n[[grid]]\ndropout = [0.1, 0]\ntasks = ["ranking"]\n'
     grid += '[[grid]]\npooler = [{ name = "mean", k = 1 }]\nattention = ["bidirectional"]\n'
     file = study(grid=grid)
@@ -54,7 +54,7 @@ def test_cells_that_are_equal_once_defaults_are_filled_in_are_one(study: Write) 
 
 
 def test_a_task_of_glue_may_have_a_table_of_its_own(study: Write) -> None:
-    """What it says holds for that task alone, and changes its name; a mistake in it is named by it."""
+    """The table [glue.TASK] changes settings and names of that task only; an error names the table."""
     file = study()
     text, names = file.read_text(), [cell.name for cell in cells(file)]
     file.write_text(text.replace("[ranking]", '[glue.sst-2]\nepochs = 5\nhead = "linear"\n[ranking]', 1))
@@ -65,12 +65,12 @@ def test_a_task_of_glue_may_have_a_table_of_its_own(study: Write) -> None:
     changed = {name for name in names if name not in {cell.name for cell in cells(file)}}
     assert changed == {name for name in names if name.startswith("sst-2-")}
     file.write_text(text.replace("[ranking]", "[glue.sst-2]\nepoch = 5\n[ranking]", 1))
-    with pytest.raises(ModelError, match=r"\[glue.sst-2\] unknown epoch; the fields are"):
+    with pytest.raises(ModelError, match=r"\[glue.sst-2\] unknown epoch; did you mean epochs\? the fields are"):
         cells(file)
 
 
 def test_the_example_is_a_study(data: Path, study: Write, tiny_gemma: Path) -> None:
-    """Of real data, but for base and lists, which it says how to make."""
+    """The example is valid with real data; base and lists are replaced, because they have to be made first."""
     example = Path(__file__).parents[3] / "examples/study/study.toml"
     lists = next(line for line in study().read_text().splitlines() if line.startswith("lists"))
     text = re.sub(r"^lists = .*$", lists, example.read_text(), flags=re.M)
@@ -81,7 +81,7 @@ def test_the_example_is_a_study(data: Path, study: Write, tiny_gemma: Path) -> N
 
 
 def test_a_name_is_the_content_behind_it(study: Write, tiny_gemma: Path, tmp_path: Path) -> None:
-    """Base, data, lists, judged run and settings; not where they are, nor what else is in the grid."""
+    """Names depend on the content of base, data, lists, run and settings, not on paths or other cells of the grid."""
     base = tmp_path / "base"
     shutil.copytree(tiny_gemma, base)
     file = study(folder=tmp_path, base=base)
@@ -108,7 +108,7 @@ def test_a_name_is_the_content_behind_it(study: Write, tiny_gemma: Path, tmp_pat
 
 
 def test_a_ranking_is_also_its_lists_and_the_run_it_is_measured_on(study: Write, tmp_path: Path) -> None:
-    """By their bytes."""
+    """Names of ranking cells depend on the bytes of the lists and of the evaluated run."""
     file = study(folder=tmp_path)
     text = file.read_text()
     for name, beginning in (("lists.jsonl", 'lists = ["'), ("run.trec", 'run = "')):
@@ -125,32 +125,52 @@ def test_a_ranking_is_also_its_lists_and_the_run_it_is_measured_on(study: Write,
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("seeds = 2", "seeds = 0", ": output = '.*', seeds = 0; expected a folder and a whole number above 0"),
-        ("seeds = 2", "seeds = 2\nspeed = 1", ": unknown speed; the fields are glue, grid, output, ranking, seeds"),
+        ("seeds = 2", "seeds = 0", ": seeds = 0; Input should be greater than 0"),
+        (
+            "seeds = 2",
+            "seeds = 2\nspeed = 1",
+            ": unknown speed; did you mean seeds\\? the fields are glue, grid, output, ranking, seeds",
+        ),
         ('["sst-2"]', '["sst-3"]', r": \[glue\] task 'sst-3' is not known; use one of cola, "),
-        ('["sst-2"]', "[]", r": \[glue\] names no tasks; expected a list such as"),
+        ('["sst-2"]', "[]", r": \[glue\] tasks = \[\]; expected a list of strings such as \['sst-2', 'cola'\]"),
         ('["sst-2"]', '"sst-2"', r": \[glue\] tasks = 'sst-2'; expected a list of strings"),
-        ("epochs = 2", "epoch = 2", r": \[glue\] unknown epoch; the fields are attention, base, batch_size, "),
-        ("epochs = 2", "epochs = 2.5", r": \[glue\] epochs = 2.5; expected a whole number"),
-        ("epochs = 2", "epochs = 0", r": \[glue\] epochs=0; expected a number above 0"),
-        ("epochs = 2", "dropout = 2", r": \[glue\] dropout attention=2; expected 0"),
+        (
+            "epochs = 2",
+            "epoch = 2",
+            r": \[glue\] unknown epoch; did you mean epochs\? the fields are attention, base, batch_size, ",
+        ),
+        ("epochs = 2", "epochs = 2.5", r": \[glue\] epochs = 2.5; Input should be a valid integer"),
+        ("epochs = 2", "epochs = 0", r": \[glue\] epochs = 0; expected a number above 0"),
+        (
+            "epochs = 2",
+            "dropout = 2",
+            r": \[glue\] \[dropout\] (dropout )?attention ?= ?2.0; (expected 0|Input should be less than 1)",
+        ),
         ("{data}/glue", "{data}/nowhere", r": \[glue\] .*sst2 is not there"),
-        ("[ranking]\n", '[ranking]\noutput = "x"\n', r": \[ranking\] output; take it out"),
-        ("[ranking]\n", "[ranking]\nlist = 1\n", r": \[ranking\] unknown list; the fields are documents, "),
-        ("evaluation = ", "# ", r": \[ranking\] has no \[evaluation\]; expected one"),
+        ("[ranking]\n", '[ranking]\noutput = "x"\n', r": \[ranking\] has output; remove it"),
+        (
+            "[ranking]\n",
+            "[ranking]\nlist = 1\n",
+            r": \[ranking\] unknown list; (did you mean lists\? )?the fields are documents, ",
+        ),
+        ("evaluation = ", "# ", r": \[ranking\] has no \[evaluation\]; give one"),
         ('"mrr@10"', '"mrr@ten"', r": \[ranking\] \[evaluation\] .*mrr@ten"),
-        ('name = "softmax"', 'name = "hard"', r": \[ranking\] \[loss\] name='hard' is not known"),
+        (
+            'name = "softmax"',
+            'name = "hard"',
+            r": \[ranking\] (\[loss\] )?loss 'hard' is not known; use one of distillation, margin-mse, ",
+        ),
         ("use_cpu = true", "no_such = 1", r": \[ranking\] \[trainer\] .*no_such"),
         ("[ranking.loss]", 'pooler = "max"\n[ranking.loss]', r": \[ranking\] pooler='max' is not known"),
         ("[[grid]]\nattention", "[[other]]\nattention", ": unknown other"),
         ('lists = ["', 'lists = ["absent', r": \[ranking\] absent.*cannot be read"),
-        ('["mlp", "linear"]', "[]", r": \[\[grid\]\] 2: head = \[\]; expected a list of at least one value"),
-        ('["mlp", "linear"]', '"mlp"', r": \[\[grid\]\] 2: head = 'mlp'; expected a list"),
-        ('["mlp", "linear"]', '["deep"]', r": \[\[grid\]\] 2: head = 'deep'; expected mlp or linear"),
+        ('["mlp", "linear"]', "[]", r": \[\[grid\]\] 2: head = \[\]; List should have at least 1 item"),
+        ('["mlp", "linear"]', '"mlp"', r": \[\[grid\]\] 2: head = 'mlp'; Input should be a valid array"),
+        ('["mlp", "linear"]', '["deep"]', r": \[\[grid\]\] 2: head = 'deep'; Input should be 'mlp' or 'linear'"),
         (
             "head =",
             "heads =",
-            r": \[\[grid\]\] 2: unknown heads; the fields are attention, dropout, head, padding_side",
+            r": \[\[grid\]\] 2: unknown heads; did you mean head\? the fields are attention, dropout, head, ",
         ),
         (
             'tasks = ["ranking"]',
@@ -160,7 +180,7 @@ def test_a_ranking_is_also_its_lists_and_the_run_it_is_measured_on(study: Write,
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_trained(study: Write, old: str, new: str, message: str) -> None:
-    """With the file and the table."""
+    """The error begins with the file and names the table."""
     file = study()
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new))
@@ -171,19 +191,23 @@ def test_a_mistake_is_one_line_before_anything_is_trained(study: Write, old: str
 
 
 def test_a_study_needs_a_grid_a_task_and_a_base(study: Write, tiny_reranker: Path) -> None:
-    """A reranker is one: its backbone."""
-    with pytest.raises(ModelError, match=r"no \[\[grid\]\]; give the study at least one"):
+    """Each of them is required; a reranker is accepted as base."""
+    with pytest.raises(
+        ModelError, match=r"no \[\[grid\]\]; give at least one, with lists of values of attention, pooler"
+    ):
         cells(study(grid=""))
     file = study()
     file.write_text('output = "o"\nseeds = 1\n[[grid]]\nhead = ["mlp"]\n')
     with pytest.raises(ModelError, match=r"neither \[glue\] nor \[ranking\]; give the study a task"):
         cells(file)
     file.write_text('output = "o"\nseeds = 1\nglue = 3\n')
-    with pytest.raises(ModelError, match="glue = 3; expected a table"):
+    with pytest.raises(ModelError, match="glue = 3; Input should be an object"):
         cells(file)
     assert len(cells(study(base=tiny_reranker))) == len(cells(study()))
     file = study()
     ranking = file.read_text().partition("[ranking.model]")
     file.write_text(ranking[0] + ranking[1] + ranking[2].replace("base =", "max_length =", 1))
-    with pytest.raises(ModelError, match=r"\[ranking\]:? give one of \[model\] base"):
+    with pytest.raises(
+        ModelError, match=r"\[ranking\] \[model\] has no base; give a directory, a packaged model or a hub id"
+    ):
         cells(file)

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.study.differences: pairs, differences and their interval."""
+"""Tests of gemma_st.study.differences: pairs, differences and intervals."""
 
 from itertools import product
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from gemma_st.study.differences import compare, interval
+from gemma_st.study.differences import _interval, compare
 
 POOLERS = ["mean", "last", "first"]
 
@@ -28,7 +28,7 @@ def grid(scores: NDArray[Any], *, skip: int = 0) -> list[dict[str, Any]]:
 
 
 def test_is_the_paired_t_interval() -> None:
-    """Against numpy and scipy: pairs are of the same attention and seed."""
+    """Differences and intervals equal scipy's for pairs of the same attention and seed."""
     scores = np.random.default_rng(0).normal(size=(3, 2, 4))
     rows = compare(grid(scores), "pooler", listed=POOLERS)
     assert [(row["task"], row["measure"], row["baseline"], row["value"]) for row in rows] == [
@@ -45,7 +45,7 @@ def test_is_the_paired_t_interval() -> None:
 
 
 def test_a_cell_without_its_pair_does_not_count() -> None:
-    """In neither mean: here the baseline's first two are not trained yet."""
+    """A cell without a pair is in neither mean: the first two cells of the baseline are missing."""
     scores = np.random.default_rng(1).normal(size=(2, 2, 3))
     (row,) = compare(grid(scores, skip=2), "pooler", listed=POOLERS)
     assert row["pairs"] == 4
@@ -55,7 +55,7 @@ def test_a_cell_without_its_pair_does_not_count() -> None:
 
 
 def test_the_first_listed_is_the_baseline_and_what_never_changes_is_no_question() -> None:
-    """Whatever the order of the cells."""
+    """The baseline depends on the order of the listed values, not of the cells; a constant factor has no rows."""
     cells = grid(np.random.default_rng(2).normal(size=(2, 1, 2)))
     one, other = (compare(cells, "pooler", listed=listed) for listed in (POOLERS, POOLERS[::-1]))
     assert (one[0]["baseline"], other[0]["baseline"]) == ("mean", "last")
@@ -65,6 +65,6 @@ def test_the_first_listed_is_the_baseline_and_what_never_changes_is_no_question(
 
 
 def test_a_single_pair_has_no_interval() -> None:
-    """Of equal differences it has no width."""
-    assert interval([0.3]) is None
-    assert interval([0.25, 0.25]) == [0.25, 0.25]
+    """A single pair has no interval; the interval of equal differences has width 0."""
+    assert _interval([0.3]) is None
+    assert _interval([0.25, 0.25]) == [0.25, 0.25]

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.study.factors: one form for equal values, and what people read of it."""
+"""Tests of gemma_st.study.factors: the canonical form of values and their labels."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from gemma_st.study.factors import label, parse
     ],
 )
 def test_equal_values_have_one_form_and_one_name(factor: str, values: list[Any], read: str) -> None:
-    """Whether a default is spelled out or not; the form is its own."""
+    """Spelled-out defaults do not change the form, and the form parses to itself."""
     found = [parse(factor, value) for value in values]
     assert all(value == found[0] for value in found)
     assert parse(factor, found[0]) == found[0]
@@ -32,21 +32,25 @@ def test_equal_values_have_one_form_and_one_name(factor: str, values: list[Any],
 @pytest.mark.parametrize(
     ("factor", "value", "message"),
     [
-        ("attention", "both", "attention = 'both'; expected bidirectional or causal"),
-        ("head", ["mlp"], r"head = \['mlp'\]; expected mlp or linear"),
-        ("padding_side", 3, "padding_side = 3; expected right or left"),
+        ("attention", "both", "attention = 'both'; Input should be 'bidirectional' or 'causal'"),
+        ("head", ["mlp"], r"head = \['mlp'\]; Input should be 'mlp' or 'linear'"),
+        ("padding_side", 3, "padding_side = 3; Input should be 'left' or 'right'"),
         ("pooler", "own", "pooler='own' is not known; use one of mean, first, "),
         ("pooler", {"k": 3}, "pooler = {'k': 3}; expected a name, or a table like"),
         ("pooler", {"name": "mean", "k": 3}, "pooler='mean' has no k; leave that out"),
         ("pooler", {"name": "last", "n": 3}, "pooler = .* expected options k, probes, heads, include_prompt"),
         ("pooler", {"name": "kv-probe", "heads": 0}, "heads=0"),
-        ("dropout", 1.0, "dropout attention=1.0; expected 0 ≤ rate < 1"),
-        ("dropout", "much", "dropout attention='much'; expected"),
-        ("dropout", {"tail": 0.1}, "dropout has no place 'tail'; expected a rate, or a table with attention, "),
+        (
+            "dropout",
+            1.0,
+            r"\[dropout\] (dropout )?attention ?= ?1.0; (expected 0 ≤ rate < 1|Input should be less than 1)",
+        ),
+        ("dropout", "much", r"\[dropout\] attention = 'much'; Input should be a valid number"),
+        ("dropout", {"tail": 0.1}, r"\[dropout\] unknown tail; give one rate, or a table with attention, "),
     ],
 )
 def test_what_is_no_value_is_one_line(factor: str, value: object, message: str) -> None:
-    """Naming the factor."""
+    """The error is one line that names the factor."""
     with pytest.raises(ModelError, match=message) as error:
         parse(factor, value)
     assert "\n" not in str(error.value)

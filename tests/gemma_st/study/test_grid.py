@@ -1,4 +1,4 @@
-"""Tests of gemma_st.study.grid and the command: a study run for real, cut off, and shared."""
+"""Tests of gemma_st.study.grid and of the command: a study is run, interrupted and shared by processes."""
 
 import json
 import os
@@ -18,19 +18,19 @@ from tests.gemma_st.training.conftest import KILLED
 
 
 def start(file: Path, code: str = "from gemma_st.cli import main; main()") -> "subprocess.Popen[str]":
-    """Run the command in a process of its own."""
+    """Start the command in a process of its own."""
     command = [sys.executable, "-c", code, "ablate", str(file), "--data", str(file.parent / "data")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=os.environ | {"HF_HUB_OFFLINE": "1"}, text=True, **pipes)
 
 
 def names(folder: Path) -> dict[str, int]:
-    """Return what is in the folder of cells, and when it was written."""
+    """Return the names of the files in the folder of cells, with their times of modification."""
     return {path.name: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}
 
 
 def test_a_study_is_run_and_reported(whole: Ran) -> None:
-    """Every cell with its measures, a table and a picture a question; of models nothing stays."""
+    """Every cell has its measures, every factor has a table and a picture, and no model is left."""
     assert whole.code == 0
     results = whole.results()
     found = [(cell["seed"], cell["task"], cell["settings"]["attention"]) for cell in results["cells"]]
@@ -56,13 +56,13 @@ def test_a_study_is_run_and_reported(whole: Ran) -> None:
 
 
 def test_the_seed_and_the_setting_reach_the_training(whole: Ran) -> None:
-    """Rankings of other seeds, masks and heads are other models, which score otherwise."""
+    """Ranking models with different seeds, masks and heads have different measures."""
     cells = [cell for cell in whole.results()["cells"] if cell["task"] == "ranking"]
     assert len({json.dumps(cell["measures"]) for cell in cells}) > len(cells) // 2
 
 
 def test_a_finished_study_is_not_trained_again(whole: Ran, study: Write) -> None:
-    """Nor is what it shares with another of the same output."""
+    """A second call trains nothing and reports the same results."""
     before = names(whole.output)
     again = ablate(whole.output.with_suffix(".toml"))
     assert (again.code, again.said, names(whole.output)) == (0, "", before)
@@ -70,7 +70,7 @@ def test_a_finished_study_is_not_trained_again(whole: Ran, study: Write) -> None
 
 
 def test_a_study_killed_in_a_cell_goes_on_to_the_same_results(whole: Ran, study: Write) -> None:
-    """From that cell's checkpoint; the cell before it is not trained again."""
+    """The interrupted cell resumes from its checkpoint; the finished cell is not trained again."""
     file = study()
     killed = start(file, KILLED)
     _, error = killed.communicate()
@@ -89,7 +89,7 @@ def test_a_study_killed_in_a_cell_goes_on_to_the_same_results(whole: Ran, study:
 
 
 def test_two_processes_share_the_cells(whole: Ran, study: Write) -> None:
-    """Each cell is trained once, by one of them, and the last to finish reports all."""
+    """Each cell is trained once by one of the processes, and the last to finish reports all cells."""
     file = study()
     processes = [start(file), start(file)]
     said = [process.communicate() for process in processes]
@@ -101,7 +101,7 @@ def test_two_processes_share_the_cells(whole: Ran, study: Write) -> None:
 
 
 def test_a_cell_that_another_process_is_at_is_left_to_it(study: Write) -> None:
-    """The report is of the others, and says so; once the lock is free the cell is trained."""
+    """The report covers the other cells and says so; once the lock is free, the cell is trained."""
     file = study(grid='[[grid]]\nattention = ["bidirectional", "causal"]\ntasks = ["sst-2"]\n')
     file.write_text(file.read_text().replace("seeds = 2", "seeds = 1"))
     first, _ = read_study(file, file.parent / "data").cells
@@ -118,7 +118,7 @@ def test_a_cell_that_another_process_is_at_is_left_to_it(study: Write) -> None:
 def test_ctrl_c_leaves_the_report_of_what_is_finished(
     study: Write, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    """Exit code 130, one line."""
+    """The exit code is 130, and standard error ends with one line."""
     write = LossCheckpoint.on_save
 
     def interrupted(self: LossCheckpoint, arguments: object, *rest: object, **options: object) -> None:
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_the_report_of_what_is_finished(
 
 
 def test_what_cannot_be_trained_names_its_cell(study: Write) -> None:
-    """And what was finished before stays."""
+    """The error names the cell, and earlier results stay."""
     grid = '[[grid]]\npooler = ["mean", { name = "query-probe", heads = 5 }]\ntasks = ["sst-2"]\n'
     ran = ablate(study(grid=grid))
     assert ran.code == 2

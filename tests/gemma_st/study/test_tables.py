@@ -1,19 +1,18 @@
-"""Tests of gemma_st.study.tables and plot: every row is there, and where it must be."""
+"""Tests of gemma_st.study.tables and forest_plot: every row is present and in its place."""
 
-import re
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from gemma_st.study.forest_plot import BETTER, UNSURE, WORSE, draw
-from gemma_st.study.tables import markdown, settings_table
+from gemma_st.study.tables import _settings_table, markdown
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(task: str, value: str, difference: float, half: float | None) -> dict[str, Any]:
-    """Make a row of a question."""
+    """Make a row of a comparison."""
     ends = None if half is None else [difference - half, difference + half]
     said = {"task": task, "measure": "accuracy", "baseline": "mean", "value": value, "pairs": 3}
     return {**said, "baseline_mean": 0.5, "value_mean": 0.5 + difference, "difference": difference, "interval": ends}
@@ -22,23 +21,40 @@ def row(task: str, value: str, difference: float, half: float | None) -> dict[st
 ROWS = [row("sst-2", "last", 0.02, 0.01), row("sst-2", "a<b", -0.03, 0.02), row("ranking", "last", 0.001, None)]
 
 
+def places(svg: str, task: str) -> tuple[float, list[tuple[float, str]]]:
+    """Return the place of the zero line, and place and colour of each dot of a panel."""
+    groups = {group.attrib.get("id"): group for group in ElementTree.fromstringlist([svg]).iter(f"{SVG}g")}
+    path = groups[f"zero-{task}"].find(f"{SVG}path")
+    assert path is not None
+    dots = groups[f"differences-{task}"].iter(f"{SVG}use")
+    found = [(float(dot.attrib["x"]), dot.attrib["style"].partition("fill: ")[2][:7]) for dot in dots]
+    return float(path.attrib["d"].split()[1]), found
+
+
 def test_the_picture_has_a_panel_a_task_and_every_row_at_its_place() -> None:
-    """Well-formed; in colour where the interval leaves out 0, and right of the line of 0 where it is better."""
-    root = ElementTree.fromstringlist([draw("pooler", ROWS)])
-    panels = root.findall(f"{SVG}g")
-    texts = ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
+    """Intervals that exclude 0 are coloured, and better values are to the right of the zero line."""
+    svg = draw("pooler", ROWS)
+    texts = ["".join(text.itertext()) for text in ElementTree.fromstringlist([svg]).iter(f"{SVG}text")]
     assert [text for text in texts if "against" in text] == [
         "sst-2: pooler against mean",
         "ranking: pooler against mean",
     ]
     assert {"last", "a<b", "accuracy, difference in points; to the right is better", "0"} <= set(texts)
     assert {"+2.0  [+1.0, +3.0]", "\N{MINUS SIGN}3.0  [\N{MINUS SIGN}5.0, \N{MINUS SIGN}1.0]", "+0.1"} <= set(texts)
-    dots = [[(float(dot.attrib["cx"]), dot.attrib["fill"]) for dot in panel.iter(f"{SVG}circle")] for panel in panels]
-    zero = float(re.findall(r'd="M([\d.]+) [\d.]+V', draw("pooler", ROWS))[0])
-    (better, worse), (unsure,) = dots
+    zero, (better, worse) = places(svg, "sst-2")
     assert worse[0] < zero < better[0]
-    assert [colour for _, colour in (better, worse, unsure)] == [BETTER, WORSE, UNSURE]
     assert (zero - worse[0]) / (better[0] - zero) == pytest.approx(1.5, abs=0.01)
+    zero, (unsure,) = places(svg, "ranking")
+    assert zero < unsure[0]
+    assert [colour for _, colour in (better, worse, unsure)] == [BETTER, WORSE, UNSURE]
+
+
+def test_the_same_rows_give_the_same_picture() -> None:
+    """The SVG is deterministic, and no figure is registered with pyplot."""
+    from matplotlib import pyplot
+
+    assert draw("pooler", ROWS) == draw("pooler", ROWS)
+    assert pyplot.get_fignums() == []
 
 
 def cell(task: str, pooler: str, seed: int, score: float) -> dict[str, Any]:
@@ -54,9 +70,9 @@ def cell(task: str, pooler: str, seed: int, score: float) -> dict[str, Any]:
 
 
 def test_the_tables_have_every_figure() -> None:
-    """In percent; what never changes is said once, and a mean of fewer seeds says so."""
+    """Scores are in percent; constant factors are listed once, and a mean over fewer seeds has their number."""
     cells = [cell("sst-2", "mean", 0, 0.5), cell("sst-2", "mean", 1, 0.6), cell("sst-2", "last", 0, 0.7)]
-    assert settings_table([*cells, cell("ranking", "last", 0, 0.25)]) == [
+    assert _settings_table([*cells, cell("ranking", "last", 0, 0.25)]) == [
         ("pooler", "sst-2, accuracy", "ranking, accuracy"),
         ("mean", "55.0 ± 7.1", ""),
         ("last", "70.0 (1)", "25.0 (1)"),

@@ -159,7 +159,7 @@ def test_a_bad_run_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], l
         ("run --rerank gemma", "model 'gemma': no such directory or packaged model; expected a directory"),
         ("run --out good.trec/out", "good.trec/out: cannot be written (good.trec is no folder, or is protected)"),
         ("mine nowhere --out x.jsonl", "nowhere: no such collection"),
-        ("mine nowhere --out x.jsonl --negatives 0", "negatives 0; expected at least 1"),
+        ("mine nowhere --out x.jsonl --negatives 0", "negatives = 0; Input should be greater than or equal to 1"),
     ],
 )
 def test_bad_arguments_are_one_line(

@@ -1,4 +1,4 @@
-"""BEIR and TREC folders: the real ones open as they should, and a broken one says which line is wrong."""
+"""BEIR and TREC folders: real collections are opened, and errors name the line."""
 
 import gzip
 import json
@@ -60,7 +60,7 @@ def test_split_is_the_one_asked_for(data: Path) -> None:
 
 
 def test_split_must_be_chosen_among_unknown_ones(tmp_path: Path) -> None:
-    """``test`` comes before ``dev`` before an error with the choices."""
+    """The default is ``test``, then ``dev``, then an error with the choices."""
     write(tmp_path, FILES)
     (tmp_path / "qrels" / "test.tsv.bak").touch()
     for split in ("a", "b", "dev"):
@@ -75,7 +75,7 @@ def test_split_must_be_chosen_among_unknown_ones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "documents", "topics"), [("trec-dl19", 14_581, 43), ("trec-dl21", 10_553, 53)])
 def test_trec_folders_hold_what_their_documentation_says(data: Path, name: str, documents: int, topics: int) -> None:
-    """Of 477 queries of 2021 the 53 judged ones are topics."""
+    """Only judged queries are topics: 53 of 477 in 2021."""
     collection = open_collection(str(data / "msmarco" / name))
     assert sum(1 for _ in collection.documents()) == documents
     assert (len(collection.topics), collection.split) == (topics, None)
@@ -116,7 +116,7 @@ def test_text_is_title_and_body_and_gzip_changes_nothing(tmp_path: Path) -> None
 
 
 def test_texts_finds_what_exists_and_names_what_does_not(data: Path) -> None:
-    """Repeats are fine; the error counts and names the missing ones."""
+    """Repeated ids are allowed; the error counts the missing documents and names the first."""
     collection = open_collection(str(data / "msmarco" / "trec-dl19"))
     assert collection.qrels is not None
     wanted = [doc_id for doc_id, _ in collection.documents()][::997]
@@ -127,7 +127,7 @@ def test_texts_finds_what_exists_and_names_what_does_not(data: Path) -> None:
 
 
 def test_fingerprint_is_of_the_documents(tmp_path: Path) -> None:
-    """It ignores the folder and the queries and sees one changed character."""
+    """The fingerprint ignores the folder and the queries, and changes with one character of a document."""
     first = open_collection(str(write(tmp_path / "a", FILES)))
     queries = {"queries.jsonl": ['{"_id": "q1", "text": "other"}']}
     second = open_collection(str(write(tmp_path / "b", FILES | queries)))
@@ -143,7 +143,7 @@ def test_fingerprint_is_of_the_documents(tmp_path: Path) -> None:
         ("corpus.jsonl", '{"_id": "d3", "title": "t"}', r"corpus.jsonl:3: no 'text'"),
         ("corpus.jsonl", '{"_id": 3, "text": "t"}', r"corpus.jsonl:3: '_id' is 3; expected a string"),
         ("corpus.jsonl", '{"_id": "d3", "title": ["t"], "text": "t"}', r"corpus.jsonl:3: 'title' is \[\"t\"\]"),
-        ("corpus.jsonl", '{"_id": "d 3", "text": "t"}', r"corpus.jsonl:3: id 'd 3'; expected one without blanks"),
+        ("corpus.jsonl", '{"_id": "d 3", "text": "t"}', r"corpus.jsonl:3: id 'd 3'; expected text without whitespace"),
         ("corpus.jsonl", '{"_id": "", "text": "t"}', r"corpus.jsonl:3: id ''"),
         ("corpus.jsonl", '{"_id": "d3", "text": "t"', r"corpus.jsonl:3: not JSON"),
         ("corpus.jsonl", '["d3", "t"]', r"corpus.jsonl:3: a JSON list; expected an object"),
@@ -152,7 +152,7 @@ def test_fingerprint_is_of_the_documents(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, name: str, line: str, message: str) -> None:
-    """File and line, what was seen, what was expected."""
+    """The message has the file, the line, what was seen and what was expected."""
     write(tmp_path, FILES | {name: [*FILES[name], line]})
     with pytest.raises(InputError, match=message):
         list(open_collection(str(tmp_path)).documents())
@@ -160,7 +160,7 @@ def test_a_bad_line_is_named(tmp_path: Path, name: str, line: str, message: str)
 
 @pytest.mark.parametrize(("line", "message"), [("1 no tab", "1 columns; expected 2"), ("1\ta\tb", "3 columns")])
 def test_a_bad_column_count_is_named(tmp_path: Path, line: str, message: str) -> None:
-    """TREC's two columns are counted in passages and queries."""
+    """Passages and queries must have two columns."""
     write(tmp_path, {"passages.tsv": ["0\tzero", line], "queries.tsv": ["q\ttext"]})
     with pytest.raises(InputError, match=f"passages.tsv:2: {message}"):
         list(open_collection(str(tmp_path)).documents())
@@ -180,7 +180,7 @@ def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", FILES)
 def test_a_missing_or_empty_file_is_named(tmp_path: Path, missing: str) -> None:
-    """Each part of the layout in turn."""
+    """Each file of the layout is removed or emptied in turn."""
     write(tmp_path, {name: lines for name, lines in FILES.items() if name != missing})
     with pytest.raises(InputError, match=str(tmp_path)):
         open_collection(str(tmp_path))

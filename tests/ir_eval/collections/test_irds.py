@@ -29,7 +29,7 @@ except InputError as error:
 
 
 def show(home: Path, *arguments: str, code: str = SHOW) -> str:
-    """Open a collection in a process of its own, since ir_datasets reads its home once, behind a dead proxy."""
+    """Open a collection in a new process, because ir_datasets reads its home once, and without network."""
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     environment = os.environ | proxies | {"IR_DATASETS_HOME": str(home), "IR_DATASETS_DL_TRIES": "1"}
     command = [sys.executable, "-c", code, *arguments]
@@ -51,7 +51,7 @@ def mirror(data: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["msmarco-passage/trec-dl-2019/judged", "msmarco-passage/trec-dl-2019"])
 def test_a_mirror_is_opened_offline(mirror: Path, name: str) -> None:
-    """Documents, judged topics and judgements come from the planted files."""
+    """Documents, judged topics and judgements come from the local files."""
     assert show(mirror, name) == f"{name} 14581 43 9260 Pseudobulbar palsy\n"
 
 
@@ -69,7 +69,7 @@ def test_what_cannot_be_downloaded_is_named(mirror: Path, removed: str, part: st
 
 
 def test_a_malformed_mirror_is_named(mirror: Path) -> None:
-    """What ir_datasets finds wrong with a planted file is one line as well."""
+    """An error of ir_datasets in a local file becomes a message of one line."""
     with (mirror / "msmarco-passage" / "collection.tsv").open("a", encoding="utf-8") as file:
         file.write("no tab\n")
     assert "has no documents (RuntimeError: expected 2 fields, got 1)" in show(
@@ -78,7 +78,7 @@ def test_a_malformed_mirror_is_named(mirror: Path) -> None:
 
 
 def test_a_download_cut_short_is_named(tmp_path: Path) -> None:
-    """A planted archive that is no archive."""
+    """The local archive is damaged."""
     (tmp_path / "beir" / "scifact").mkdir(parents=True)
     (tmp_path / "beir" / "scifact" / "source.zip").write_bytes(b"PK\x03\x04 and no more")
     assert show(tmp_path, "beir/scifact/test").startswith(
@@ -87,13 +87,13 @@ def test_a_download_cut_short_is_named(tmp_path: Path) -> None:
 
 
 def test_an_id_without_queries_offers_its_parts() -> None:
-    """``msmarco-passage`` is only passages."""
+    """``msmarco-passage`` has passages only."""
     with pytest.raises(InputError, match="expected both; give one of its parts: .*msmarco-passage/dev/small"):
         open_collection("msmarco-passage")
 
 
 def test_a_split_is_the_end_of_the_id() -> None:
-    """So that one option selects judgements everywhere."""
+    """The same option selects judgements in folders and in ir_datasets."""
     with pytest.raises(InputError, match="beir/scifact/nosuch: no such collection; .*beir/scifact/test"):
         open_collection("beir/scifact", split="nosuch")
 

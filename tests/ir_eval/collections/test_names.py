@@ -1,4 +1,4 @@
-"""open_collection: which name means what."""
+"""open_collection: the collection that a name stands for."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_a_folder_wins_over_the_packaged_collection(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("name", ["./nowhere", "~/nowhere", "/nowhere/at/all"])
 def test_a_path_that_is_not_there_is_a_missing_folder(name: str) -> None:
-    """It is not looked up among ir_datasets' ids."""
+    """A path is not looked up among ir_datasets' ids."""
     with pytest.raises(InputError, match=f"{name}: not a folder; expected one with corpus.jsonl or passages.tsv"):
         open_collection(name)
 

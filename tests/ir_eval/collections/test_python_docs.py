@@ -1,4 +1,4 @@
-"""The packaged collection: real, findable, and never with the answer in the question."""
+"""The packaged collection: its size, its rules for queries and passages, and its cache."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from ir_eval.collections import Collection, open_collection
 from ir_eval.collections.docstrings import read_entries, read_sources
-from ir_eval.collections.python_docs import write_collection
+from ir_eval.collections.python_docs import _write_collection
 from ir_eval.errors import InputError
 
 
@@ -19,7 +19,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def collection(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Collection:
-    """The collection, built by the first test that asks."""
+    """The collection; the first test builds it."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(cache))
     return open_collection()
 
@@ -44,7 +44,7 @@ def test_size_and_identity(collection: Collection) -> None:
 
 
 def test_no_passage_holds_a_query_word_for_word(collection: Collection) -> None:
-    """Nor does any query name what it is about."""
+    """Nor does a query contain the name of its documented object."""
     everything = "\n".join(words(text) for _, text in collection.documents())
     assert not [query for query in collection.topics.values() if words(query) in everything]
     assert collection.qrels is not None
@@ -56,7 +56,7 @@ def test_no_passage_holds_a_query_word_for_word(collection: Collection) -> None:
 
 
 def test_relevant_passages_are_unique_and_substantial(collection: Collection) -> None:
-    """A known item must be the only one of its kind and leave something to match."""
+    """A relevant passage occurs once, and has enough text without its summary line."""
     assert collection.qrels is not None
     relevant = set(collection.qrels.doc_ids.tolist())
     bodies = [words(text.partition(" ")[2]) for doc_id, text in collection.documents() if doc_id in relevant]
@@ -71,13 +71,13 @@ def test_built_once_and_the_same_each_time(collection: Collection, cache: Path, 
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     assert open_collection("python-docs", split="test").fingerprint == collection.fingerprint
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
-    write_collection(read_entries(read_sources()), tmp_path)
+    _write_collection(read_entries(read_sources()), tmp_path)
     for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_changed_sources_make_another_collection(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The key is the content of the documentation: a library elsewhere with one more module is built anew."""
+    """The cache key is the content of the sources, not their folder; one more module is another collection."""
     library = tmp_path / "library"
     for path, source in read_sources().items():
         (library / path).parent.mkdir(parents=True, exist_ok=True)
@@ -92,13 +92,13 @@ def test_changed_sources_make_another_collection(cache: Path, monkeypatch: pytes
 
 
 def test_an_interpreter_without_sources_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Embedded distributions have none."""
+    """Embedded distributions of Python have no sources."""
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     with pytest.raises(InputError, match=f"{tmp_path}: no Python sources"):
         open_collection()
 
 
 def test_only_the_test_split(collection: Collection) -> None:
-    """There is nothing to train on."""
+    """The collection has no other split."""
     with pytest.raises(InputError, match=f"{collection.name}: no split 'dev'; expected test"):
         open_collection("python-docs", split="dev")

@@ -1,4 +1,4 @@
-"""files: lines with their numbers; written whole or not at all."""
+"""files: lines are read with their numbers; files are written complete or not at all."""
 
 import gzip
 from pathlib import Path
@@ -11,14 +11,14 @@ from ir_eval.errors import InputError
 
 @pytest.mark.parametrize("name", ["text", "text.gz"])
 def test_lines_come_with_their_numbers(tmp_path: Path, name: str) -> None:
-    """Blank lines are left out but counted; the end of a line is not part of it, other blanks are."""
+    """Blank lines are counted but not yielded; line ends are removed, other whitespace is kept."""
     data = "eins\n\n  zwei \r\n \t\nünf".encode()
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     assert list(read_lines(tmp_path / name)) == [(1, "eins"), (3, "  zwei "), (5, "ünf")]
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """Absent, a folder, cut short, not UTF-8."""
+    """The path is in the error if a file is missing, a folder, truncated, or not UTF-8."""
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"text")[:-3])
     for name in ("absent", ".", "cut.gz"):
         with pytest.raises(InputError, match=f"{tmp_path}.*cannot be read .*; check the path"):
@@ -30,7 +30,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["folder/text", "folder/text.gz"])
 def test_a_file_appears_whole(tmp_path: Path, name: str) -> None:
-    """Not while it is written, then under its name only, readable by whom a file of the user is."""
+    """The name does not exist until the file is complete, and the permissions are the usual ones."""
     path = tmp_path / name
     with atomic_write(path) as file:
         file.write("ünf\n")
@@ -43,7 +43,7 @@ def test_a_file_appears_whole(tmp_path: Path, name: str) -> None:
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
-    """Whatever it is that stops the writing."""
+    """Any exception restores the previous state."""
     path = tmp_path / "file"
     path.write_text("old")
     for error in (KeyboardInterrupt, InputError("no"), RuntimeError("no")):
@@ -58,7 +58,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_folder_made_meanwhile_by_another_process_stays(tmp_path: Path) -> None:
-    """Both made the same; readers of the first are not disturbed."""
+    """The first folder is kept, so that its readers are not disturbed."""
     with atomic_directory(tmp_path / "folder") as temporary:
         (temporary / "ours").touch()
         (tmp_path / "folder").mkdir()
@@ -67,7 +67,7 @@ def test_a_folder_made_meanwhile_by_another_process_stays(tmp_path: Path) -> Non
 
 
 def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """Under a file, or over a folder; known before the work where that is possible, and nothing is made."""
+    """The path is in the error; `check_folder` finds it before the work and creates nothing."""
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "file" / "below", tmp_path / "folder"):

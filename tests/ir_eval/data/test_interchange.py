@@ -1,4 +1,4 @@
-"""interchange: what goes out to another library comes back equal."""
+"""interchange: data converted to another library and back are equal."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ RUN, QRELS = Run.from_dict(SCORES, name="mine"), Qrels.from_dict(JUDGED)
 
 
 def test_pandas() -> None:
-    """One row a document, canonical order, the field's names."""
+    """A DataFrame has one row per document, in canonical order, and the documented column names."""
     frame = to_pandas(RUN)
     assert list(frame.columns) == ["query_id", "doc_id", "score"]
     assert frame["query_id"].tolist() == ["q1"] * 2 + ["q2"] * 5
@@ -41,7 +41,7 @@ def test_pandas() -> None:
 
 
 def test_pyterriers_names() -> None:
-    """Among its other columns, and with scores as it has them."""
+    """PyTerrier's names are read, beside its other columns and with its float64 scores."""
     results = to_pandas(RUN).rename(columns={"query_id": "qid", "doc_id": "docno"})
     results = results.assign(score=results["score"].astype(float), rank=0, query="text", docid=range(len(results)))
     assert run_from(results) == RUN
@@ -50,7 +50,7 @@ def test_pyterriers_names() -> None:
 
 
 def test_arrow_and_parquet(tmp_path: Path) -> None:
-    """Also from a file."""
+    """A table converts back after it was written to a Parquet file."""
     parquet.write_table(to_arrow(RUN), tmp_path / "run.parquet")
     again = parquet.read_table(tmp_path / "run.parquet")
     assert again.schema.names == ["query_id", "doc_id", "score"]
@@ -60,7 +60,7 @@ def test_arrow_and_parquet(tmp_path: Path) -> None:
 
 
 def test_ir_measures() -> None:
-    """Its records, and a measure of it on them."""
+    """The records are those of ir_measures, and its recall on them is ours."""
     records = list(to_ir_measures(RUN))
     assert records[0] == ir_measures.ScoredDoc("q1", "d", float(np.float32(SCORES["q1"]["d"])))
     assert run_from(iter(records)) == RUN
@@ -72,7 +72,7 @@ def test_ir_measures() -> None:
 
 
 def test_ranx() -> None:
-    """Both ways, with the name; ranx runs uncompiled, which is faster here."""
+    """Conversion keeps the name; ranx runs uncompiled, which is faster here."""
     code = f"""
 from ir_eval.data.interchange import *
 run, qrels = Run.from_dict({SCORES!r}, name="mine"), Qrels.from_dict({JUDGED!r})
@@ -106,13 +106,13 @@ assert ranx.evaluate(to_ranx(qrels), theirs, "recall@2") == 0.5
 )
 @pytest.mark.parametrize("make", [pd.DataFrame, pa.table])
 def test_what_is_no_run_is_refused(make: type, columns: dict[str, list[object]], message: str) -> None:
-    """Whichever library it comes from."""
+    """The error is the same for pandas and Arrow."""
     with pytest.raises(InputError) as caught:
         run_from(make(columns))
     assert str(caught.value).startswith(message)
 
 
 def test_a_judgement_is_an_integer() -> None:
-    """A missing one makes a column of fractions."""
+    """A missing relevance turns the column into floats, which are refused."""
     with pytest.raises(InputError, match="relevance of type float64; expected integers"):
         qrels_from(pd.DataFrame({"qid": ["q", "q"], "docno": ["a", "b"], "label": [1, None]}))

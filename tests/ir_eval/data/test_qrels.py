@@ -21,14 +21,14 @@ JUDGED = {"q1": {"d1": 2, "d2": -1}, "q2": {"d1": 0}}
 )
 @pytest.mark.parametrize("packed", [False, True])
 def test_reads_trec_and_beir(tmp_path: Path, text: str, packed: bool) -> None:
-    """Any whitespace; BEIR is known by its header; plain or gzipped."""
+    """Columns may be separated by any whitespace; a BEIR file is recognised by its header."""
     path = tmp_path / ("qrels.gz" if packed else "qrels")
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     assert Qrels.read(path) == Qrels.from_dict(JUDGED)
 
 
 def test_contents() -> None:
-    """What goes in comes out, most relevant first."""
+    """Qrels return the given judgements, most relevant first."""
     qrels = Qrels.from_dict({"q1": {"a": 0, "b": 3, "c": 3}, "q0": {"a": 1}, "none": {}})
     assert (len(qrels), list(qrels)) == (2, ["q0", "q1"])
     assert list(qrels["q1"].items()) == [("c", 3), ("b", 3), ("a", 0)]
@@ -43,7 +43,7 @@ def test_contents() -> None:
 
 @pytest.mark.parametrize("name", ["qrels.txt", "qrels.txt.gz"])
 def test_written_qrels_read_back_equal(tmp_path: Path, name: str) -> None:
-    """Negative judgements and odd ids survive."""
+    """Negative judgements and unusual ids are kept."""
     qrels = Qrels.from_dict({**JUDGED, "日本": {"é": 1, "a\u00a0b": -2}})
     qrels.write(tmp_path / name)
     assert Qrels.read(tmp_path / name) == qrels
@@ -51,7 +51,7 @@ def test_written_qrels_read_back_equal(tmp_path: Path, name: str) -> None:
 
 
 def test_real_judgements(data: Path) -> None:
-    """Every judgement file of the data sets, counted."""
+    """The numbers of queries and judgements are those of the published files."""
     msmarco = data / "msmarco"
     for name, queries, rows in (("trec-dl19", 43, 9260), ("trec-dl21", 53, 10828), ("dev-small", 6980, 7437)):
         qrels = Qrels.read(msmarco / name / "qrels.txt")
@@ -80,7 +80,7 @@ def test_real_judgements(data: Path) -> None:
     ],
 )
 def test_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
-    """One line: file, line number, what was seen and expected."""
+    """The message is one line with the file, the line number, what was seen and what was expected."""
     path = tmp_path / "qrels.txt"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
@@ -90,7 +90,7 @@ def test_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_bad_columns_are_named() -> None:
-    """A fraction is not quietly cut to an integer."""
+    """A float is not silently truncated to an integer."""
     with pytest.raises(InputError, match="relevance of type float64; expected integers"):
         Qrels.from_columns(["q"], ["d"], [0.5])
     with pytest.raises(InputError, match="no rows; expected at least one"):

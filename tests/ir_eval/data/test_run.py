@@ -1,4 +1,4 @@
-"""Run: canonical order, immutability, TREC files in and out."""
+"""Run: canonical order, immutability, reading and writing TREC files."""
 
 import dataclasses
 import gzip
@@ -24,7 +24,7 @@ def rows(rng: np.random.Generator, count: int) -> list[tuple[str, str, float]]:
 
 
 def test_canonical_order_is_trec_evals_whatever_the_input_order() -> None:
-    """Any input order ends in trec_eval's: float32 score, then document id by bytes, both descending."""
+    """The order is trec_eval's: float32 score, then document id by bytes, both descending."""
     rng = np.random.default_rng(7)
     table = rows(rng, 3000)
     expected = sorted(table, key=lambda row: row[1].encode(), reverse=True)
@@ -38,7 +38,7 @@ def test_canonical_order_is_trec_evals_whatever_the_input_order() -> None:
 
 
 def test_contents() -> None:
-    """What goes in comes out, by query, and a query without documents does not exist."""
+    """A run returns the given scores by query; a query without documents is left out."""
     run = Run.from_dict({"q2": {"a": 1.0}, "q1": {"b": 0.5, "a": 0.5, "c": 2}, "none": {}}, name="bm25")
     assert (len(run), list(run), run.name) == (2, ["q1", "q2"], "bm25")
     assert "q1" in run and "none" not in run
@@ -54,7 +54,7 @@ def test_contents() -> None:
 
 @pytest.mark.parametrize("scores", ["[1.0] * 2000", "range(2000)"])
 def test_no_order_of_ids_ends_the_process(scores: str) -> None:
-    """Numpy's quick argsort of strings does, of two sorted halves: of queries, and of documents with one score."""
+    """Numpy's unstable argsort of strings crashes on two sorted halves, of query ids or of tied documents."""
     code = f"""
 from ir_eval.data.run import Run
 ids = [str(number) for number in range(1000)]
@@ -65,7 +65,7 @@ assert len(Run.from_columns(["a"] * 1000 + ["b"] * 1000, ids + ids, {scores})) =
 
 
 def test_equality_is_by_contents_without_the_name() -> None:
-    """Ids and scores decide; the name does not."""
+    """Equal ids and scores make equal runs; the name is ignored."""
     run = Run.from_dict({"q": {"a": 1.0, "b": 2.0}}, name="one")
     assert run == Run.from_dict({"q": {"b": 2.0, "a": 1.0}}, name="two")
     assert run != Run.from_dict({"q": {"a": 1.0, "b": 2.5}})
@@ -75,7 +75,7 @@ def test_equality_is_by_contents_without_the_name() -> None:
 
 
 def test_immutable_and_independent_of_the_arrays_given() -> None:
-    """Neither the run's arrays nor the caller's can change it."""
+    """The run's arrays are read-only, and changing the caller's arrays does not change the run."""
     scores = np.array([2.0, 1.0], dtype=np.float32)
     docs = np.array(["a", "b"], dtype=np.dtypes.StringDType())
     run = Run.from_columns(np.array(["q", "q"]), docs, scores)
@@ -89,7 +89,7 @@ def test_immutable_and_independent_of_the_arrays_given() -> None:
 
 
 def test_top_keeps_the_best_of_each_query() -> None:
-    """Short rankings stay whole."""
+    """Rankings of at most k documents are kept whole."""
     run = Run.from_dict({"q1": {"a": 1.0, "b": 3.0, "c": 2.0}, "q2": {"a": 1.0}}, name="bm25")
     assert run.top(2).to_dict() == {"q1": {"b": 3.0, "c": 2.0}, "q2": {"a": 1.0}}
     assert run.top(2).name == "bm25"
@@ -100,7 +100,7 @@ def test_top_keeps_the_best_of_each_query() -> None:
 
 @pytest.mark.parametrize("suffix", [".trec", ".trec.gz"])
 def test_written_run_reads_back_equal(tmp_path: Path, suffix: str) -> None:
-    """Bit-equal scores from the smallest to the largest float32, and odd ids."""
+    """Scores are equal to the bit, from the smallest to the largest float32, and unusual ids are kept."""
     rng = np.random.default_rng(3)
     queries, docs, _ = zip(*rows(rng, 2000), strict=True)
     scores = rng.standard_normal(len(docs)) * 10.0 ** rng.integers(-44, 38, len(docs))
@@ -120,7 +120,7 @@ def test_written_run_reads_back_equal(tmp_path: Path, suffix: str) -> None:
 
 
 def test_real_run_reads_the_same_by_both_routes(data: Path, tmp_path: Path) -> None:
-    """Arrow's route and the line scan agree on 43,000 real lines, and so does a shuffled file."""
+    """Arrow and the line scan read the same from 43,000 real lines, and from shuffled ones."""
     path = data / "msmarco/trec-dl19/runs/bm25.top1000.trec"
     run = Run.read(path)
     assert (len(run), len(run.doc_ids), run.name) == (43, 43_000, "Anserini")
@@ -147,7 +147,7 @@ def test_real_run_reads_the_same_by_both_routes(data: Path, tmp_path: Path) -> N
     ],
 )
 def test_any_whitespace_separates_and_the_rank_is_ignored(tmp_path: Path, text: str) -> None:
-    """As trec_eval reads it."""
+    """trec_eval reads these files in the same way."""
     path = tmp_path / "run.trec"
     path.write_bytes(text.encode())
     run = Run.read(path)
@@ -157,7 +157,7 @@ def test_any_whitespace_separates_and_the_rank_is_ignored(tmp_path: Path, text: 
 
 @pytest.mark.parametrize("separator", [" ", " \t "])
 def test_the_order_of_the_rank_column(tmp_path: Path, separator: str) -> None:
-    """By either route, from lines in any order: query by query, and where ranks are equal as the scores say."""
+    """Within each query the rank column orders; equal ranks are ordered by score. Both readers agree."""
     path = tmp_path / "run.trec"
     rng = np.random.default_rng(5)
     table = [(f"q{rng.integers(9)}", f"d{number}", int(rng.integers(-5, 20)), number % 7) for number in range(300)]
@@ -179,7 +179,7 @@ def test_the_order_of_the_rank_column(tmp_path: Path, separator: str) -> None:
 
 @pytest.mark.parametrize("ranks", ["1 2 1", "0 0 0", "7 7 1", "2 1.5 1", "2 - 1", f"2 1 {10**30}"])
 def test_ranks_that_order_nothing_otherwise(tmp_path: Path, ranks: str) -> None:
-    """The same order in each query, no order, or not all of them integers."""
+    """`by_rank` returns None if the ranks give the same order, are all equal, or are not all integers."""
     first, second, third = ranks.split()
     path = tmp_path / "run.trec"
     path.write_text(f"q1 Q0 d1 {first} 2.5 tag\nq1 Q0 d2 {second} 1.5 tag\nq2 Q0 d1 {third} 9.5 tag\n")
@@ -188,7 +188,7 @@ def test_ranks_that_order_nothing_otherwise(tmp_path: Path, ranks: str) -> None:
 
 
 def test_score_is_parsed_as_a_double_then_rounded(tmp_path: Path) -> None:
-    """As atof and trec_eval's float do: straight to 32 bits this decimal would round up."""
+    """trec_eval uses atof and then float; parsed directly to 32 bits, this decimal would round up."""
     (tmp_path / "run.trec").write_text("q Q0 d 1 1.00000005960464477539062501 tag\n")
     assert Run.read(tmp_path / "run.trec").scores[0] == 1.0
 
@@ -209,7 +209,7 @@ def test_score_is_parsed_as_a_double_then_rounded(tmp_path: Path) -> None:
     ],
 )
 def test_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
-    """One line: file, line number, what was seen and expected."""
+    """The message is one line with the file, the line number, what was seen and what was expected."""
     path = tmp_path / "run.trec"
     path.write_bytes((GOOD + line + "\nq1 Q0 d9 9 0.1 tag\n").encode(errors="surrogateescape"))
     with pytest.raises(InputError) as caught:
@@ -220,7 +220,7 @@ def test_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
 
 @pytest.mark.parametrize("doc", ["d", "d2345678", "d23456789", "d" * 100, "日本"])
 def test_duplicates_are_found_among_many(tmp_path: Path, doc: str) -> None:
-    """However long the id, far apart in the file; the same document of another query is none."""
+    """A duplicate is found whatever its length and distance; the same document of another query is not one."""
     lines = [f"q{n % 2} Q0 {doc}{n // 2} 1 {n}.0 tag\n" for n in range(70_000)]
     (tmp_path / "run.trec").write_text("".join(lines))
     assert len(Run.read(tmp_path / "run.trec").docs) == 70_000
@@ -230,14 +230,14 @@ def test_duplicates_are_found_among_many(tmp_path: Path, doc: str) -> None:
 
 
 def test_missing_last_column_at_the_end_of_the_file(tmp_path: Path) -> None:
-    """A final separator is not a column."""
+    """A separator at the end of the file does not count as a column."""
     (tmp_path / "run.trec").write_text(GOOD + "q1 Q0 d3 3 1.0 ")
     with pytest.raises(InputError, match=r"run\.trec:3: 5 columns; expected 6"):
         Run.read(tmp_path / "run.trec")
 
 
 def test_missing_column_where_two_blocks_of_bytes_meet(tmp_path: Path) -> None:
-    """The file is looked at in blocks of 1 MiB; here one ends between the two spaces."""
+    """The file is scanned in blocks of 1 MiB; here a block ends between the two spaces."""
     lines = "".join(f"q0 Q0 d{number:0500d} 1 2.0 tag\n" for number in range(2000))
     lines += f"q0 Q0 d 1 2.0 {'t' * (2**20 - len(lines) - 18)}\n"
     (tmp_path / "run.trec").write_text(lines + "q1  d3 3 1.0 tag\n")
@@ -247,7 +247,7 @@ def test_missing_column_where_two_blocks_of_bytes_meet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", " \n\n"])
 def test_empty_run_is_an_error(tmp_path: Path, text: str) -> None:
-    """No rows, no run."""
+    """A file without rows is refused."""
     path = tmp_path / "run.trec"
     path.write_text(text)
     with pytest.raises(InputError, match=r"run\.trec: empty run; expected lines of qid Q0 docid rank score tag"):
@@ -255,7 +255,7 @@ def test_empty_run_is_an_error(tmp_path: Path, text: str) -> None:
 
 
 def test_unreadable_files_are_errors(tmp_path: Path) -> None:
-    """Absent, a folder, not gzip, cut short."""
+    """The file is missing, a folder, not gzip, or truncated."""
     (tmp_path / "plain.gz").write_text(GOOD)
     (tmp_path / "cut.gz").write_bytes(gzip.compress(GOOD.encode())[:-9])
     for name in ("absent.trec", ".", "plain.gz", "cut.gz"):
@@ -281,7 +281,7 @@ def test_unreadable_files_are_errors(tmp_path: Path) -> None:
     ],
 )
 def test_bad_columns_are_named(columns: tuple[list[str], list[str], list[float]], message: str) -> None:
-    """What no TREC file could hold never becomes a run."""
+    """Ids and scores that a TREC file cannot hold are refused."""
     with pytest.raises(InputError) as caught:
         Run.from_columns(*columns)
     assert message in str(caught.value)
@@ -289,7 +289,7 @@ def test_bad_columns_are_named(columns: tuple[list[str], list[str], list[float]]
 
 
 def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    """A lone surrogate cannot be encoded, which stops the write."""
+    """A lone surrogate cannot be encoded as UTF-8, so that writing fails."""
     path = tmp_path / "run.trec"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""compare: every figure from its definition, families as documented, and real runs of TREC-DL."""
+"""compare: every number by its definition, the families of corrections, and real runs of TREC-DL."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from ir_eval.evaluation.compare import compare
 from ir_eval.evaluation.comparison import CORRECTIONS, TESTS, Comparison
 from ir_eval.evaluation.evaluate import Evaluation, evaluate
 from ir_eval.evaluation.holes import hole_rates
-from ir_eval.evaluation.significance import holm, paired_differences, randomization, tukey_randomization, tukey_t
+from ir_eval.evaluation.significance import correct, paired_differences, randomization, tukey_randomization, tukey_t
 
 Systems = dict[str, Evaluation]
 RUNS = ("bm25.top100", "bm25_rm3.top100", "d_bert_kd_tasb.top100", "open_ai_ada2.top100", "rep_llama")
@@ -27,14 +27,14 @@ MEASURES = ("ndcg@10", "mrr@10-l2")
 
 
 def evaluations(matrix: NDArray[np.float64], *names: str) -> Systems:
-    """Make evaluations by one measure, ``map``, of systems s0, s1 and so on."""
+    """Make evaluations of the systems s0, s1, … by one measure, ``map``."""
     queries = np.array([f"q{number:03}" for number in range(matrix.shape[1])], dtype=np.dtypes.StringDType())
     names = names or tuple(f"s{number}" for number in range(len(matrix)))
     return {name: Evaluation(queries, {"map": row}) for name, row in zip(names, matrix, strict=True)}
 
 
 def random_systems(systems: int, queries: int, seed: int = 0) -> Systems:
-    """Make systems that get better one by one."""
+    """Make systems of increasing quality."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(0, 0.1, (systems, queries))
     return evaluations(rng.uniform(0.2, 0.7, queries) + noise + np.linspace(0, 0.1, systems)[:, np.newaxis])
@@ -42,25 +42,25 @@ def random_systems(systems: int, queries: int, seed: int = 0) -> Systems:
 
 @pytest.fixture(scope="module")
 def dl19(data: Path) -> tuple[Qrels, dict[str, Run]]:
-    """Judgements and six systems."""
+    """The judgements and the runs of six systems."""
     folder = data / "msmarco/trec-dl19"
     return Qrels.read(folder / "qrels.txt"), {name: Run.read(folder / f"runs/{name}.trec") for name in RUNS}
 
 
 @pytest.fixture(scope="module")
 def measured(dl19: tuple[Qrels, dict[str, Run]]) -> Systems:
-    """Six systems by two measures."""
+    """The evaluations of six systems by two measures."""
     qrels, runs = dl19
     return {name: evaluate(qrels, run, MEASURES) for name, run in runs.items()}
 
 
 def p_values(comparison: Comparison) -> dict[tuple[str, ...], dict[str, float | None]]:
-    """Return measure, baseline and system to the corrected p-values."""
+    """Return the corrected p-values by measure, baseline and system."""
     return {(row.measure, row.baseline, row.system): row.corrected for row in comparison.differences}
 
 
 def test_every_figure_of_trec_dl19(measured: Systems) -> None:
-    """Against scipy and numpy, on real runs, of all systems, measures and two baselines."""
+    """All numbers of real runs equal those of scipy and numpy."""
     baselines = ["bm25.top100", "rep_llama"]
     found = compare(measured, baselines, correction="none")
     pairs = [(m, b, s) for m in MEASURES for b in baselines for s in RUNS if s != b]
@@ -82,7 +82,7 @@ def test_every_figure_of_trec_dl19(measured: Systems) -> None:
 
 
 def test_a_family_is_one_baseline_one_measure_one_test(measured: Systems) -> None:
-    """Holm over exactly these; Bonferroni is five times the raw p, Holm at most that."""
+    """Corrections are over the five systems of one baseline, measure and test."""
     baselines = RUNS[:2]
     found = {name: compare(measured, baselines, correction=name) for name in ("holm", "bonferroni")}
     for measure in MEASURES:
@@ -90,12 +90,12 @@ def test_a_family_is_one_baseline_one_measure_one_test(measured: Systems) -> Non
             stepped, times = (comparison.against(measure, baseline) for comparison in found.values())
             for test in TESTS:
                 raw = [row.p[test] or 0.0 for row in stepped.values()]
-                assert [row.corrected[test] for row in stepped.values()] == holm(raw)
+                assert [row.corrected[test] for row in stepped.values()] == correct(raw, "holm")
                 assert [row.corrected[test] for row in times.values()] == [min(1, 5 * p) for p in raw]
 
 
 def test_tukey_is_over_all_pairs(measured: Systems) -> None:
-    """All systems of the measure, whichever baseline; here never below the raw p but for the error of the draws."""
+    """Tukey's family is all systems; here its p-values exceed the raw ones, up to the error of the draws."""
     found = compare(measured, RUNS[:2], correction="tukey")
     for row in found.differences:
         matrix = np.stack([evaluation.per_query[row.measure] for evaluation in measured.values()])
@@ -109,7 +109,7 @@ def test_tukey_is_over_all_pairs(measured: Systems) -> None:
 
 @pytest.mark.parametrize("correction", CORRECTIONS)
 def test_order_does_not_change_a_p_value(correction: str) -> None:
-    """Of systems, of baselines, of queries; nor does a second call, and another seed changes only what is drawn."""
+    """The order of systems, baselines and queries does not matter; another seed changes random draws only."""
     systems, order = random_systems(5, 30), np.random.default_rng(1).permutation(30)
     mixed = {
         name: Evaluation(systems[name].query_ids[order], {"map": systems[name].per_query["map"][order]})
@@ -124,7 +124,7 @@ def test_order_does_not_change_a_p_value(correction: str) -> None:
 
 
 def test_more_systems_than_letters() -> None:
-    """33 systems against three of them; only the far ones differ significantly."""
+    """33 systems are compared with three of them; neighbours do not differ significantly."""
     found = compare(random_systems(33, 50), ["s0", "s16", "s32"])
     assert len(found.differences) == 3 * 32
     significant = {(row.baseline, row.system) for row in found.differences if row.significant}
@@ -133,7 +133,7 @@ def test_more_systems_than_letters() -> None:
 
 
 def test_only_some_tests(measured: Systems) -> None:
-    """What was not asked for is not there; one asked for twice is there once."""
+    """Only the given tests are computed; a test or baseline given twice appears once."""
     found = compare(measured, ["rep_llama", "rep_llama"], tests=["t", "t"])
     assert (found.method.tests, found.baselines) == (("t",), ("rep_llama",))
     assert all(list(row.p) == list(row.corrected) == ["t"] for row in found.differences)
@@ -142,7 +142,7 @@ def test_only_some_tests(measured: Systems) -> None:
 @pytest.mark.parametrize("correction", CORRECTIONS)
 @pytest.mark.parametrize("queries", [1, 2, 20])
 def test_nothing_is_nan(queries: int, correction: str) -> None:
-    """A system twice, one that is 0 everywhere, one that is ahead by the same everywhere: strict JSON, read back."""
+    """Equal systems, a system of zeros and a constant difference give valid JSON."""
     row = np.linspace(0.1, 0.5, queries)
     systems = evaluations(np.stack((row, row, 0 * row, row + 0.25)), "base", "twin", "zero", "ahead")
     found = compare(systems, ["base", "zero"], correction=correction)
@@ -160,18 +160,18 @@ def test_nothing_is_nan(queries: int, correction: str) -> None:
 
 
 def test_an_undefined_p_is_in_no_family() -> None:
-    """Holm of two where one of three has no t."""
+    """One of three p-values is undefined; Holm corrects the other two."""
     rng = np.random.default_rng(0)
     row = rng.uniform(0, 0.5, 30)
     noisy = row + rng.normal(0.03, 0.1, (2, 30))
     found = compare(evaluations(np.stack((row, row + 0.25, *noisy))), ["s0"]).against("map", "s0")
     assert found["s1"].corrected["t"] is None
     raw = [found[name].p["t"] or 0.0 for name in ("s2", "s3")]
-    assert [found[name].corrected["t"] for name in ("s2", "s3")] == holm(raw)
+    assert [found[name].corrected["t"] for name in ("s2", "s3")] == correct(raw, "holm")
 
 
 def test_significant_is_by_every_test() -> None:
-    """Four queries with nearly the same difference: t says yes, but four signs cannot."""
+    """Four queries with similar differences are significant by t, but four signs cannot be."""
     row = np.array([0.1, 0.2, 0.3, 0.4])
     systems = evaluations(np.stack((row, row + [0.1, 0.11, 0.12, 0.13])))
     (found,) = compare(systems, ["s0"]).differences
@@ -181,7 +181,7 @@ def test_significant_is_by_every_test() -> None:
 
 
 def test_to_dict_holds_everything(measured: Systems) -> None:
-    """Plain data with the method beside the figures."""
+    """The dictionary holds the method beside the numbers."""
     found = compare(measured, ["bm25.top100"], seed=7, alpha=0.01, holes={name: {"holes@10": 0.0} for name in RUNS})
     plain = json.loads(json.dumps(found.to_dict()))
     assert plain["method"] == {"tests": list(TESTS), "correction": "holm", "seed": 7, "alpha": 0.01}
@@ -192,7 +192,7 @@ def test_to_dict_holds_everything(measured: Systems) -> None:
 
 
 def test_alpha_is_the_level_of_the_interval(measured: Systems) -> None:
-    """At .01 it is wider, and fewer differ."""
+    """At 0.01 the interval is wider, and fewer differences are significant."""
     five, one = (compare(measured, ["bm25.top100"], tests=["t"], alpha=alpha).differences for alpha in (0.05, 0.01))
     for narrow, wide in zip(five, one, strict=True):
         assert narrow.interval is not None
@@ -202,7 +202,7 @@ def test_alpha_is_the_level_of_the_interval(measured: Systems) -> None:
 
 
 def test_hole_rates_by_hand() -> None:
-    """The first k of the queries that are answered; k is 10 where the measure has none."""
+    """The rates are over the top k of answered queries; k is 10 for a measure without cutoff."""
     qrels = Qrels.from_dict({"a": {"d1": 1, "d2": 0}, "b": {"d1": 0}, "c": {"d1": 1}})
     run = Run.from_dict({"a": {"d1": 3.0, "d9": 2.0, "d2": 1.0, "d8": 0.5}, "b": {"d1": 1.0}, "x": {"d7": 1.0}})
     assert hole_rates(qrels, run, ["ndcg@2", "precision@2", "map", "mrr@3"]) == {
@@ -213,7 +213,7 @@ def test_hole_rates_by_hand() -> None:
 
 
 def test_holes_are_warned_of(dl19: tuple[Qrels, dict[str, Run]], measured: Systems) -> None:
-    """BM25 was pooled: its first ten are judged, and so nearly are RM3's; the later systems have holes."""
+    """The top 10 of BM25, which was pooled, are judged, and nearly so RM3's; later systems have holes."""
     qrels, runs = dl19
     holes = {name: hole_rates(qrels, run, MEASURES) for name, run in runs.items()}
     assert holes["bm25.top100"] == {"holes@10": 0.0}
@@ -222,14 +222,14 @@ def test_holes_are_warned_of(dl19: tuple[Qrels, dict[str, Run]], measured: Syste
     rate = holes["rep_llama"]["holes@10"]
     assert warnings[2] == (
         f"rep_llama: {rate:.1%} of its first 10 documents have no judgement, 0.0% of bm25.top100's: "
-        "it may be better than its figures"
+        "its true scores may be higher"
     )
     assert compare(measured, ["rep_llama"], holes=holes).warnings == []
     assert compare(measured, ["bm25.top100"]).warnings == []
 
 
 def unlike(systems: Systems, evaluation: Evaluation) -> Systems:
-    """Put another evaluation in the last system's place."""
+    """Replace the evaluation of the last system."""
     return systems | {list(systems)[-1]: evaluation}
 
 
@@ -253,14 +253,14 @@ OTHER_QUERIES = replace(SYSTEMS["s0"], query_ids=SYSTEMS["s0"].query_ids[::-1])
     ],
 )
 def test_what_cannot_be_compared(systems: Systems, options: Mapping[str, list[str]], message: str) -> None:
-    """One line that says what was seen and expected."""
+    """The message says what was seen and what was expected."""
     with pytest.raises(InputError) as error:
         compare(systems, **{"baselines": ["s0"]} | options)
     assert str(error.value).startswith(message)
 
 
 def test_all_orders_of_three_systems_give_the_same_differences() -> None:
-    """By value, whichever stands first."""
+    """The values are equal, whichever system comes first."""
     systems = random_systems(3, 12)
     found = [
         {(row.system, row.corrected["randomization"], row.interval) for row in compare(dict(order), ["s1"]).differences}

@@ -1,4 +1,4 @@
-"""evaluate: trec_eval's numbers, query by query, on random rankings and on TREC-DL."""
+"""evaluate: scores equal trec_eval's, query by query, on random rankings and on TREC-DL."""
 
 import subprocess
 import sys
@@ -76,7 +76,7 @@ def test_mrr_at_k_is_trec_evals_on_the_top_k() -> None:
 
 
 def test_judged_is_ir_measures_judged() -> None:
-    """Any judgement counts, a negative one too; compared without ties, on which ir_measures differs."""
+    """A negative judgement counts, too. The rankings have no ties, which ir_measures orders differently."""
     qrels, ranked = random_rankings(6, 300)
     run = {query_id: {doc: -float(rank) for rank, doc in enumerate(docs)} for query_id, docs in ranked.items()}
     found = evaluate(Qrels.from_dict(qrels), Run.from_dict(run), ["judged@5", "judged"])
@@ -105,7 +105,7 @@ def test_published_scores_of_trec_dl19(data: Path, run: str, means: dict[str, fl
 
 
 def test_ties_are_why_rep_llama_was_published_higher(data: Path) -> None:
-    """Its scores are rounded to three decimals: trec_eval orders the ties by id, the published .7439 by the rank."""
+    """Its scores are rounded to three decimals: trec_eval orders ties by id, the published .7439 by rank."""
     folder = data / "msmarco/trec-dl19"
     lines = (folder / "runs/rep_llama.trec").read_text().splitlines()
     queries, _, docs, ranks, _, _ = zip(*(line.split() for line in lines), strict=True)
@@ -124,14 +124,14 @@ def test_all_judged_queries_count() -> None:
 
 
 def test_measure_objects_and_names_are_the_same() -> None:
-    """Both are keyed by the canonical spelling."""
+    """Both give scores under the canonical spelling."""
     qrels, run = Qrels.from_dict({"q": {"d": 2}}), Run.from_dict({"q": {"d": 1.0}})
     assert evaluate(qrels, run, [Measure("mrr", 10, 2)]).means == evaluate(qrels, run, ["MRR@10-l2"]).means
     assert evaluate(qrels, run, ["MRR@10-l2"]).means == {"mrr@10-l2": 1.0}
 
 
 def test_run_of_another_collection_is_an_error() -> None:
-    """Zero everywhere would look like a bad system."""
+    """Scores of 0 for all queries would look like a bad system."""
     qrels, run = Qrels.from_dict({"q1": {"d": 1}}), Run.from_dict({"topic-1": {"d": 1.0}})
     with pytest.raises(InputError, match="no judged query is in the run, which has queries like 'topic-1'; .*'q1'"):
         evaluate(qrels, run, ["map"])
@@ -139,7 +139,7 @@ def test_run_of_another_collection_is_an_error() -> None:
 
 @pytest.mark.parametrize("stems", [STEMS, STEMS[:-1]])
 def test_a_file_gives_what_the_columns_give(tmp_path: Path, stems: tuple[str, ...]) -> None:
-    """Its ids stay bytes, unless there is a long one."""
+    """Ids of a file stay bytes unless one is long; the scores are the same."""
     judged, ranked = random_rankings(8, 300)
     ranked = {query: {doc: s for doc, s in docs.items() if doc.startswith(stems)} for query, docs in ranked.items()}
     run = Run.from_dict(ranked)
@@ -154,7 +154,7 @@ def test_a_file_gives_what_the_columns_give(tmp_path: Path, stems: tuple[str, ..
 
 
 def test_equal_hashes_of_different_documents_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids are compared in the end, here all of them: every hash is 0."""
+    """With every hash equal to 0, all ids are compared, and the scores stay the same."""
     judged, ranked = random_rankings(9, 100)
     expected = evaluate(Qrels.from_dict(judged), Run.from_dict(ranked), list(TREC_EVAL)).means
     for module in (table, evaluate_module):
@@ -163,7 +163,7 @@ def test_equal_hashes_of_different_documents_change_nothing(monkeypatch: pytest.
 
 
 def test_nothing_is_compiled_or_imported_that_takes_long() -> None:
-    """Arrow waits for a file, ranx and numba for somebody who fuses."""
+    """Evaluating a run in memory imports neither pyarrow nor pandas, ranx or numba."""
     code = """
 import sys
 from ir_eval.evaluation.evaluate import evaluate

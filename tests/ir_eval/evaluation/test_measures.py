@@ -1,4 +1,4 @@
-"""Measure: its spelling and what is refused."""
+"""Measure: spelling and errors."""
 
 import pytest
 
@@ -30,13 +30,13 @@ EXISTING = (
     ],
 )
 def test_spelling(text: str, measure: Measure) -> None:
-    """A measure is parsed in either case, and its text parses back to it."""
+    """A measure is parsed in either case, and its spelling parses back to it."""
     assert parse_measure(text) == parse_measure(f" {text.upper()} ") == measure
     assert str(measure) == text
 
 
 def test_level_one_is_the_default() -> None:
-    """One spelling for one measure."""
+    """Each measure has one spelling."""
     assert str(parse_measure("map-l1")) == "map"
 
 
@@ -63,7 +63,7 @@ def test_level_one_is_the_default() -> None:
     ],
 )
 def test_refusal_says_why_and_what_exists(text: str, problem: str) -> None:
-    """One line with the measure, the problem and all there is."""
+    """The message has the measure, the problem and all valid spellings."""
     with pytest.raises(InputError) as caught:
         parse_measure(text)
     message = str(caught.value)
@@ -72,6 +72,6 @@ def test_refusal_says_why_and_what_exists(text: str, problem: str) -> None:
 
 
 def test_a_measure_made_by_hand_is_checked_too() -> None:
-    """There is no other way in."""
+    """The constructor checks as `parse_measure` does."""
     with pytest.raises(InputError, match="measure 'ndcg@0': the cutoff is below 1"):
         Measure("ndcg", 0)

@@ -1,4 +1,4 @@
-"""significance: against scipy, against enumeration, and where nothing can be said."""
+"""significance: equality with scipy and with enumeration, and undefined results."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ir_eval.evaluation.significance import (
-    bonferroni,
     bootstrap_interval,
+    correct,
     effect_size,
-    holm,
     paired_differences,
     paired_t,
     randomization,
@@ -26,20 +25,20 @@ Floats = NDArray[np.float64]
 
 
 def scores(seed: int, systems: int, queries: int) -> Floats:
-    """Draw scores in steps of .05, with ties between systems as real measures have them."""
+    """Draw scores in steps of 0.05, which tie between systems as real measures do."""
     rng = np.random.default_rng(seed)
     difficulty = rng.uniform(0.1, 0.8, queries)
     return np.round((difficulty + rng.normal(0, 0.1, (systems, queries))).clip(0, 1) * 20) / 20
 
 
 def drawn(seed: int, queries: int) -> Floats:
-    """Draw differences."""
+    """Draw differences between two systems."""
     first, second = scores(seed, 2, queries)
     return paired_differences(first, second)
 
 
 def enumerated(differences: Floats) -> float:
-    """The randomisation test by its definition."""
+    """Compute the randomisation test by its definition."""
     seen = abs(sum(differences.tolist()))
     signed = [
         abs(sum(sign * size for sign, size in zip(signs, differences.tolist(), strict=True)))
@@ -50,7 +49,7 @@ def enumerated(differences: Floats) -> float:
 
 @pytest.mark.parametrize("queries", [2, 5, 43, 500])
 def test_t_is_scipys_paired_t(queries: int) -> None:
-    """ttest_rel of the scores themselves."""
+    """The p-value is that of ``scipy.stats.ttest_rel`` on the scores."""
     first, second = scores(queries, 2, queries)
     truth = float(stats.ttest_rel(first, second).pvalue)
     assert paired_t(paired_differences(first, second)) == pytest.approx(truth, rel=1e-9)
@@ -58,7 +57,7 @@ def test_t_is_scipys_paired_t(queries: int) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_few_queries_are_enumerated(seed: int) -> None:
-    """Every sign once: by definition, and as scipy does it; ties and zeros included."""
+    """All signs are enumerated, as by definition and by scipy; ties and zeros are included."""
     differences = drawn(seed, 3 + seed)
     exact = enumerated(differences)
     scipys = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
@@ -67,7 +66,7 @@ def test_few_queries_are_enumerated(seed: int) -> None:
 
 
 def test_many_queries_are_drawn() -> None:
-    """Near the exact value, from a seed, and never 0."""
+    """The estimate is near the exact p-value, depends on the seed, and is never 0."""
     differences = np.random.default_rng(3).normal(0.1, 0.2, 16)
     exact = randomization(differences, draws=2**16)
     assert exact == pytest.approx(enumerated(differences), abs=1e-12)
@@ -78,7 +77,7 @@ def test_many_queries_are_drawn() -> None:
 
 
 def test_the_size_of_msmarco_dev_fits_in_memory() -> None:
-    """6,980 queries × 10,000 signs, 0.5 GB as floats, in pieces; with as many queries the t-test agrees."""
+    """6,980 queries × 10,000 signs, 0.5 GB as floats, are processed in chunks; the t-test agrees."""
     differences = np.random.default_rng(0).normal(0.005, 0.3, 6980)
     tracemalloc.start()
     found = randomization(differences)
@@ -98,20 +97,20 @@ RESULTS: dict[str, Callable[[Floats], object]] = {
 
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
 def test_the_order_of_queries_does_not_matter(result: Callable[[Floats], object]) -> None:
-    """Not in the last digit, though 43 queries are too many to enumerate."""
+    """Results are equal to the last digit, although 43 queries are too many to enumerate."""
     differences = drawn(1, 43)
     assert result(differences) == result(differences[::-1]) == result(np.roll(differences, 7))
 
 
 @pytest.mark.parametrize("test", [paired_t, randomization])
 def test_both_sides_are_alike(test: Callable[[Floats], float]) -> None:
-    """To compare a with b is to compare b with a."""
+    """Swapping the systems does not change p."""
     differences = drawn(2, 43)
     assert test(differences) == pytest.approx(test(-differences), rel=1e-12)
 
 
 def test_nothing_differs() -> None:
-    """1 is p and 0 the effect, on one query and on many; what is only rounding does not differ."""
+    """Without differences p is 1 and the effect size 0; rounding errors are not differences."""
     for queries in (1, 2, 43):
         zeros = np.zeros(queries)
         assert (paired_t(zeros), randomization(zeros), effect_size(zeros)) == (1.0, 1.0, 0.0)
@@ -122,7 +121,7 @@ def test_nothing_differs() -> None:
 
 
 def test_one_query_tells_nothing() -> None:
-    """t, the interval and the effect are undefined; of two signs both are as far."""
+    """t, the interval and the effect size are undefined; both signs are equally far from 0, so p is 1."""
     one = np.array([0.5])
     assert (paired_t(one), bootstrap_interval(one), effect_size(one)) == (None, None, None)
     assert randomization(one) == 1.0
@@ -130,7 +129,7 @@ def test_one_query_tells_nothing() -> None:
 
 
 def test_the_same_difference_everywhere_has_no_t() -> None:
-    """No variance to measure by; the randomisation test needs none."""
+    """The t-test needs variance; the randomisation test does not."""
     same = paired_differences(np.array([0.3, 0.4, 0.5, 0.6]), np.array([0.2, 0.3, 0.4, 0.5]))
     assert (paired_t(same), effect_size(same)) == (None, None)
     assert randomization(same) == 2 / 2**4
@@ -138,7 +137,7 @@ def test_the_same_difference_everywhere_has_no_t() -> None:
 
 
 def test_bootstrap_interval() -> None:
-    """Near the normal interval on normal data, wider at a higher level, from a seed."""
+    """The interval is near the normal one on normal data, wider at a higher level, and depends on the seed."""
     normal = np.random.default_rng(5).normal(0.1, 0.2, 400)
     margin = 1.96 * normal.std(ddof=1) / np.sqrt(400)
     found = bootstrap_interval(normal)
@@ -151,7 +150,7 @@ def test_bootstrap_interval() -> None:
 
 
 def test_bootstrap_is_corrected_for_bias_and_skew() -> None:
-    """BCa by its definition (Efron 1987), where plain percentiles are off."""
+    """The interval is BCa by its definition (Efron 1987), where plain percentiles differ."""
     rng = np.random.default_rng(6)
     skewed = rng.exponential(1, 43) ** 2
     means = skewed[rng.integers(43, size=(100_000, 43))].mean(axis=1)
@@ -166,27 +165,41 @@ def test_bootstrap_is_corrected_for_bias_and_skew() -> None:
 
 
 def test_effect_size_is_cohens() -> None:
-    """Mean over the sample's standard deviation: (.1 + .3 + .2) / 3 over .1."""
+    """Cohen's d is the mean, 0.2, divided by the sample's standard deviation, 0.1."""
     assert effect_size(np.array([0.1, 0.3, 0.2])) == pytest.approx(2.0)
     assert tally(np.array([0.1, -0.3, 0.0, 0.2])) == (2, 1, 1)
 
 
 def test_holm_and_bonferroni_by_hand() -> None:
-    """Sorted: .005 × 4, .01 × 3, .03 × 2, then .04 × 1, which may not fall below .06; at most 1."""
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert bonferroni([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.04, 0.16, 0.12, 0.02])
-    assert holm([0.9, 0.6]) == bonferroni([0.9, 0.6]) == [1.0, 1.0]
-    assert holm([]) == bonferroni([]) == []
+    """Holm: .005 × 4, .01 × 3, .03 × 2, and .04 × 1, which may not fall below .06. Nothing exceeds 1."""
+    assert correct([0.01, 0.04, 0.03, 0.005], "holm") == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert correct([0.01, 0.04, 0.03, 0.005], "bonferroni") == pytest.approx([0.04, 0.16, 0.12, 0.02])
+    for correction in ("holm", "bonferroni"):
+        assert correct([0.9, 0.6], correction) == [1.0, 1.0]
+        assert correct([], correction) == []
+    assert correct([0.9, 0.6], "none") == [0.9, 0.6]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_corrections_are_their_definitions(seed: int) -> None:
+    """Holm's p is the largest (n - rank) × p of all p-values up to it, equal to 1e-15, ties included."""
+    p_values = np.random.default_rng(seed).integers(0, 40, 30) / 97
+    by_rank = np.sort(p_values)
+    stepped = np.minimum(1.0, np.maximum.accumulate(by_rank * np.arange(30, 0, -1)))
+    holm = [stepped[np.flatnonzero(by_rank == p)].max() for p in p_values]
+    np.testing.assert_allclose(correct(p_values.tolist(), "holm"), holm, rtol=0, atol=1e-15)
+    bonferroni = np.minimum(1.0, 30 * p_values)
+    np.testing.assert_allclose(correct(p_values.tolist(), "bonferroni"), bonferroni, rtol=0, atol=1e-15)
 
 
 def pairs_of(matrix: Floats) -> Floats:
-    """Return all mean differences. (S, S)."""
+    """Return the mean differences of all pairs. (S, S)."""
     means = matrix.mean(axis=1)
     return means[:, np.newaxis] - means
 
 
 def test_tukey_of_two_systems_is_the_paired_test() -> None:
-    """The studentised range of two is t; exchanging two scores is flipping a sign."""
+    """The studentised range of two systems is t; swapping two scores flips a sign."""
     matrix = scores(4, 2, 12)
     differences = matrix[0] - matrix[1]
     mean = np.array([differences.mean()])
@@ -198,7 +211,7 @@ def test_tukey_of_two_systems_is_the_paired_test() -> None:
 
 
 def test_tukey_t_is_the_analysis_of_variance() -> None:
-    """The error's variance by least squares on indicators of systems and queries."""
+    """The error variance equals that of least squares on indicators of systems and queries."""
     matrix = scores(7, 5, 30)
     system, query = (indices.ravel() for indices in np.indices(matrix.shape))
     design = np.hstack((np.eye(5)[system], np.eye(30)[query][:, 1:]))
@@ -210,7 +223,7 @@ def test_tukey_t_is_the_analysis_of_variance() -> None:
 
 
 def test_tukey_randomization_is_near_enumeration() -> None:
-    """Three systems on four queries: all 6^4 rearrangements."""
+    """Three systems on four queries have 6^4 permutations, which are enumerated."""
     matrix = scores(8, 3, 4)
     ranges = [np.ptp(np.sum(columns, axis=0)) / 4 for columns in product(*(permutations(row) for row in matrix.T))]
     truth = np.mean(np.array(ranges)[:, np.newaxis, np.newaxis] >= np.abs(pairs_of(matrix)) - 1e-9, axis=0)
@@ -223,7 +236,7 @@ def test_tukey_randomization_is_near_enumeration() -> None:
 
 @pytest.mark.parametrize("tukey", [tukey_t, tukey_randomization])
 def test_tukey_whatever_the_order(tukey: Callable[[Floats, Floats], Floats]) -> None:
-    """Of 32 systems and of 25 queries; no pair looks better than by itself, but for a draw's error."""
+    """The order of systems and queries does not matter, and p is at least the uncorrected p of each pair."""
     matrix = scores(9, 32, 25)
     differences = pairs_of(matrix)[:4]
     found = tukey(matrix, differences)
@@ -236,7 +249,7 @@ def test_tukey_whatever_the_order(tukey: Callable[[Floats, Floats], Floats]) -> 
 
 
 def test_tukey_where_nothing_varies() -> None:
-    """Equal systems give 1; systems a constant apart leave no variance for t, and one query leaves no t."""
+    """Equal systems give p = 1; without variance, or with one query, t is undefined."""
     equal = np.tile(np.array([0.1, 0.5, 0.3]), (4, 1))
     apart = equal + np.arange(4)[:, np.newaxis] / 10
     np.testing.assert_array_equal(tukey_t(equal, pairs_of(equal)), np.ones((4, 4)))

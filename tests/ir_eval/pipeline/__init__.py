@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of ir_eval.pipeline."""

@@ -1,4 +1,4 @@
-"""A bi-encoder as a reranker: cosines, each text encoded once, and known for what it is by its files."""
+"""Tests of ir_eval.pipeline.bi_encoder: cosine scores, the fingerprint, and how a saved bi-encoder is recognised."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def model() -> BiEncoder:
-    """all-MiniLM-L6-v2, from its Python package."""
+    """all-MiniLM-L6-v2 from its Python package."""
     loaded = load_reranker("all-minilm-l6-v2")
     assert isinstance(loaded, BiEncoder)
     return loaded
 
 
 def test_scores_are_cosines(model: BiEncoder) -> None:
-    """Of the stock class's vectors, pair by pair."""
+    """Each score is the cosine of the vectors of the stock class, in any order of the pairs."""
     stock = SentenceTransformer(locate("all-minilm-l6-v2"), device="cpu")
     left, right = (stock.encode(list(texts), normalize_embeddings=True) for texts in zip(*PAIRS, strict=True))
     scores = model.predict(PAIRS)
@@ -37,8 +37,8 @@ def test_scores_are_cosines(model: BiEncoder) -> None:
     np.testing.assert_allclose(model.predict(PAIRS[::-1]), scores[::-1], atol=1e-6)
 
 
-def test_the_fingerprint_is_of_model_and_similarity(model: BiEncoder) -> None:
-    """Another measure of the same vectors is another reranker."""
+def test_the_fingerprint_covers_model_and_similarity(model: BiEncoder) -> None:
+    """The same model with another similarity function has another fingerprint."""
     before = model.fingerprint()
     assert before == model.fingerprint() != model.model.fingerprint()
     model.model.similarity_fn_name = "dot"
@@ -47,8 +47,8 @@ def test_the_fingerprint_is_of_model_and_similarity(model: BiEncoder) -> None:
     assert model.fingerprint() == before
 
 
-def test_known_by_its_files(tiny_gemma: Path, tiny_reranker: Path, tmp_path: Path) -> None:
-    """Old ones, which do not say so, new ones, cross-encoders, and plain checkpoints."""
+def test_a_bi_encoder_is_recognised_by_its_files(tiny_gemma: Path, tiny_reranker: Path, tmp_path: Path) -> None:
+    """Bi-encoders saved by old and new releases are; cross-encoders and plain checkpoints are not."""
     assert is_bi_encoder(locate("all-minilm-l6-v2"))
     assert is_bi_encoder(str(save(sentence_transformer(tiny_gemma), tmp_path / "bi")))
     assert not is_bi_encoder(str(tiny_reranker))

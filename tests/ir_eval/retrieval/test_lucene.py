@@ -1,4 +1,4 @@
-"""lucene: indexes that were built elsewhere, in a folder or downloaded by Pyserini's own code."""
+"""Tests of ir_eval.retrieval.lucene: existing indexes, in a folder or downloaded by Pyserini."""
 
 import hashlib
 import shutil
@@ -22,20 +22,20 @@ TEXTS = {"empty": ""} | {
 
 
 class Unread:
-    """Documents that nobody may ask for."""
+    """Documents that must not be read, because an index is given."""
 
     @property
     def fingerprint(self) -> str:
-        """Fail."""
-        raise NotImplementedError
+        """Fail the test."""
+        pytest.fail("the fingerprint must not be computed")
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Fail."""
-        raise NotImplementedError
+        """Fail the test."""
+        pytest.fail("the documents must not be read")
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
-        """Fail."""
-        raise NotImplementedError
+        """Fail the test."""
+        pytest.fail("the texts must not be read")
 
 
 COLLECTION = Collection("elsewhere", None, {"q": "fox"}, Qrels.from_dict({"q": {"d1": 1}}), Unread())
@@ -43,14 +43,14 @@ COLLECTION = Collection("elsewhere", None, {"q": "fox"}, Qrels.from_dict({"q": {
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty cache for each test, ours and Pyserini's."""
+    """An empty cache of ours and of Pyserini for each test."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PYSERINI_CACHE", str(tmp_path / "pyserini"))
 
 
 @pytest.fixture(scope="module")
 def indexes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of indexes made by Pyserini: ``vectors``, ``raw`` and ``lean``."""
+    """A folder with three indexes built by Pyserini: ``vectors``, ``raw`` (with documents) and ``lean`` (neither)."""
     jvm.start()
     from pyserini.index.lucene import LuceneIndexer
 
@@ -63,7 +63,7 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def offer(index: Path, name: str, folder: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Pack an index and put it into Pyserini's table under a name; return its row there."""
+    """Pack an index, register it in Pyserini's table of prebuilt indexes, and return its entry."""
     from pyserini.prebuilt_index_info import TF_INDEX_INFO
 
     packed = folder / "lucene-inverted.tiny.abc.tar.gz"
@@ -79,8 +79,8 @@ def offer(index: Path, name: str, folder: Path, patch: pytest.MonkeyPatch) -> di
     return row
 
 
-def test_a_folder_is_searched_in_place_of_the_documents(indexes: Path, tmp_path: Path) -> None:
-    """Its content is the key, wherever it lies; the documents are not looked at."""
+def test_a_given_folder_replaces_the_documents(indexes: Path, tmp_path: Path) -> None:
+    """Its key depends on the content and not on the path; the documents are not read."""
     system = BM25(COLLECTION, index=str(indexes / "lean"))
     run = system.search({"q": "fox", "s": "sky"}, 30)
     assert {query_id: len(run[query_id][0]) for query_id in run} == {"q": 20, "s": 16}
@@ -92,7 +92,7 @@ def test_a_folder_is_searched_in_place_of_the_documents(indexes: Path, tmp_path:
 def test_a_prebuilt_index_is_downloaded_once(
     indexes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """By Pyserini, into its own cache; what comes is said before, and nothing else."""
+    """Pyserini downloads it into its own cache; one line announces the download, and nothing else is printed."""
     row = offer(indexes / "vectors", "tiny", tmp_path, monkeypatch)
     system = BM25(COLLECTION, index="tiny", feedback="rm3")
     key = system.key
@@ -114,7 +114,7 @@ def test_a_prebuilt_index_is_downloaded_once(
 def test_feedback_reads_documents_where_an_index_has_no_vectors(
     indexes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the published figures on msmarco-v1-passage do; an index with neither is refused."""
+    """Feedback gives the same run as with vectors; an index with neither documents nor vectors is an error."""
     offer(indexes / "raw", "msmarco-v1-passage", tmp_path, monkeypatch)
     for feedback in ("rm3", "rocchio"):
         expected = BM25(COLLECTION, index=str(indexes / "vectors"), feedback=feedback).search({"q": "fox"})
@@ -124,8 +124,8 @@ def test_feedback_reads_documents_where_an_index_has_no_vectors(
 
 
 @pytest.mark.parametrize("damage", ["gone", "size", "md5"])
-def test_a_download_that_fails(indexes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
-    """One line that says why; a second attempt, when all is well, succeeds."""
+def test_a_failed_download(indexes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """The error is one line with the reason, and a second attempt succeeds."""
     row = offer(indexes / "lean", "tiny", tmp_path, monkeypatch)
     broken = {
         "gone": {"urls": [(tmp_path / "nowhere.tar.gz").as_uri()]},
@@ -141,8 +141,8 @@ def test_a_download_that_fails(indexes: Path, tmp_path: Path, monkeypatch: pytes
     assert len(BM25(COLLECTION, index="tiny").search({"q": "fox"})["q"][0]) == 20
 
 
-def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
-    """A name that nobody knows, with those that are like it, and a folder of something else."""
+def test_a_missing_index_is_an_error(tmp_path: Path) -> None:
+    """An unknown name is answered with the closest names; a folder without an index is an error too."""
     with pytest.raises(InputError, match="'msmarco-v1-pasage': no such folder, .* closest are msmarco-v1-passage"):
         BM25(COLLECTION, index="msmarco-v1-pasage").search({"q": "fox"})
     with pytest.raises(InputError, match="no segments file; expected the folder of a Lucene index"):

@@ -1,4 +1,4 @@
-"""neighbours: exact search, and indexes that find nearly the same."""
+"""Tests of ir_eval.retrieval.neighbours: exact search, and the recall of approximate indexes."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ir_eval.errors import InputError
-from ir_eval.retrieval.neighbours import nearest, open_index, probes
+from ir_eval.retrieval.neighbours import _probes, nearest, open_index
 
 Matrix = NDArray[np.float32]
 APPROXIMATE = ["ivf", "hnsw", "ivf-pq"]
@@ -20,7 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def normal(rows: int, seed: int) -> Matrix:
-    """Draw vectors of length 1 around 50 centres."""
+    """Draw unit vectors around 50 centres."""
     centres = np.random.default_rng(0).standard_normal((50, 32), dtype=np.float32)
     random = np.random.default_rng(seed)
     vectors = centres[random.integers(50, size=rows)] + random.standard_normal((rows, 32), dtype=np.float32)
@@ -31,7 +31,7 @@ MATRIX, QUERIES = normal(10_000, 1), normal(40, 2)
 
 
 def recall(kind: str, k: int) -> float:
-    """Return the share of the exact neighbours that an index finds."""
+    """Return the share of the exact neighbours that an approximate index finds."""
     exact = nearest(QUERIES, MATRIX, None, k)[1]
     found = nearest(QUERIES, MATRIX, open_index(kind, MATRIX, "key"), k)[1]
     return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(exact.tolist(), found.tolist(), strict=True)]))
@@ -39,7 +39,7 @@ def recall(kind: str, k: int) -> float:
 
 @pytest.mark.parametrize("k", [1, 10, 1000, 10_000, 12_000])
 def test_flat_is_a_sorted_matrix_product(k: int) -> None:
-    """Whatever k; a k above N gives all, and no row twice or -1."""
+    """Scores and rows are right for every k; a k above N gives all rows, each once."""
     products = QUERIES @ MATRIX.T
     order = np.argsort(-products, axis=1)[:, :k]
     scores, rows = nearest(QUERIES, MATRIX, None, k)
@@ -60,13 +60,13 @@ def test_ivf_that_looks_into_all_lists_is_flat() -> None:
 
 def test_how_many_lists_ivf_looks_into() -> None:
     """A sixteenth, or as many as hold ten times k documents, from one to all."""
-    assert [probes(256, 10_000, k) for k in (1, 100, 400, 1000, 9999)] == [16, 26, 103, 256, 256]
-    assert probes(11_894, 8_841_823, 1000) == 743
-    assert probes(1, 5, 1) == 1
+    assert [_probes(256, 10_000, k) for k in (1, 100, 400, 1000, 9999)] == [16, 26, 103, 256, 256]
+    assert _probes(11_894, 8_841_823, 1000) == 743
+    assert _probes(1, 5, 1) == 1
 
 
 def test_approximate_indexes_find_nearly_the_same() -> None:
-    """HNSW and IVF at any depth, since they look at more than they are asked for; a byte for 8 numbers is coarse."""
+    """HNSW and IVF have a high recall at every depth; product quantisation is coarse."""
     for k in (10, 100, 1000):
         assert recall("hnsw", k) > 0.97
         assert recall("ivf", k) > 0.9
@@ -77,7 +77,7 @@ def test_approximate_indexes_find_nearly_the_same() -> None:
 def test_an_index_is_built_once_and_the_same_every_time(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Byte for byte, with several threads too."""
+    """Two builds give the same bytes, with several threads too, and a cached index is not built again."""
     import faiss
 
     threads = faiss.omp_get_max_threads()
@@ -98,7 +98,7 @@ def test_an_index_is_built_once_and_the_same_every_time(
 
 @pytest.mark.parametrize("rows", [1, 5, 60])
 def test_few_documents(rows: int) -> None:
-    """An index of them finds what there is; ivf-pq cannot be trained."""
+    """An index of few documents finds them all; ivf-pq cannot be trained on them."""
     for kind in ("ivf", "hnsw"):
         found = nearest(QUERIES, MATRIX[:rows], open_index(kind, MATRIX[:rows], "key"), 100)[1]
         assert [sorted(row) for row in found.tolist()] == [list(range(rows))] * 40

@@ -1,4 +1,4 @@
-"""open_retriever: what a TOML file says becomes a first stage, or one line that says what there is."""
+"""Tests of ir_eval.retrieval.open_retriever: kinds and options from a TOML file, and their errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,25 +14,25 @@ from ir_eval.retrieval.bm25 import BM25
 from ir_eval.retrieval.dense import Dense
 
 
-class Nothing:
+class Empty:
     """No documents."""
 
     fingerprint = "nothing"
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Yield none."""
+        """Yield no document."""
         return iter(())
 
     def texts(self, doc_ids: object) -> dict[str, str]:
-        """Know none."""
+        """Return no text."""
         return {}
 
 
-COLLECTION = Collection("empty", None, {"q": "fox"}, Qrels.from_dict({"q": {"d1": 1}}), Nothing())
+COLLECTION = Collection("empty", None, {"q": "fox"}, Qrels.from_dict({"q": {"d1": 1}}), Empty())
 
 
 def test_kinds_and_their_options() -> None:
-    """As if its class had been called."""
+    """The result equals a direct call of the class."""
     rm3 = open_retriever("bm25", COLLECTION, feedback="rm3", k1=1)
     assert rm3 == BM25(COLLECTION, feedback="rm3", k1=1)
     dense = open_retriever("dense", COLLECTION, model="owner/model", index="hnsw")
@@ -46,22 +46,26 @@ def test_kinds_and_their_options() -> None:
         ("splade", {}, "first stage 'splade'; expected bm25 or dense"),
         ("bm25", {"rm3": True}, "first stage bm25: got an unexpected .* 'rm3'; its options are k1, b, similarity, fee"),
         ("dense", {}, "first stage dense: missing a required argument: 'model'; its options are model, index, query_"),
-        ("bm25", {"b": True}, "BM25 with b = True; expected a number"),
-        ("bm25", {"threads": 1.5}, "BM25 with threads = 1.5; expected a whole number or none at all"),
-        ("bm25", {"similarity": "tfidf"}, "BM25 with similarity = 'tfidf'; expected 'bm25' or 'qld'"),
-        ("dense", {"model": 1}, "Dense with model = 1; expected a string"),
-        ("dense", {"model": "a/b", "index": "lsh"}, "Dense with index = 'lsh'; expected 'flat' or 'ivf' or 'hnsw' or"),
-        ("dense", {"model": "a/b", "index": []}, r"Dense with index = \[\]; expected 'flat'"),
+        ("bm25", {"b": True}, "BM25 with b = True; Input should be a valid number"),
+        ("bm25", {"threads": 1.5}, "BM25 with threads = 1.5; Input should be a valid integer"),
+        ("bm25", {"similarity": "tfidf"}, "BM25 with similarity = 'tfidf'; Input should be 'bm25' or 'qld'"),
+        ("dense", {"model": 1}, "Dense with model = 1; Input should be a valid string"),
+        (
+            "dense",
+            {"model": "a/b", "index": "lsh"},
+            "Dense with index = 'lsh'; Input should be 'flat', 'ivf', 'hnsw' or",
+        ),
+        ("dense", {"model": "a/b", "index": []}, r"Dense with index = \[\]; Input should be 'flat'"),
     ],
 )
-def test_what_a_file_may_say_wrongly(kind: str, options: dict[str, Any], message: str) -> None:
-    """Said before anything is built."""
+def test_wrong_kinds_and_options_are_errors(kind: str, options: dict[str, Any], message: str) -> None:
+    """The error comes before anything is built."""
     with pytest.raises(InputError, match=message):
         open_retriever(kind, COLLECTION, **options)
 
 
 def test_an_empty_collection_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever searches it."""
+    """BM25 and dense retrieval raise the same error."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path))
     for kind, options in (("bm25", {}), ("dense", {"model": "all-minilm-l6-v2"})):
         with pytest.raises(InputError, match="empty: no documents; expected at least one"):

@@ -1,4 +1,4 @@
-"""vectors: encoded once, whatever interrupts it, and mapped from one file."""
+"""Tests of ir_eval.retrieval.vectors: documents are encoded once, and an interrupted encoding resumes."""
 
 import hashlib
 import signal
@@ -20,31 +20,31 @@ from ir_eval.retrieval.vectors import encoded
 
 @dataclass(frozen=True)
 class Numbered:
-    """Some documents."""
+    """A given number of documents."""
 
     count: int
 
     @property
     def fingerprint(self) -> str:
-        """Nobody looks."""
+        """Return no key; these tests pass their own."""
         return ""
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Yield them; an id may hold what Python takes for a line's end."""
+        """Yield the documents; the ids hold a character that Python treats as a line end."""
         yield from ((f"d\u2028{number}", f"text {number}") for number in range(self.count))
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
-        """Know none."""
+        """Return no text."""
         return {}
 
 
 def collection(count: int) -> Collection:
-    """Return a collection of as many documents."""
+    """Return a collection with this number of documents."""
     return Collection("numbered", None, {}, None, Numbered(count))
 
 
 def digests(texts: list[str]) -> NDArray[np.float32]:
-    """Encode a text by its hash, and by how many are beside it."""
+    """Encode a text by its hash and the size of its batch."""
     rows = [[*hashlib.sha256(text.encode()).digest()[:5], len(texts)] for text in texts]
     return np.array(rows, dtype=np.float32)
 
@@ -53,18 +53,18 @@ def digests(texts: list[str]) -> NDArray[np.float32]:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for each test, and batches of eight documents."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(vectors, "DOCUMENTS_AT_ONCE", 8)
+    monkeypatch.setattr(vectors, "DOCUMENTS_PER_BATCH", 8)
     return tmp_path / "cache"
 
 
 def refuse(texts: list[str]) -> NDArray[np.float32]:
-    """Be asked for nothing."""
-    raise AssertionError(texts)
+    """Fail the test."""
+    pytest.fail(f"must not be encoded again: {texts}")
 
 
 @pytest.mark.parametrize("count", [1, 8, 30])
-def test_a_vector_a_document_in_their_order(count: int) -> None:
-    """Read from disk when used, and not encoded again."""
+def test_one_vector_per_document_in_order(count: int) -> None:
+    """The matrix is mapped read-only from disk, and the same key does not encode again."""
     found = encoded(collection(count), "key", digests)
     assert found.ids.tolist() == [doc_id for doc_id, _ in Numbered(count)]
     texts = [text for _, text in Numbered(count)]
@@ -73,7 +73,7 @@ def test_a_vector_a_document_in_their_order(count: int) -> None:
     assert not found.matrix.flags.writeable
     again = encoded(collection(count), "key", refuse)
     np.testing.assert_array_equal(again.matrix, found.matrix)
-    with pytest.raises(AssertionError, match="text 0"):
+    with pytest.raises(pytest.fail.Exception, match="text 0"):
         encoded(collection(count), "another", refuse)
 
 
@@ -81,7 +81,7 @@ KILLED = """
 import os, signal, sys
 from ir_eval.retrieval import vectors
 from tests.ir_eval.retrieval.test_vectors import collection, digests
-vectors.DOCUMENTS_AT_ONCE = 8
+vectors.DOCUMENTS_PER_BATCH = 8
 moment, calls = sys.argv[1], []
 def kill(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -100,8 +100,8 @@ vectors.encoded(collection(30), "key", encode)
 
 
 @pytest.mark.parametrize("moment", ["encoding", "writing", "marking"])
-def test_a_killed_encoding_goes_on(moment: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At whatever moment: the two batches before are not encoded again, and the bytes are those of one attempt."""
+def test_a_killed_encoding_resumes(moment: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any moment, it keeps the two complete batches, and ends with the bytes of an uninterrupted encoding."""
     root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", KILLED, moment], cwd=root).returncode == -signal.SIGKILL
     sizes = list[int]()
@@ -121,10 +121,10 @@ def test_a_killed_encoding_goes_on(moment: str, cache: Path, tmp_path: Path, mon
 
 
 def test_no_documents_and_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line each."""
+    """Each is an error of one line."""
     with pytest.raises(InputError, match="numbered: no documents; expected at least one"):
         encoded(collection(0), "key", digests)
     (tmp_path / "file").touch()
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "file"))
-    with pytest.raises(InputError, match="cannot be written .*; expected room for a vector a document; set IR_EVAL"):
+    with pytest.raises(InputError, match="cannot be written .*; expected room for one vector per document; set IR"):
         encoded(collection(3), "key", digests)

@@ -1,4 +1,4 @@
-"""batches: a long search that is killed goes on where it was, and nothing is served that was found for another."""
+"""Tests of ir_eval.retrieval.retriever: batches, their cache keys, and resumption after an interruption."""
 
 import signal
 import subprocess
@@ -11,15 +11,15 @@ import pytest
 
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
-from ir_eval.retrieval import Retrieved, search_batches
-from ir_eval.retrieval.search_batches import Topics, retrieve_in_batches
+from ir_eval.retrieval import Retriever, retriever
+from ir_eval.retrieval.retriever import Topics
 
 TOPICS = {f"q{number}": f"text {number}" for number in range(10)}
 
 
 @dataclass
-class Fake:
-    """Finds documents whose ids tell what it was asked."""
+class Fake(Retriever):
+    """Finds documents whose ids contain the key and the query text."""
 
     key: str = "fake"
     name: str = "fake"
@@ -27,21 +27,13 @@ class Fake:
     prepared: int = 0
 
     def prepare(self) -> None:
-        """Take time, before any search."""
+        """Count the calls, and move the clock."""
         assert not self.seen
         self.prepared += 1
-        search_batches.perf_counter()
+        retriever.perf_counter()
 
-    def retrieve(self, topics: dict[str, str], k: int = 1000) -> Retrieved:
-        """Search in batches."""
-        return retrieve_in_batches(self, topics, k, search=self.write)
-
-    def search(self, topics: dict[str, str], k: int = 1000) -> Run:
-        """Search in batches."""
-        return self.retrieve(topics, k).run
-
-    def write(self, topics: Topics, k: int, path: Path) -> None:
-        """Write a run of two documents each."""
+    def search_batch(self, topics: Topics, k: int, path: Path) -> None:
+        """Write a run of two documents per topic."""
         self.seen.append(topics)
         lines = [
             f"{query_id} Q0 {self.key}-{text.replace(' ', '-')}-{n} 0 {k - n} tag\n"
@@ -56,13 +48,13 @@ class Fake:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for each test, and batches of three topics."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(search_batches, "TOPICS_AT_ONCE", 3)
+    monkeypatch.setattr(retriever, "TOPICS_PER_BATCH", 3)
     return tmp_path / "cache"
 
 
-def test_batches_make_one_run_in_whatever_order_topics_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every topic is searched for once; asked again none is, and the time is the first one's, without preparing."""
-    monkeypatch.setattr(search_batches, "perf_counter", count().__next__)  # a clock that moves when it is looked at
+def test_batches_make_one_run_in_any_order_of_topics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every topic is searched once; a second call reads the run and its time from the cache and prepares nothing."""
+    monkeypatch.setattr(retriever, "perf_counter", count().__next__)  # a clock that moves by 1 with every call
     fake = Fake()
     run, seconds = fake.retrieve(TOPICS, 5)
     expected = {
@@ -78,8 +70,8 @@ def test_batches_make_one_run_in_whatever_order_topics_come(monkeypatch: pytest.
     assert not again.seen
 
 
-def test_what_is_kept_is_for_these_topics_this_k_and_this_key() -> None:
-    """A change asks again, for the batch that it touches."""
+def test_the_cache_key_holds_topics_k_and_key() -> None:
+    """A change of one of them searches again, but only the batches that it affects."""
     Fake().search(TOPICS, 5)
     for fake, topics, k, searched in [
         (Fake(), TOPICS | {"q4": "other"}, 5, 1),
@@ -95,7 +87,7 @@ def test_what_is_kept_is_for_these_topics_this_k_and_this_key() -> None:
 
 
 def test_topics_without_documents() -> None:
-    """Some are absent from the run; if all are, that is no run."""
+    """They are absent from the run; if no topic has a document, it is an error."""
     assert list(Fake().search({"q": "nothing", "r": "text"}, 2)) == ["r"]
     for topics in ({"q": "nothing"}, {}):
         with pytest.raises(InputError, match=f"fake: no document for any of {len(topics)} topics; expected"):
@@ -106,20 +98,20 @@ def test_topics_without_documents() -> None:
 
 KILLED = """
 import os, signal, sys
-from ir_eval.retrieval import search_batches
-from tests.ir_eval.retrieval.test_search_batches import Fake, TOPICS
-search_batches.TOPICS_AT_ONCE = 3
+from ir_eval.retrieval import retriever
+from tests.ir_eval.retrieval.test_retriever import Fake, TOPICS
+retriever.TOPICS_PER_BATCH = 3
 class Killed(Fake):
-    def write(self, topics, k, path):
-        super().write(topics, k, path)
+    def search_batch(self, topics, k, path):
+        super().search_batch(topics, k, path)
         if len(self.seen) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 Killed().search(TOPICS, 5)
 """
 
 
-def test_a_killed_search_goes_on(cache: Path) -> None:
-    """What was found before stays; the run is the same as without an interruption."""
+def test_a_killed_search_resumes(cache: Path) -> None:
+    """Complete batches are not searched again, and the run is the same as without the interruption."""
     root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", KILLED], cwd=root).returncode == -signal.SIGKILL
     assert len([path for path in cache.rglob("*") if path.is_file()]) == 2
@@ -130,8 +122,8 @@ def test_a_killed_search_goes_on(cache: Path) -> None:
     assert len(run) == 10
 
 
-def test_a_damaged_batch_is_found_again(cache: Path) -> None:
-    """Whatever happened to its file."""
+def test_a_damaged_batch_is_searched_again(cache: Path) -> None:
+    """The cache notices that the file is not as it was written."""
     run = Fake().search(TOPICS, 5)
     path = next(path for path in sorted(cache.rglob("*")) if path.is_file())
     path.write_bytes(path.read_bytes()[:-1])

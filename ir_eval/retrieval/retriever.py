@@ -1,0 +1,160 @@
+"""The base class of all first stages, and `open_retriever`, which makes a first stage from its kind and options.
+
+To add a first stage, write a frozen dataclass that inherits from `Retriever` in a file of its own, and add its kind to
+``_CLASSES``.
+"""
+
+import inspect
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from pkgutil import resolve_name
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from ir_eval.cache import cache_dir, content_key, remembered
+from ir_eval.collections import Collection
+from ir_eval.data.run import Run
+from ir_eval.errors import InputError
+from ir_eval.progress import progress_bar
+from ir_eval.retrieval.batching import batches
+
+Topics = list[tuple[str, str]]  # (query id, query text)
+
+TOPICS_PER_BATCH = 512  # searched and cached together; an interruption loses at most one batch
+SECONDS = struct.Struct("<d")  # header of a cached batch: the search time
+_CLASSES = {"bm25": "ir_eval.retrieval.bm25:BM25", "dense": "ir_eval.retrieval.dense:Dense"}
+
+
+class Retrieved(NamedTuple):
+    """The result of `Retriever.retrieve`.
+
+    Attributes:
+        run: The documents found.
+        seconds: Search time, without `Retriever.prepare`. For a run from the cache, the time of its original search.
+
+    Example:
+        >>> Retrieved(Run.read("bm25.trec"), seconds=0.5).run.name
+        'bm25'
+    """
+
+    run: Run
+    seconds: float
+
+
+class Retriever(ABC):
+    """A first stage over one collection: finds the best documents of each topic.
+
+    A subclass defines `name`, `key`, `prepare` and `search_batch`, and inherits `search` and `retrieve`, which search
+    in batches and cache the run of each batch: an interrupted search resumes after its last complete batch.
+
+    Example:
+        >>> from ir_eval import BM25, open_collection
+        >>> collection = open_collection("collection")
+        >>> run, seconds = BM25(collection).retrieve(collection.topics)
+        >>> (len(run), seconds > 0)
+        (2, True)
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the runs."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Cache key: a hash of everything but topics and k that decides a run (documents, options, model, versions)."""
+
+    @abstractmethod
+    def prepare(self) -> object:
+        """Build and load everything that a search needs, and search once. `retrieve` calls it if it must search."""
+
+    @abstractmethod
+    def search_batch(self, topics: Topics, k: int, path: Path) -> None:
+        """Search without the cache, and write the TREC run of these topics to a path."""
+
+    def search(self, topics: Mapping[str, str], k: int = 1000) -> Run:
+        """Find the ``k`` best documents of every topic.
+
+        Args:
+            topics: Query id to query text, in any order.
+            k: Number of documents per topic. A topic gets fewer if fewer are found, and is absent if none is found.
+
+        Raises:
+            InputError: ``k`` is below 1, no topic matches any document, or the index cannot be built.
+            gemma_st.errors.ModelError: The model cannot be loaded.
+        """
+        return self.retrieve(topics, k).run
+
+    def retrieve(self, topics: Mapping[str, str], k: int = 1000) -> Retrieved:
+        """Search as `search` does, and return the search time with the run."""
+        if k < 1:
+            raise InputError(f"{self.name} for the best {k} documents; expected at least 1")
+        # Topics are sorted, so that their order does not decide which topics share a batch: the last bit of a model's
+        # vectors depends on the other texts in the batch.
+        key, seconds, ordered = self.key, 0.0, sorted(topics.items())
+        places = {_place(key, k, batch): batch for batch in batches(ordered, TOPICS_PER_BATCH)}
+        if not all((cache_dir() / place).is_file() for place in places):
+            self.prepare()  # before the first search, which must not include its time or its progress bar
+        with TemporaryDirectory() as scratch, progress_bar() as bar:
+            task = bar.add_task(f"searching with {self.name}", total=len(topics))
+            whole, part = Path(scratch, "run"), Path(scratch, "part")
+            with whole.open("wb") as run:
+                for place, batch in places.items():
+                    kept = remembered(place, partial(self._timed, batch, k, part))
+                    seconds += SECONDS.unpack_from(kept)[0]
+                    run.write(kept[SECONDS.size :])
+                    bar.advance(task, len(batch))
+            if not whole.stat().st_size:
+                raise InputError(
+                    f"{self.name}: no document for any of {len(topics)} topics; "
+                    "expected topics in the language of the collection"
+                )
+            return Retrieved(Run.read(whole, name=self.name), seconds)
+
+    def _timed(self, batch: Topics, k: int, path: Path) -> bytes:
+        start = perf_counter()
+        self.search_batch(batch, k, path)
+        return SECONDS.pack(perf_counter() - start) + path.read_bytes()
+
+
+def _place(key: str, k: int, batch: Topics) -> str:
+    content = content_key("run", key, k, *chain.from_iterable(batch))
+    return f"runs/{content[:2]}/{content[2:34]}"
+
+
+def open_retriever(kind: str, collection: Collection, **options: Any) -> Retriever:
+    """Make a first stage from its kind and options, as an experiment file gives them.
+
+    Args:
+        kind: ``bm25`` or ``dense``.
+        collection: Documents to search.
+        **options: Options of the class. ``bm25`` takes ``k1``, ``b``, ``similarity``, ``feedback``, ``index`` and
+            ``threads`` (see [ir_eval.retrieval.bm25.BM25][]); ``dense`` takes ``model``, ``index``, ``query_prompt``
+            and ``document_prompt`` (see [ir_eval.retrieval.dense.Dense][]).
+
+    Raises:
+        InputError: The kind or an option does not exist, an option is missing, or an option has a wrong value.
+
+    Example:
+        >>> from ir_eval import open_collection
+        >>> collection = open_collection("collection")
+        >>> run = open_retriever("bm25", collection, k1=0.82, b=0.68).search(collection.topics)
+        >>> run["q1"][0].tolist()
+        ['d1']
+    """
+    if kind not in _CLASSES:
+        raise InputError(f"first stage {kind!r}; expected {' or '.join(_CLASSES)}")
+    make: Callable[..., Retriever] = resolve_name(_CLASSES[kind])
+    signature = inspect.signature(make)
+    try:
+        signature.bind(collection, **options)
+    except TypeError as error:
+        known = ", ".join(list(signature.parameters)[1:])
+        raise InputError(f"first stage {kind}: {error}; its options are {known}") from None
+    return make(collection, **options)
