@@ -74,20 +74,11 @@ class SystemConfig(ABC):
         return False
 
     def check(self) -> None:
-        """Check, before any work, the options that do not depend on a collection.
-
-        Raises:
-            InputError: An option is wrong.
-            gemma_st.errors.ModelError: A model's name is malformed, or the named directory is not there.
-        """
+        """Check, before any work, the options that do not depend on a collection."""
         return None
 
     def check_for(self, collection: Collection) -> None:
-        """Check, before any work, the options and files for one collection.
-
-        Raises:
-            InputError: A file is missing, or an option is wrong.
-        """
+        """Check, before any work, the options and files for one collection."""
         return None
 
     @abstractmethod

@@ -37,27 +37,13 @@ def write_report(results: Results, path: str | Path, folder: str | Path | None =
         '<!doctype html>'
     """
     path = Path(path)
-    page = report_page(results, path.parent if folder is None else Path(folder))
+    page = _report_page(results, path.parent if folder is None else Path(folder))
     with atomic_write(path) as file:
         file.write(page)
 
 
-def report_page(results: Results, folder: Path) -> str:
-    """Return the page of an experiment as text.
-
-    Args:
-        results: Results of the experiment.
-        folder: Folder of the results, for the hashes of the runs.
-
-    Raises:
-        InputError: The systems cannot be compared.
-
-    Example:
-        >>> from ir_eval.experiment import run_experiment, single
-        >>> results = run_experiment(single("collection", first_stage="bm25.trec"))
-        >>> "<h1>collection (test)</h1>" in report_page(results, Path("out"))
-        True
-    """
+def _report_page(results: Results, folder: Path) -> str:
+    """Return the page as text; the folder of the results holds the runs that are hashed."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     pages = Environment(

@@ -18,7 +18,7 @@ from ir_eval.data.run import Run
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Results, Retrieve, run_experiment
 from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment
 from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
-from ir_eval.report.html import report_page, write_report
+from ir_eval.report.html import _report_page, write_report
 from ir_eval.report.plots import precision_at_recall, retrieved_levels
 
 VOID = {"br", "meta"}  # elements without an end; others are written as <path/>
@@ -111,7 +111,7 @@ def results(tmp_path: Path) -> Results:
 
 def test_the_page_stands_alone(results: Results, tmp_path: Path) -> None:
     """No element loads anything, links stay inside the page, and the Content-Security-Policy forbids anything else."""
-    page = Page(report_page(results, tmp_path / "out"))
+    page = Page(_report_page(results, tmp_path / "out"))
     links = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
     anchors = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
     assert {f"#{anchor}" for anchor in anchors} == set(links)
@@ -128,7 +128,7 @@ def test_the_page_stands_alone(results: Results, tmp_path: Path) -> None:
 
 def test_texts_are_texts(results: Results, tmp_path: Path) -> None:
     """Markup in ids, names and texts is escaped, in tables and in the script's data."""
-    page = Page(report_page(results, tmp_path / "out"))
+    page = Page(_report_page(results, tmp_path / "out"))
     assert Counter(tag for tag, _ in page.tags)["script"] == 2  # the data and the page's own
     assert {tag for tag, _ in page.tags} & {"u", "s", "i", "img"} == set()
     assert "<s>&\"' (test)" in page.within("h1")[0]
@@ -140,7 +140,7 @@ def test_texts_are_texts(results: Results, tmp_path: Path) -> None:
 
 def test_figures_are_the_evaluations(results: Results, tmp_path: Path) -> None:
     """Means and differences in the table, the value of each query in the script's data."""
-    page = Page(report_page(results, tmp_path / "out"))
+    page = Page(_report_page(results, tmp_path / "out"))
     table = {row[0].split()[0]: row for row in page.rows if len(row) == 5}
     base, *others = results.outcomes[0].systems
     assert table["system"][1:] == ["ndcg@5", "map-l2", "holes@10", "ms/query"]
@@ -163,7 +163,7 @@ def test_figures_are_the_evaluations(results: Results, tmp_path: Path) -> None:
 
 def test_comparisons_are_the_shared_tables(results: Results, tmp_path: Path) -> None:
     """Every cell of the details is that of `comparison_tables`, and the explanations are those of its notes."""
-    page = Page(report_page(results, tmp_path / "out"))
+    page = Page(_report_page(results, tmp_path / "out"))
     (outcome,) = results.outcomes
     comparison = results.comparisons[outcome.folder]
     rows = [[" ".join(cell.replace("−", "-").split()) for cell in row] for row in page.rows]
@@ -176,7 +176,7 @@ def test_comparisons_are_the_shared_tables(results: Results, tmp_path: Path) -> 
 
 def test_holes_are_warned_of(results: Results, tmp_path: Path) -> None:
     """A warning for each system that ranks more unjudged documents than the baseline."""
-    page = Page(report_page(results, tmp_path))
+    page = Page(_report_page(results, tmp_path))
     classes = [attributes.get("class") for _, attributes in page.tags]
     assert classes.count("warning") == 2  # of holes; of JavaScript
     assert page.within("li")[0].startswith("holes: 42.9% of its first 10 documents have no judgement")
@@ -190,7 +190,7 @@ def test_changed_queries_are_few_and_no_other_text_is_shown(tmp_path: Path) -> N
     Run.from_dict(shuffled).write(systems["other"].run)
     places = (CollectionName(make(tmp_path, "big", "x" * 400, 400, 30)),)
     results = run_experiment(Experiment(places, systems, ("ndcg@10",)), tmp_path / "out")
-    text = report_page(results, tmp_path / "out")
+    text = _report_page(results, tmp_path / "out")
     base, other = results.outcomes[0].systems
     differences = other.evaluation.per_query["ndcg@10"] - base.evaluation.per_query["ndcg@10"]
     order = [other.evaluation.query_ids[place] for place in np.argsort(-differences, kind="stable")]
@@ -208,7 +208,7 @@ def test_changed_queries_are_few_and_no_other_text_is_shown(tmp_path: Path) -> N
 
 def test_provenance_repeats_the_experiment(results: Results, tmp_path: Path) -> None:
     """The page holds the experiment's file, the runs' hashes, the documents' fingerprint and the versions."""
-    page = Page(report_page(results, tmp_path / "out"))
+    page = Page(_report_page(results, tmp_path / "out"))
     assert parse_experiment(tomllib.loads(page.within("pre")[0])) == results.experiment
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     place = found["collections"][0]
@@ -234,7 +234,7 @@ def test_one_system_and_two_collections(tmp_path: Path) -> None:
     """A single system has no comparison; each collection has its own figures."""
     places = tuple(CollectionName(make(tmp_path, name)) for name in ("one", "two"))
     experiment = Experiment(places, {"base": given(tmp_path, "base", 0)}, ("ndcg@5",))
-    page = Page(report_page(run_experiment(experiment), tmp_path))
+    page = Page(_report_page(run_experiment(experiment), tmp_path))
     assert "Query by query" not in page.within("h3")
     assert [text for text in page.within("h2") if text != "Provenance"] == ["one (test)", "two (test)"]
     assert page.rows[0] == ["system", "one (test) ndcg@5", "two (test) ndcg@5"]
