@@ -68,10 +68,13 @@ def read_toml(
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-        if DATA in text and data is None:
-            raise error(f"{path}: {DATA} is not known; give --data DIR or set GEMMA_ST_DATA")
+    except (OSError, ValueError) as invalid:
+        raise error(f"{path}: not a readable TOML file ({invalid})") from invalid
+    if DATA in text and data is None:
+        raise error(f"{path}: {DATA} is not known; give --data DIR or set GEMMA_ST_DATA")
+    try:
         return tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
-    except (OSError, ValueError, RecursionError) as invalid:
+    except (ValueError, RecursionError) as invalid:
         raise error(f"{path}: not a readable TOML file ({invalid})") from invalid
 
 

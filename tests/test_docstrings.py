@@ -101,6 +101,9 @@ def workplace(examples_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     """The current folder of one module's Examples, with a cache of its own."""
     folder = shutil.copytree(examples_folder, tmp_path / "work")
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
+    for name in ("HF_HUB_VERBOSITY", "TQDM_LEAVE", "TQDM_DISABLE"):  # a command sets them: remove them afterwards
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # ranx, which only an Example uses here, would compile for a minute
     monkeypatch.chdir(folder)
     yield folder

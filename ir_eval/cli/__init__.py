@@ -1,50 +1,70 @@
-"""``ir-eval``: the command line. Every command is a thin layer over one function of the package."""
+"""The command line ``ir-eval``: each command reads its arguments and calls one function of the package."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from gemma_st.errors import ModelError
-from ir_eval.cli import compare, doctor, evaluate, fuse, mine, report, reproduce, run, submit
 from ir_eval.errors import InputError
 
-COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
-    "run": (run.add, "topics → first stage → rerankers → evaluation → table"),
-    "evaluate": (evaluate.add, "measure TREC runs with trec_eval's meaning"),
-    "compare": (compare.add, "say which systems differ, by how much, and whether that is chance"),
-    "fuse": (fuse.add, "fuse TREC runs into one, by rank or by weighted scores"),
-    "report": (report.add, "write one HTML page of what run found"),
-    "mine": (mine.add, "write hard negatives as training lists"),
-    "reproduce": (reproduce.add, "run published figures again, and say OK or off by how much"),
-    "submit": (submit.add, "write the files of a submission to the MS MARCO passage leaderboard"),
-    "doctor": (doctor.add, "say what is present, what is missing, and what mends it"),
+COMMANDS = {
+    "run": "run an experiment: first stage, rerankers, evaluation, table",
+    "evaluate": "evaluate TREC run files with the measures of trec_eval",
+    "compare": "test which systems differ significantly, and by how much",
+    "fuse": "fuse TREC run files into one, by rank or by weighted score",
+    "report": "write the HTML report of an experiment",
+    "mine": "mine hard negatives, and write them as training lists",
+    "reproduce": "reproduce the published figures of a leaderboard",
+    "submit": "write the files of a submission to the MS MARCO passage leaderboard",
+    "doctor": "check the installation, and print the command that repairs each fault",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    0; 1 if ``doctor`` misses something or a figure of ``reproduce`` is off; 2 for bad input; 130 for Ctrl-C.
+    The code is 0 for success, 1 if ``doctor`` finds a fault or a figure of ``reproduce`` is off, 2 for wrong input, and
+    130 after Ctrl-C.
 
     Args:
-        argv: The arguments; those of the process if not given.
+        argv: Arguments; by default those of the process.
+
+    Example:
+        >>> main(["evaluate", "qrels.txt", "bm25.trec", "-m", "mrr"])
+          system       mrr
+         ─...
+          bm25.trec   0.2500
+        0
     """
-    arguments = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = _parser(argv).parse_args(argv)
     command: Callable[[argparse.Namespace], int | None] = arguments.command
     _quiet_libraries()
     try:
         return command(arguments) or 0
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on with what is done already", 130)
+        return _fail("interrupted; run the same command again to resume", 130)
     except (InputError, ModelError) as error:
         return _fail(f"error: {error}", 2)
 
 
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; only the modules of commands named in the arguments are imported."""
+    parser = argparse.ArgumentParser(prog="ir-eval", description="First stages, fusion, reranking and evaluation.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name in argv:
+            import_module(f"ir_eval.cli.{name}").add(command)
+    return parser
+
+
 def _quiet_libraries() -> None:
-    """Leave the terminal to our own bar, table and one-line errors; libraries read these when they are imported."""
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # else each retry of a hub that cannot be reached is logged
-    os.environ.setdefault("TQDM_LEAVE", "")  # a bar goes when it is full
+    """Silence libraries by variables that they read when imported: only our bar, tables and errors are printed."""
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # otherwise each retry of an unreachable hub is logged
+    os.environ.setdefault("TQDM_LEAVE", "")  # remove a bar when it is full
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")
 
@@ -52,11 +72,3 @@ def _quiet_libraries() -> None:
 def _fail(message: str, code: int) -> int:
     sys.stderr.write(f"ir-eval: {' '.join(message.split())}\n")
     return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ir-eval", description="First stages, reranking and evaluation.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (add, summary) in COMMANDS.items():
-        add(commands.add_parser(name, help=summary))
-    return parser

@@ -1,9 +1,8 @@
-"""``ir-eval compare``: TREC files or an experiment in, tests of significance out."""
+"""``ir-eval compare``: significance tests of TREC run files, or of the systems of an experiment."""
 
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,8 @@ FORMATS = {"": "table", ".md": "markdown", ".tex": "latex", ".json": "json"}
 
 
 class _Systems(NamedTuple):
+    """The systems to compare on one collection."""
+
     title: str
     qrels: Path
     runs: dict[str, Path]  # by the name in the tables
@@ -25,20 +26,30 @@ class _Systems(NamedTuple):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument(
-        "source", metavar="QRELS|DIR", help="TREC judgements, or a BEIR TSV; or, without runs, an experiment's folder"
-    )
-    parser.add_argument("runs", metavar="RUN", nargs="*", help="TREC runs, plain or .gz")
+    """Add the command's arguments.
+
+    Example:
+        >>> from ir_eval.cli import main
+        >>> main(["compare", "qrels.txt", "bm25.trec", "reranked.trec", "-m", "mrr", "--format", "markdown"])
+        ## qrels.txt: 2 queries
+        ...
+        0
+    """
+    text = "judgements, as a TREC qrels file or a BEIR TSV file; or, without RUN, the folder of an experiment"
+    parser.add_argument("source", metavar="QRELS|DIR", help=text)
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="TREC run files, plain or .gz")
     add_measures(parser)
-    parser.add_argument(
-        "--baseline", action="append", metavar="NAME", help="a run; repeatable; default: the first, or the experiment's"
-    )
-    parser.add_argument("--test", action="append", choices=TESTS, help="repeatable; default: both")
-    parser.add_argument("--correction", choices=CORRECTIONS, default="holm", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random; default: %(default)s")
-    parser.add_argument("--format", choices=FORMATS.values(), help="default: by the name of FILE, or a table")
-    parser.add_argument("--out", metavar="FILE", help=f"write here: {', '.join(filter(None, FORMATS))}")
+    text = "compare with this run; repeatable (default: the first run, or the experiment's baseline)"
+    parser.add_argument("--baseline", action="append", metavar="NAME", help=text)
+    parser.add_argument("--test", action="append", choices=TESTS, help="use this test; repeatable (default: both)")
+    text = "correct the p-values of several comparisons by this method (default: %(default)s)"
+    parser.add_argument("--correction", choices=CORRECTIONS, default="holm", help=text)
+    text = "seed the randomization test and the bootstrap (default: %(default)s)"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
+    text = "print in this format (default: by the ending of FILE, or else a table)"
+    parser.add_argument("--format", choices=FORMATS.values(), help=text)
+    text = f"write to FILE, as {', '.join(filter(None, FORMATS))} (default: print)"
+    parser.add_argument("--out", metavar="FILE", help=text)
     parser.set_defaults(command=_compare)
 
 
@@ -55,7 +66,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         check_systems(systems.runs, systems.baselines)
         for measure in systems.measures:
             parse_measure(measure)
-    comparisons = {systems.title: _measure(systems, arguments) for systems in collections}
+    comparisons = {systems.title: _comparison(systems, arguments) for systems in collections}
     if layout == "table":
         _show(comparisons)
     elif arguments.out:
@@ -70,12 +81,12 @@ def _layout(arguments: argparse.Namespace) -> str:
 
     layout: str | None = arguments.format or FORMATS.get(Path(arguments.out or "").suffix)
     if layout is None or (arguments.out and layout == "table"):
-        raise InputError(f"{arguments.out}: a table is for the terminal; expected .md, .tex or .json, or --format")
+        raise InputError(f"{arguments.out}: a table is printed, not written; expected .md, .tex or .json, or --format")
     return layout
 
 
 def _files(arguments: argparse.Namespace) -> _Systems:
-    from ir_eval.experiment import MEASURES
+    from ir_eval.experiment import DEFAULT_MEASURES
     from ir_eval.report.terminal import file_labels
 
     labels = file_labels(arguments.runs)
@@ -83,19 +94,19 @@ def _files(arguments: argparse.Namespace) -> _Systems:
         title="/".join(Path(arguments.source).parts[-2:]),
         qrels=Path(arguments.source),
         runs={label: Path(path) for path, label in labels.items()},
-        measures=arguments.measures or list(MEASURES),
+        measures=arguments.measures or list(DEFAULT_MEASURES),
         baselines=[labels.get(name, name) for name in arguments.baseline or arguments.runs[:1]],
     )
 
 
 def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
-    """Read which runs an experiment wrote, and how it measured them."""
+    """Read the runs, measures and baseline from the ``results.json`` of an experiment."""
     from ir_eval.data.files import read_lines
     from ir_eval.errors import InputError
 
     folder = Path(arguments.source)
     if arguments.runs:
-        raise InputError(f"{folder}: a folder, and runs; expected an experiment's folder alone, or judgements and runs")
+        raise InputError(f"{folder} is a folder; expected an experiment's folder alone, or judgements and runs")
     path = folder / "results.json"
     text = "".join(line for _, line in read_lines(path))
     try:
@@ -114,10 +125,10 @@ def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
         ]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         seen = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path}: not an experiment's results ({seen}); expected what ir-eval run writes") from error
+        raise InputError(f"{path}: not an experiment's results ({seen}); expected the file of ir-eval run") from error
 
 
-def _measure(systems: _Systems, arguments: argparse.Namespace) -> "Comparison":
+def _comparison(systems: _Systems, arguments: argparse.Namespace) -> "Comparison":
     from ir_eval.data.qrels import Qrels
     from ir_eval.data.run import Run
     from ir_eval.evaluation.compare import compare
@@ -125,22 +136,18 @@ def _measure(systems: _Systems, arguments: argparse.Namespace) -> "Comparison":
     from ir_eval.evaluation.holes import hole_rates
 
     qrels = Qrels.read(systems.qrels)
-    evaluations, holes = {}, {}
-    for name, path in systems.runs.items():
-        run = Run.read(path, name=str(path))
-        evaluations[name] = evaluate(qrels, run, systems.measures)
-        holes[name] = hole_rates(qrels, run, systems.measures)
+    runs = {name: Run.read(path, name=str(path)) for name, path in systems.runs.items()}
     return compare(
-        evaluations,
+        {name: evaluate(qrels, run, systems.measures) for name, run in runs.items()},
         systems.baselines,
-        holes=holes,
+        holes={name: hole_rates(qrels, run, systems.measures) for name, run in runs.items()},
         tests=arguments.test or TESTS,
         correction=arguments.correction,
         seed=arguments.seed,
     )
 
 
-def _text(comparisons: Mapping[str, "Comparison"], layout: str) -> str:
+def _text(comparisons: "dict[str, Comparison]", layout: str) -> str:
     from ir_eval.report.latex import to_latex
     from ir_eval.report.markdown import to_markdown
 
@@ -151,12 +158,12 @@ def _text(comparisons: Mapping[str, "Comparison"], layout: str) -> str:
     return "\n".join(lay_out(title, comparison) for title, comparison in comparisons.items())
 
 
-def _show(comparisons: Mapping[str, "Comparison"]) -> None:
-    from ir_eval.report.comparison_tables import comparison_tables, notes
+def _show(comparisons: "dict[str, Comparison]") -> None:
+    from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
     from ir_eval.report.terminal import show
 
     for title, comparison in comparisons.items():
         *tables, last = comparison_tables(title, comparison)
         for table in tables:
             show(table)
-        show(last, *notes(comparison))
+        show(last, *comparison_notes(comparison))

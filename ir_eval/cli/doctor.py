@@ -1,4 +1,4 @@
-"""``ir-eval doctor``: check the installation and print what is missing."""
+"""``ir-eval doctor``: a check of the installation, and the command that repairs each fault."""
 
 import argparse
 import os
@@ -14,16 +14,23 @@ from ir_eval.retrieval import jvm
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command, which takes no arguments."""
-    parser.set_defaults(command=_doctor)
+    """Add the command, which takes no arguments.
 
-
-def _doctor(arguments: argparse.Namespace) -> int:
-    return checks.write_report(machine_checks(), sys.stdout)
+    Example:
+        >>> add(parser := argparse.ArgumentParser())
+        >>> callable(parser.parse_args([]).command)
+        True
+    """
+    parser.set_defaults(command=lambda arguments: checks.write_report(machine_checks(), sys.stdout))
 
 
 def machine_checks() -> list[Check]:
-    """Look at everything an evaluation stands on; starts Java and imports torch, so it takes seconds."""
+    """Check everything that an evaluation needs; this starts Java and imports torch, which takes seconds.
+
+    Example:
+        >>> [check.name for check in machine_checks() if check.name.startswith("p")]
+        ['python', 'pyserini']
+    """
     return [
         checks.python(),
         _java(),
@@ -59,9 +66,9 @@ def _cache() -> Check:
 
 
 def _folder(variable: str, purpose: str, *, default: str) -> Check:
-    """A folder of data is never required; one that is named must exist."""
+    """Check a data folder: it is optional, but a folder that the environment names must exist."""
     named = os.environ.get(variable)
     folder = Path(named or default).expanduser()
     if folder.is_dir():
         return Check(variable, True, str(folder))
-    return Check(variable, not named, f"{folder} is not there ({purpose})", f"export {variable}=FOLDER")
+    return Check(variable, not named, f"{folder} does not exist ({purpose})", f"export {variable}=FOLDER")

@@ -1,4 +1,4 @@
-"""``ir-eval evaluate``: TREC files in, a table out."""
+"""``ir-eval evaluate``: measures of TREC run files."""
 
 import argparse
 import sys
@@ -12,12 +12,22 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("qrels", metavar="QRELS", help="TREC judgements, or a BEIR TSV")
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="TREC runs, plain or .gz")
+    """Add the command's arguments.
+
+    Example:
+        >>> from ir_eval.cli import main
+        >>> main(["evaluate", "qrels.txt", "bm25.trec", "reranked.trec", "-m", "mrr"])
+          system          mrr
+         ─...
+          bm25.trec       0.2500
+          reranked.trec   1.0000
+        0
+    """
+    parser.add_argument("qrels", metavar="QRELS", help="judgements: a TREC qrels file or a BEIR TSV file")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="TREC run files, plain or .gz")
     add_measures(parser)
     parser.add_argument(
-        "--per-query", action="store_true", help="tab-separated scores of every query, the mean as 'all'"
+        "--per-query", action="store_true", help="print tab-separated scores of every query, and the mean as 'all'"
     )
     parser.set_defaults(command=_evaluate)
 
@@ -27,25 +37,32 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from ir_eval.data.run import Run
     from ir_eval.evaluation.evaluate import evaluate
     from ir_eval.evaluation.measures import parse_measure
-    from ir_eval.experiment import MEASURES
-    from ir_eval.report.terminal import file_labels, measures_table, rank_note, show
+    from ir_eval.experiment import DEFAULT_MEASURES
+    from ir_eval.report.results_tables import measures_table
+    from ir_eval.report.terminal import file_labels, show
 
-    measures = [parse_measure(text) for text in arguments.measures or MEASURES]
+    measures = [parse_measure(text) for text in arguments.measures or DEFAULT_MEASURES]
     qrels = Qrels.read(arguments.qrels)
     evaluations, notes = {}, []
     for path, label in file_labels(arguments.runs).items():
         run = Run.read(path, name=path)
         evaluations[label] = evaluate(qrels, run, measures)
         if by_rank := run.by_rank():
-            notes.append(rank_note(label, evaluations[label], evaluate(qrels, by_rank, measures)))
+            notes.append(_rank_note(label, evaluations[label], evaluate(qrels, by_rank, measures)))
     if arguments.per_query:
         sys.stdout.writelines(_per_query(evaluations))
         return
     show(measures_table(evaluations), *filter(None, notes))
 
 
+def _rank_note(system: str, by_score: "Evaluation", by_rank: "Evaluation") -> str | None:
+    """Return the measures by the rank column of a run file, or None if they equal those by score to four decimals."""
+    figures, others = ([f"{name} {mean:.4f}" for name, mean in found.means.items()] for found in (by_score, by_rank))
+    return None if figures == others else f"{system}: by its rank column, which trec_eval ignores: {'  '.join(others)}"
+
+
 def _per_query(evaluations: "dict[str, Evaluation]") -> Iterator[str]:
-    """Yield lines of query, measure and each run's score, as ``trec_eval -q`` has them."""
+    """Yield lines of query, measure and the score of each run, as ``trec_eval -q`` does."""
     yield "\t".join(("query", "measure", *evaluations)) + "\n"
     first, *_ = evaluations.values()
     for measure in first.per_query:

@@ -1,4 +1,4 @@
-"""``ir-eval fuse``: several TREC runs in, one out."""
+"""``ir-eval fuse``: several TREC run files fused into one."""
 
 import argparse
 import sys
@@ -9,20 +9,31 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="TREC runs of the same topics, plain or .gz")
-    parser.add_argument("--method", default="rrf", help="rrf or sum; default: %(default)s")
-    parser.add_argument("--normalisation", metavar="NAME", help="before a sum: min-max, z-score, max, sum, rank")
-    parser.add_argument("--weights", type=float, nargs="+", metavar="W", help="in a sum, one a run; default: 1")
+    """Add the command's arguments.
+
+    Example:
+        >>> from ir_eval.cli import main
+        >>> main(["fuse", "bm25.trec", "reranked.trec", "--out", "fused.trec"])
+        2 queries, 4 documents written to fused.trec
+        0
+    """
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="TREC run files of the same topics, plain or .gz")
+    parser.add_argument("--method", default="rrf", help="fuse by rrf or sum (default: %(default)s)")
+    text = "normalise the scores before a sum by min-max, z-score, max, sum or rank (default: no normalisation)"
+    parser.add_argument("--normalisation", metavar="NAME", help=text)
+    text = "multiply the scores of each run by its weight in a sum (default: 1)"
+    parser.add_argument("--weights", type=float, nargs="+", metavar="W", help=text)
     parser.add_argument(
         "--tune-on",
         nargs="+",
         metavar=("DEV_QRELS", "DEV_RUN"),
-        help="find the weights on development topics, which must not be among those fused: "
-        "their judgements, then a run of them for each RUN, in order",
+        help="tune the weights on development topics, which must not be among the fused topics: their judgements, then "
+        "a run of them for each RUN, in the same order",
     )
-    parser.add_argument("-m", default="ndcg@10", dest="measure", help="to tune for; default: %(default)s")
-    parser.add_argument("--out", required=True, metavar="FUSED.trec", help="the fused run, plain or .gz")
+    parser.add_argument(
+        "-m", default="ndcg@10", dest="measure", help="tune the weights for this measure (default: %(default)s)"
+    )
+    parser.add_argument("--out", required=True, metavar="FUSED.trec", help="write the fused run here, plain or .gz")
     parser.set_defaults(command=_fuse)
 
 
@@ -32,7 +43,7 @@ def _fuse(arguments: argparse.Namespace) -> None:
     from ir_eval.pipeline.fusion import fuse
 
     if arguments.weights and arguments.tune_on:
-        raise InputError("--weights with --tune-on; expected one of them")
+        raise InputError("--weights with --tune-on; expected one of them; remove the other")
     runs = [Run.read(path, name=path) for path in arguments.runs]
     weights = _tuned(arguments) if arguments.tune_on else arguments.weights
     fused = fuse(runs, arguments.method, normalisation=arguments.normalisation, weights=weights, name=arguments.method)
@@ -49,12 +60,8 @@ def _tuned(arguments: argparse.Namespace) -> "Tuned":
     qrels, *runs = arguments.tune_on
     if len(runs) != len(arguments.runs):
         raise InputError(f"--tune-on with {len(runs)} development runs; expected {len(arguments.runs)}, one a run")
-    tuned = tune(
-        [Run.read(path, name=path) for path in runs],
-        Qrels.read(qrels),
-        arguments.measure,
-        normalisation=arguments.normalisation,
-    )
+    found = [Run.read(path, name=path) for path in runs]
+    tuned = tune(found, Qrels.read(qrels), arguments.measure, normalisation=arguments.normalisation)
     weights = " ".join(f"{weight:g}" for weight in tuned.weights)
     sys.stdout.write(f"weights {weights}: {arguments.measure} {tuned.score:.4f} on {len(tuned.queries)} topics\n")
     return tuned

@@ -5,20 +5,30 @@ import sys
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("collection", metavar="COLLECTION", help="a BEIR or TREC folder, or an ir_datasets id")
-    parser.add_argument("--split", help="which judgements of a BEIR folder")
-    parser.add_argument("--first-stage", default="bm25", metavar="bm25|FILE.trec", help="default: %(default)s")
-    help_from = "negatives come from this rank on; default: %(default)s"
-    parser.add_argument("--from", type=int, default=1, dest="start", metavar="RANK", help=help_from)
-    parser.add_argument("--depth", type=int, default=50, metavar="RANK", help="to this one; default: %(default)s")
-    parser.add_argument(
-        "--positives", type=int, default=1, help="relevant documents a query, with their grades; default: %(default)s"
-    )
-    parser.add_argument("--negatives", type=int, default=5, help="a query; default: %(default)s")
-    parser.add_argument("--queries", type=int, help="how many, drawn at random; default: all")
-    parser.add_argument("--seed", type=int, default=0, help="of both draws; default: %(default)s")
-    parser.add_argument("--out", required=True, metavar="FILE.jsonl", help="lists for gemma-st train")
+    """Add the command's arguments.
+
+    Example:
+        >>> from ir_eval.cli import main
+        >>> main(["mine", "collection", "--first-stage", "bm25.trec", "--negatives", "1", "--out", "mined.jsonl"])
+        2 lists written to mined.jsonl
+        0
+    """
+    parser.add_argument("collection", metavar="COLLECTION", help="BEIR or TREC folder, or ir_datasets id")
+    parser.add_argument("--split", help="use these judgements of a BEIR folder, such as train")
+    text = "take negatives from BM25 or from a run file (default: %(default)s)"
+    parser.add_argument("--first-stage", default="bm25", metavar="bm25|FILE.trec", help=text)
+    text = "take negatives from rank N on (default: %(default)s)"
+    parser.add_argument("--from", type=int, default=1, dest="start", metavar="N", help=text)
+    text = "take negatives down to rank N (default: %(default)s)"
+    parser.add_argument("--depth", type=int, default=50, metavar="N", help=text)
+    text = "write N relevant documents for each query, with their grades (default: %(default)s)"
+    parser.add_argument("--positives", type=int, default=1, metavar="N", help=text)
+    text = "write N negatives for each query (default: %(default)s)"
+    parser.add_argument("--negatives", type=int, default=5, metavar="N", help=text)
+    parser.add_argument("--queries", type=int, metavar="N", help="draw N queries at random (default: all queries)")
+    text = "draw queries and negatives with this seed (default: %(default)s)"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
+    parser.add_argument("--out", required=True, metavar="FILE.jsonl", help="write the lists for gemma-st train here")
     parser.set_defaults(command=_mine)
 
 

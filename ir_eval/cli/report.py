@@ -1,18 +1,24 @@
-"""``ir-eval report``: the page of an experiment."""
+"""``ir-eval report``: the HTML report of an experiment."""
 
 import argparse
 import sys
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("folder", metavar="DIR", help="what ir-eval run --out wrote")
-    parser.add_argument("--out", metavar="FILE", help="default: report.html in DIR")
-    parser.add_argument(
-        "--without-texts",
-        action="store_true",
-        help="leave topics' and documents' texts out, to publish it",
-    )
+    """Add the command's arguments.
+
+    Example:
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> results = run_experiment(single("collection", first_stage="bm25.trec"), "out")
+        >>> from ir_eval.cli import main
+        >>> main(["report", "out", "--without-texts"])
+        report in out/report.html
+        0
+    """
+    parser.add_argument("folder", metavar="DIR", help="folder that ir-eval run --out wrote")
+    parser.add_argument("--out", metavar="FILE", help="write the page here (default: report.html in DIR)")
+    text = "leave out the texts of topics and documents, for a page that may be published under any licence"
+    parser.add_argument("--without-texts", action="store_true", help=text)
     parser.set_defaults(command=_report)
 
 
@@ -20,9 +26,9 @@ def _report(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from ir_eval.experiment import read_results
-    from ir_eval.report.html import FILE, write_report
+    from ir_eval.report.html import REPORT_FILENAME, write_report
 
-    path = arguments.out or Path(arguments.folder, FILE)
+    path = arguments.out or Path(arguments.folder, REPORT_FILENAME)
     results = read_results(arguments.folder)
     write_report(results.without_texts() if arguments.without_texts else results, path, arguments.folder)
     sys.stdout.write(f"report in {path}\n")

@@ -3,25 +3,29 @@
 import argparse
 import sys
 
-OPTIONS = {
-    "--id": "yyyymmdd-suffix, with the day it is handed in",
-    "--team": "who",
-    "--model": "what, in a line",
-}
-
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Add the command's arguments.
+
+    Example:
+        >>> from ir_eval import Run
+        >>> Run.from_dict({"2": {"4339068": 1.0}}).write("run.trec")
+        >>> from ir_eval.cli import main
+        >>> main(["submit", "run.trec", "run.trec", "--id", "20260131-ours", "--team", "us", "--model", "BM25"])
+        dev.txt.bz2 and eval.txt.bz2 in submissions/20260131-ours, 20260131-ours-metadata.json beside it
+        0
+    """
     parser.add_argument("dev", metavar="DEV.trec", help="run of the Dev small queries")
     parser.add_argument("eval", metavar="EVAL.trec", help="run of the eval queries")
-    for option, text in OPTIONS.items():
-        parser.add_argument(option, required=True, help=text)
-    parser.add_argument("--paper", default="", metavar="URL")
-    parser.add_argument("--code", default="", metavar="URL")
-    parser.add_argument("--reranking", action="store_true", help="of the official first 1000; default: full ranking")
-    parser.add_argument(
-        "--out", default="submissions", metavar="DIR", help="of the leaderboard's repository; default: %(default)s"
-    )
+    parser.add_argument("--id", required=True, help="yyyymmdd-suffix, with the day of the submission")
+    parser.add_argument("--team", required=True, help="name of the team")
+    parser.add_argument("--model", required=True, help="description of the system in one line")
+    parser.add_argument("--paper", default="", metavar="URL", help="address of the paper (default: none)")
+    parser.add_argument("--code", default="", metavar="URL", help="address of the code (default: none)")
+    text = "submit as a reranking of the official top 1000 (default: as a full ranking)"
+    parser.add_argument("--reranking", action="store_true", help=text)
+    text = "submissions folder in a checkout of the leaderboard's repository (default: %(default)s)"
+    parser.add_argument("--out", default="submissions", metavar="DIR", help=text)
     parser.set_defaults(command=_submit)
 
 

@@ -1,28 +1,30 @@
-"""Topics → first stages → fusion → rerankers → evaluation, over one collection or several: the main job.
+"""Experiments: first stages, fusions and rerankers on one or more collections, with their evaluation.
 
-An experiment is one value, from a TOML file (`read_experiment`) or made in Python; `run_experiment` runs it, `Results`
-writes what it found, and `read_results` reads that back.
+`read_experiment` reads an `Experiment` from a TOML file, `run_experiment` runs it and writes its results to a folder,
+and `read_results` reads that folder.
 """
 
-from ir_eval.experiment.config import MEASURES, Experiment, single
-from ir_eval.experiment.experiment_file import experiment_toml, read_experiment
-from ir_eval.experiment.results import Outcome, Results, System, read_results
+from ir_eval.experiment.config import DEFAULT_MEASURES, Experiment, single
+from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment, read_experiment
+from ir_eval.experiment.results import CollectionOutcome, Results, SystemOutcome, read_results
 from ir_eval.experiment.runner import run_experiment
-from ir_eval.experiment.systems import CollectionName, Fuse, Given, Rerank, Retrieve, SystemConfig
+from ir_eval.experiment.system_config import CollectionName, SystemConfig
+from ir_eval.experiment.systems import Fuse, Given, Rerank, Retrieve
 
 __all__ = [
-    "MEASURES",
+    "DEFAULT_MEASURES",
     "CollectionName",
+    "CollectionOutcome",
     "Experiment",
     "Fuse",
     "Given",
-    "Outcome",
     "Rerank",
     "Results",
     "Retrieve",
-    "System",
     "SystemConfig",
+    "SystemOutcome",
     "experiment_toml",
+    "parse_experiment",
     "read_experiment",
     "read_results",
     "run_experiment",

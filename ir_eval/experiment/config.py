@@ -1,4 +1,4 @@
-"""What is run: collections, systems, measures."""
+"""The description of an experiment: collections, systems, measures and tests."""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -8,41 +8,47 @@ from typing import Any
 
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
-from ir_eval.experiment.systems import HITS, CollectionName, Given, Rerank, Retrieve, SystemConfig
+from ir_eval.experiment.system_config import CollectionName, SystemConfig
+from ir_eval.experiment.systems import DEFAULT_HITS, Given, Rerank, Retrieve
 
-MEASURES = ("ndcg@10", "mrr@10", "recall@100")
+DEFAULT_MEASURES = ("ndcg@10", "mrr@10", "recall@100")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is run: every system over every collection.
+    """Systems that run on collections and are measured and compared there.
 
     Attributes:
-        collections: Where.
-        systems: Name to how it makes its run, from systems above it alone.
-        measures: See [ir_eval.evaluation.measures.parse_measure][]. The first is the one that matters.
-        baseline: The system that the others are compared with; by default the first.
-        correction: For several systems against one baseline; see [ir_eval.evaluation.compare.compare][].
-        seed: Of the tests that draw at random.
+        collections: Collections, each with all systems.
+        systems: System by name; a system may use those above it.
+        measures: Names of measures; see [ir_eval.evaluation.measures.parse_measure][]. The first one ranks and tunes.
+        baseline: Name of the system that the others are compared with; by default the first.
+        correction: Correction for several comparisons; see [ir_eval.evaluation.comparison.Method][].
+        seed: Seed of the randomization test and of the bootstrap.
 
     Raises:
-        InputError: There is no collection or system, a system is made of one that is not above it, the baseline is not
-            among them, or a measure does not exist.
+        InputError: There is no collection, system or measure; a system uses one that is not above it; the baseline is
+            not a system; or a measure does not exist.
+
+    Example:
+        >>> systems = {"bm25": Retrieve("bm25"), "reranked": Rerank("bm25", "reranker", depth=2)}
+        >>> Experiment((CollectionName("collection"),), systems, measures=("ndcg@10",)).baseline
+        'bm25'
     """
 
     collections: tuple[CollectionName, ...]
     systems: Mapping[str, SystemConfig]
-    measures: tuple[str, ...] = MEASURES
+    measures: tuple[str, ...] = DEFAULT_MEASURES
     baseline: str = ""
     correction: str = "holm"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check what can be known without opening a collection."""
-        for name, value in (("collections", self.collections), ("systems", self.systems), ("measures", self.measures)):
-            if not value:
-                raise InputError(f"an experiment without {name}; expected at least one; name it")
-        for measure in [*self.measures, *(text for place in self.collections for text in place.measures)]:
+        """Check everything that does not need an open collection."""
+        for key in ("collections", "systems", "measures"):
+            if not getattr(self, key):
+                raise InputError(f"no {key}; expected at least one; add it to {key}")
+        for measure in [*self.measures, *(name for place in self.collections for name in place.measures)]:
             parse_measure(measure)
         above: list[str] = []
         for name, system in self.systems.items():
@@ -51,14 +57,14 @@ class Experiment:
             for part in system.inputs:
                 if part not in above:
                     expected = f"one of {', '.join(above)}" if above else "a first stage"
-                    raise InputError(f"system {name!r} is made of {part!r}, which is not above it; expected {expected}")
+                    raise InputError(f"system {name!r} uses {part!r}, which is not above it; expected {expected}")
             above.append(name)
         object.__setattr__(self, "baseline", self.baseline or above[0])
         if self.baseline not in self.systems:
             raise InputError(f"baseline {self.baseline!r}; expected one of {', '.join(above)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the experiment as its file says it, with every default filled in."""
+        """Return the experiment as the table of its file, with every default filled in."""
         return {
             "collections": [place.to_dict() for place in self.collections],
             "measures": list(self.measures),
@@ -76,21 +82,25 @@ def single(
     first_stage: str = "bm25",
     rerankers: tuple[str, ...] = (),
     depth: int = 100,
-    measures: tuple[str, ...] = MEASURES,
+    measures: tuple[str, ...] = DEFAULT_MEASURES,
 ) -> Experiment:
-    """Return the experiment of one collection, one first stage and rerankers of it.
+    """Return an experiment on one collection: a first stage, and rerankers of it.
 
     Args:
-        collection: A folder, an ir_datasets id, or ``python-docs``.
-        split: Which judgements of a BEIR folder.
-        first_stage: ``bm25``, or the file of a TREC run.
-        rerankers: Models; each system is called by the end of its model's name.
-        depth: How many documents of each query are reranked.
-        measures: See [ir_eval.evaluation.measures.parse_measure][].
+        collection: Folder, ir_datasets id, or ``python-docs``.
+        split: Name of the judgements of a BEIR folder.
+        first_stage: ``bm25``, or the path of a TREC run file.
+        rerankers: Models; the last part of a model's name is the name of its system.
+        depth: Number of documents reranked for each topic.
+        measures: Names of measures; see [ir_eval.evaluation.measures.parse_measure][].
+
+    Example:
+        >>> list(single("collection", first_stage="bm25.trec", rerankers=("reranker",)).systems)
+        ['bm25', 'reranker']
     """
     first = _short_name(first_stage)
     systems: dict[str, SystemConfig] = {
-        first: Retrieve("bm25", hits=max(HITS, depth)) if first_stage == "bm25" else Given(first_stage)
+        first: Retrieve("bm25", hits=max(DEFAULT_HITS, depth)) if first_stage == "bm25" else Given(first_stage)
     }
     for model in rerankers:
         systems[unused(_short_name(model), systems)] = Rerank(first, model, depth)
@@ -98,7 +108,12 @@ def single(
 
 
 def unused(name: str, taken: Container[str]) -> str:
-    """Return a name that is not taken: itself, or with ``-2``, ``-3`` and so on behind it."""
+    """Return a name that is not taken yet: ``name``, or else ``name-2``, ``name-3`` and so on.
+
+    Example:
+        >>> unused("bm25", ["bm25"])
+        'bm25-2'
+    """
     return next(other for n in count(1) if (other := name if n == 1 else f"{name}-{n}") not in taken)
 
 

@@ -1,4 +1,4 @@
-"""What an experiment found, as a value and as a folder that other commands read."""
+"""The results of an experiment, as an object and as the folder that ``ir-eval run --out`` writes."""
 
 import json
 from collections.abc import Mapping
@@ -21,18 +21,23 @@ from ir_eval.experiment.config import Experiment
 from ir_eval.experiment.experiment_file import parse_experiment
 from ir_eval.experiment.systems import Rerank
 
-FILE = "results.json"
-HOLES = "judged@10"  # what the share of unjudged documents is taken of
+RESULTS_FILENAME = "results.json"
+HOLES_MEASURE = "judged@10"  # the cutoff of the hole rates
 
 
 @dataclass(frozen=True)
-class System:
-    """One row of the table.
+class SystemOutcome:
+    """The outcome of one system on one collection.
 
     Attributes:
-        run: Its ranking, by whose name it is called.
-        evaluation: Its measures.
-        seconds: From topics to ranking, without loading and indexing; a given run's own time is not known.
+        run: Ranking; its name is the system's name.
+        evaluation: Measures of the run.
+        seconds: Time from topics to ranking, without loading and indexing; None if unknown, as for a run file.
+
+    Example:
+        >>> qrels, run = Qrels.read("qrels.txt"), Run.read("bm25.trec")
+        >>> SystemOutcome(run, evaluate(qrels, run, ["mrr"]), seconds=0.5).queries_per_second
+        4.0
     """
 
     run: Run
@@ -41,25 +46,37 @@ class System:
 
     @property
     def queries_per_second(self) -> float | None:
-        """How many topics were answered in a second, if the time is known."""
+        """Number of topics answered in a second, if the time is known."""
         return len(self.run) / self.seconds if self.seconds else None
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What was found on one collection.
+class CollectionOutcome:
+    """The outcome of all systems on one collection.
 
     Attributes:
-        collection: The collection, with judgements.
-        folder: Its own, inside the folder of the results.
-        systems: In the experiment's order.
-        texts: Whether the documents are on this machine: a large collection is not downloaded only to be shown.
+        collection: Collection, with judgements.
+        folder: Name of the collection's folder in the folder of the results.
+        systems: Outcomes of the systems, in the experiment's order.
+        texts: Whether the documents are on this machine. A report downloads no collection to show its texts.
+
+    Example:
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> (outcome,) = run_experiment(single("collection", first_stage="bm25.trec")).outcomes
+        >>> outcome.title, list(outcome.evaluations)
+        ('collection (test)', ['bm25'])
     """
 
     collection: Collection
     folder: str
-    systems: tuple[System, ...]
+    systems: tuple[SystemOutcome, ...]
     texts: bool = True
+
+    @property
+    def title(self) -> str:
+        """The collection's name, with its split in brackets."""
+        split = self.collection.split
+        return f"{self.collection.name} ({split})" if split else self.collection.name
 
     @property
     def qrels(self) -> Qrels:
@@ -72,32 +89,37 @@ class Outcome:
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
-        """System to evaluation."""
+        """Evaluation by system."""
         return {system.run.name: system.evaluation for system in self.systems}
 
     @property
     def holes(self) -> dict[str, dict[str, float]]:
-        """System to the share of its first documents that nobody judged."""
-        return {system.run.name: hole_rates(self.qrels, system.run, [HOLES]) for system in self.systems}
+        """Share of each system's top 10 documents that have no judgement, by system."""
+        return {system.run.name: hole_rates(self.qrels, system.run, [HOLES_MEASURE]) for system in self.systems}
 
 
 @dataclass(frozen=True)
 class Results:
-    """What an experiment found, a collection after the other.
+    """The results of an experiment.
 
     Attributes:
-        experiment: What was run.
-        outcomes: In the order of its collections.
-        origin: Tuned weights, versions, commit and a key of this package's code.
+        experiment: Experiment that was run.
+        outcomes: Outcomes, in the order of the experiment's collections.
+        origin: Tuned weights, package versions, commit, and a hash of this package's code.
+
+    Example:
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",))).label("reranker")
+        'bm25 → reranker'
     """
 
     experiment: Experiment
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[CollectionOutcome, ...]
     origin: Mapping[str, Any]
 
     @cached_property
     def comparisons(self) -> dict[str, Comparison]:
-        """Of every system with the baseline, by the outcome's folder; of a system alone there is none."""
+        """Comparison of all systems with the baseline, by folder; a single system has no comparison."""
         experiment = self.experiment
         return {
             outcome.folder: compare(
@@ -112,7 +134,7 @@ class Results:
         }
 
     def without_texts(self) -> "Results":
-        """Return the same without the collections' texts, for a page to publish whatever their licence."""
+        """Return the same results without the texts of topics and documents, which a licence may protect."""
         outcomes = (
             replace(outcome, collection=replace(outcome.collection, topics=dict.fromkeys(topics, "")), texts=False)
             for outcome in self.outcomes
@@ -121,24 +143,23 @@ class Results:
         return replace(self, outcomes=tuple(outcomes))
 
     def label(self, system: str) -> str:
-        """Return a system's name behind that of the one it reranks: ``bm25 → model``."""
+        """Return a system's name after the name of the system that it reranks: ``bm25 → model``."""
         config = self.experiment.systems[system]
-        return f"{self.label(config.first)} → {system}" if isinstance(config, Rerank) else system
+        return f"{self.label(config.rerank)} → {system}" if isinstance(config, Rerank) else system
+
+    def write(self, folder: str | Path) -> None:
+        """Write ``results.json`` to a folder that holds the runs and judgements already."""
+        found = {
+            "experiment": self.experiment.to_dict(),
+            "collections": [_to_dict(outcome, Path(folder)) for outcome in self.outcomes],
+            **self.origin,
+        }
+        with atomic_write(Path(folder) / RESULTS_FILENAME) as file:
+            json.dump(found, file, indent=2, ensure_ascii=False)
+            file.write("\n")
 
 
-def write_results(results: Results, folder: Path) -> None:
-    """Write ``results.json``: measures, and all they come from. The runs and judgements beside it are there already."""
-    found = {
-        "experiment": results.experiment.to_dict(),
-        "collections": [_outcome(outcome, folder) for outcome in results.outcomes],
-        **results.origin,
-    }
-    with atomic_write(folder / FILE) as file:
-        json.dump(found, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-
-
-def _outcome(outcome: Outcome, folder: Path) -> dict[str, Any]:
+def _to_dict(outcome: CollectionOutcome, folder: Path) -> dict[str, Any]:
     return {
         "name": outcome.collection.name,
         "split": outcome.collection.split,
@@ -160,13 +181,20 @@ def _outcome(outcome: Outcome, folder: Path) -> dict[str, Any]:
 
 
 def read_results(folder: str | Path) -> Results:
-    """Read what an experiment wrote: its collections are opened again, its runs measured again.
+    """Read the folder that `run_experiment` wrote: the collections are opened and the runs evaluated again.
 
     Raises:
-        InputError: There is no whole ``results.json``, a run was changed since, or a collection is gone or changed.
+        InputError: ``results.json`` is missing or incomplete, a run was changed since, or a collection is missing or
+            was changed.
+
+    Example:
+        >>> from ir_eval.experiment import read_experiment, run_experiment
+        >>> results = run_experiment(read_experiment("experiment.toml"), "out")
+        >>> read_results("out").experiment == results.experiment
+        True
     """
     folder = Path(folder)
-    path = folder / FILE
+    path = folder / RESULTS_FILENAME
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         experiment, places = parse_experiment(found.pop("experiment")), found.pop("collections")
@@ -174,21 +202,21 @@ def read_results(folder: str | Path) -> Results:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: no results ({error!r}); expected what ir-eval run wrote there; run it") from error
+        raise InputError(f"{path}: no results ({error!r}); expected the file of ir-eval run --out; run it") from error
     return Results(experiment, outcomes, found)
 
 
-def _read(folder: Path, experiment: Experiment, index: int, place: Mapping[str, Any]) -> Outcome:
-    name, split, measures = experiment.collections[index]
-    collection = open_collection(name, split=split)
+def _read(folder: Path, experiment: Experiment, index: int, place: Mapping[str, Any]) -> CollectionOutcome:
+    named = experiment.collections[index]
+    collection = open_collection(named.name, split=named.split)
     if place["fingerprint"] is not None and collection.fingerprint != place["fingerprint"]:
-        raise InputError(f"{name} is not what it was; expected the documents of these results; run it again")
+        raise InputError(f"the documents of {named.name} were changed; expected those of the results; run it again")
     systems = []
     for row in place["systems"]:
         file = folder / row["run"]
         if not file.is_file() or file_key(file) != row["sha256"]:
             raise InputError(f"{row['run']} is missing or was changed; expected it as written; run it again")
         run = Run.read(file, name=row["name"])
-        evaluation = evaluate(collection.judgements(), run, measures or experiment.measures)
-        systems.append(System(run, evaluation, row["seconds"]))
-    return Outcome(collection, place["folder"], tuple(systems), texts=place["fingerprint"] is not None)
+        evaluation = evaluate(collection.judgements(), run, named.measures or experiment.measures)
+        systems.append(SystemOutcome(run, evaluation, row["seconds"]))
+    return CollectionOutcome(collection, place["folder"], tuple(systems), texts=place["fingerprint"] is not None)

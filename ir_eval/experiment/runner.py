@@ -1,4 +1,4 @@
-"""Running an experiment: every run is written as soon as it is there, ``results.json`` when all are."""
+"""Running an experiment: each run is written as soon as it is made, ``results.json`` after the last one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,51 +10,59 @@ from ir_eval.data.files import check_folder
 from ir_eval.errors import InputError
 from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.experiment.config import Experiment, unused
-from ir_eval.experiment.results import FILE, Outcome, Results, System, write_results
-from ir_eval.experiment.systems import Fuse, Given, Made, SystemConfig
+from ir_eval.experiment.results import RESULTS_FILENAME, CollectionOutcome, Results, SystemOutcome
+from ir_eval.experiment.system_config import SystemConfig, TimedRun
+from ir_eval.experiment.systems import Fuse, Given
 from ir_eval.pipeline.fusion import tune
 from ir_eval.provenance import commit, sources, versions
 
 
 def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> Results:
-    """Run every system over every collection, and evaluate them all.
+    """Run every system on every collection, and evaluate the runs.
 
-    An experiment that was interrupted goes on when it is run again: what is expensive, indexes, vectors, searches and
-    scores, is kept under keys of its content, so nothing is done twice and nothing stale is read; the runs come out
-    the same, byte for byte.
+    An interrupted experiment resumes when it is run again: indexes, vectors, searches and scores are cached under keys
+    of their content, so nothing is computed twice, no stale value is read, and the runs are the same byte for byte.
 
     Args:
-        experiment: What to run.
-        folder: Gets ``COLLECTION/SYSTEM.trec`` and ``COLLECTION/qrels.txt``, then ``results.json``; with None, nothing
+        experiment: Collections, systems and measures.
+        folder: Folder for ``COLLECTION/SYSTEM.trec``, ``COLLECTION/qrels.txt`` and ``results.json``; if None, nothing
             is written.
 
     Raises:
-        InputError: A collection has no judgements, something given cannot be used, or the folder cannot be written.
+        InputError: A collection has no judgements, an option or file is wrong, or the folder cannot be written.
         gemma_st.errors.ModelError: There is no such model.
+
+    Example:
+        >>> from ir_eval.experiment import read_experiment
+        >>> results = run_experiment(read_experiment("experiment.toml"), "out")
+        >>> results.outcomes[0].evaluations["bm25"].means
+        {'ndcg@10': 1.0}
+        >>> sorted(path.name for path in Path("out/collection-test").iterdir())
+        ['bm25.trec', 'qrels.txt', 'reranked.trec']
     """
     if folder is not None:
         check_folder(folder)
     collections = _open(experiment)
     if folder is not None:
-        (Path(folder) / FILE).unlink(missing_ok=True)  # of an earlier experiment, whose runs are about to be replaced
-    systems = _tuned(experiment, collections)
+        (Path(folder) / RESULTS_FILENAME).unlink(missing_ok=True)  # its runs are about to be replaced
+    systems = _with_tuned_weights(experiment, collections)
     outcomes = []
     for place, collection, label in zip(experiment.collections, collections, _folders(collections), strict=True):
         own = None if folder is None else Path(folder) / label
         found = _run(systems, place.measures or experiment.measures, collection, own)
         texts = collection.source.local or any(system.reads_documents for system in systems.values())
-        outcomes.append(Outcome(collection, label, found, texts))
-    tuned = {name: system.tuned for name, system in systems.items() if isinstance(system, Fuse) and system.tuned}
-    weights = {name: list(found) for name, found in tuned.items()}
+        outcomes.append(CollectionOutcome(collection, label, found, texts))
+    changed = {name: system for name, system in systems.items() if system != experiment.systems[name]}
+    weights = {name: list(system.weights or ()) for name, system in changed.items() if isinstance(system, Fuse)}
     origin = {"tuned": weights, "versions": versions(), "commit": commit(), "sources": sources()}
     results = Results(experiment, tuple(outcomes), origin)
     if folder is not None:
-        write_results(results, Path(folder))
+        results.write(folder)
     return results
 
 
 def _open(experiment: Experiment) -> list[Collection]:
-    """Open the collections, and refuse now what would otherwise fail only after long work."""
+    """Open the collections, and raise every error that can be known before long work."""
     for name, system in experiment.systems.items():
         with _naming(name):
             system.check()
@@ -69,53 +77,54 @@ def _open(experiment: Experiment) -> list[Collection]:
 
 @contextmanager
 def _naming(system: str) -> Iterator[None]:
-    """Say which system an error is about."""
+    """Add the system's name to an error."""
     try:
         yield
     except InputError as error:
         raise InputError(f"system {system!r}: {error}") from error
 
 
-def _tuned(experiment: Experiment, collections: list[Collection]) -> dict[str, SystemConfig]:
-    """Return the systems, the weights of fusions tuned: on runs that the same systems make of another collection."""
+def _with_tuned_weights(experiment: Experiment, collections: list[Collection]) -> dict[str, SystemConfig]:
+    """Return the systems, with weights in place of ``tune_on``: each part is run on the development collection."""
     systems = dict(experiment.systems)
     for name, config in experiment.systems.items():
-        if isinstance(config, Fuse) and config.tune_on:
-            collection = open_collection(config.tune_on.name, split=config.tune_on.split)
-            topics = collection.topics.items()
-            if known := next((topic for other in collections for topic in topics & other.topics.items()), None):
-                raise InputError(
-                    f"system {name!r} is tuned on topic {known[0]!r}, which is measured, too; "
-                    "expected a development collection apart"
-                )
-            made: dict[str, Made] = {}
-            for part, system in systems.items():
-                if part in _needed(config.parts, systems):
-                    made[part] = system.make(part, collection, made)
-            runs = [made[part].run for part in config.parts]
-            found = tune(runs, collection.judgements(), experiment.measures[0], normalisation=config.normalisation)
-            systems[name] = replace(config, tuned=found.weights)
+        if not isinstance(config, Fuse) or not config.tune_on:
+            continue
+        collection = open_collection(config.tune_on.name, split=config.tune_on.split)
+        topics = collection.topics.items()
+        if shared := next((topic for other in collections for topic in topics & other.topics.items()), None):
+            raise InputError(
+                f"system {name!r} is tuned on topic {shared[0]!r}, which is also evaluated; "
+                "expected a separate development collection"
+            )
+        made: dict[str, TimedRun] = {}
+        for part, system in systems.items():
+            if part in _with_inputs(config.fuse, systems):
+                made[part] = system.make(part, collection, made)
+        runs = [made[part].run for part in config.fuse]
+        found = tune(runs, collection.judgements(), experiment.measures[0], normalisation=config.normalisation)
+        systems[name] = replace(config, weights=tuple(found.weights), tune_on=None)
     return systems
 
 
-def _needed(names: Iterable[str], systems: Mapping[str, SystemConfig]) -> set[str]:
-    """Return systems and all that they are made of."""
-    return {need for name in names for need in (name, *_needed(systems[name].inputs, systems))}
+def _with_inputs(names: Iterable[str], systems: Mapping[str, SystemConfig]) -> set[str]:
+    """Return systems and all systems that they are made of."""
+    return {need for name in names for need in (name, *_with_inputs(systems[name].inputs, systems))}
 
 
 def _run(
     systems: Mapping[str, SystemConfig], measures: Sequence[str], collection: Collection, folder: Path | None
-) -> tuple[System, ...]:
+) -> tuple[SystemOutcome, ...]:
     qrels = collection.judgements()
-    made: dict[str, Made] = {}
+    made: dict[str, TimedRun] = {}
     found = []
     for name, config in systems.items():
         run, seconds = made[name] = config.make(name, collection, made)
-        found.append(System(run, evaluate(qrels, run, measures), seconds))
+        found.append(SystemOutcome(run, evaluate(qrels, run, measures), seconds))
         if folder is not None:
             path = folder / f"{name}.trec"
             given = config.path(collection).resolve() if isinstance(config, Given) else None
-            if path.resolve() != given:
+            if path.resolve() != given:  # never replace a file that the user gave
                 run.write(path)
     if folder is not None:
         qrels.write(folder / "qrels.txt")
@@ -123,7 +132,7 @@ def _run(
 
 
 def _folders(collections: list[Collection]) -> list[str]:
-    """Give every collection a folder of its own, also two of one name."""
+    """Return a folder name for each collection; of two equal names the second ends in ``-2``."""
     folders: list[str] = []
     for collection in collections:
         parts = [collection.name, *([collection.split] if collection.split and collection.name.count("/") == 0 else [])]

@@ -1,142 +1,73 @@
-"""The four ways a system makes its run: it retrieves, is given, fuses others, or reranks another."""
+"""The four kinds of system in an experiment: a first stage, a run file, a fusion of systems, a reranked system.
 
-from abc import abstractmethod
+The fields of each class are the keys of its table ``[systems.NAME]`` in an experiment's file.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 from gemma_st.names import locate
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
+from ir_eval.experiment.system_config import CollectionName, SystemConfig, TimedRun
 from ir_eval.pipeline.rerank import load_reranker, rerank
 
 if TYPE_CHECKING:
     from ir_eval.retrieval import Retriever
 
-HITS = 1000  # of a first stage, the field's standard
-
-
-class CollectionName(NamedTuple):
-    """A collection of an experiment.
-
-    Attributes:
-        name: A folder, an ir_datasets id, or ``python-docs``.
-        split: Which judgements of a BEIR folder.
-        measures: Its own, in place of the experiment's.
-    """
-
-    name: str
-    split: str | None = None
-    measures: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the table of the experiment's file that says this."""
-        own = {"split": self.split, "measures": list(self.measures)}
-        return {"name": self.name, **{field: value for field, value in own.items() if value}}
-
-
-class Made(NamedTuple):
-    """What a system made of a collection's topics.
-
-    Attributes:
-        run: Its ranking.
-        seconds: From topics to ranking, without loading and indexing, what it is made of included; None if that is not
-            known, as of a given run.
-    """
-
-    run: Run
-    seconds: float | None
-
-
-class SystemConfig(Protocol):
-    """How a system makes its run, whatever the collection."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of the systems it is made of."""
-        return ()
-
-    @property
-    def reads_documents(self) -> bool:
-        """Whether it reads the collection's documents, which then are on this machine."""
-        return False
-
-    def check(self) -> None:
-        """Refuse, before any work, what could work on no collection.
-
-        Raises:
-            InputError: An option is wrong.
-            gemma_st.errors.ModelError: A name can be no model's.
-        """
-        return None
-
-    def check_for(self, collection: Collection) -> None:
-        """Refuse, before long work, what could not work on this collection.
-
-        Raises:
-            InputError: A file is missing, or an option is wrong.
-        """
-        return None
-
-    @abstractmethod
-    def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
-        """Make the run.
-
-        Args:
-            name: Of the system, and so of its run.
-            collection: Topics and documents.
-            made: What its inputs made of the same collection.
-        """
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Return the table of the experiment's file that says this."""
+DEFAULT_HITS = 1000  # the usual depth of a first stage in IR evaluation
 
 
 @dataclass(frozen=True)
 class Retrieve(SystemConfig):
-    """A first stage over the collection's documents.
+    """A first stage that searches the documents of the collection.
 
     Attributes:
-        kind: ``bm25`` or ``dense``; see [ir_eval.retrieval.open_retriever][].
-        hits: How many documents of each topic it returns at most.
-        options: Of that kind.
+        retrieve: ``bm25`` or ``dense``; see [ir_eval.retrieval.open_retriever][].
+        hits: Largest number of documents retrieved for a topic.
+        options: Options of that retriever, such as ``k1``.
+
+    Example:
+        >>> Retrieve("bm25", 100, {"k1": 0.82}).to_dict()
+        {'retrieve': 'bm25', 'hits': 100, 'k1': 0.82}
     """
 
-    kind: str
-    hits: int = HITS
+    retrieve: str
+    hits: int = DEFAULT_HITS
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def reads_documents(self) -> bool:
-        """All of them, unless an index is given."""
-        return "index" not in self.options or self.kind == "dense"
+        """True, unless BM25 searches an index that was given."""
+        return "index" not in self.options or self.retrieve == "dense"
 
     def check(self) -> None:
-        """Refuse to find nothing."""
+        """Check ``hits``."""
         if self.hits < 1:
             raise InputError(f"hits {self.hits}; expected at least 1 document a topic")
 
     def check_for(self, collection: Collection) -> None:
-        """Refuse an option that the kind does not take."""
+        """Check that the retriever takes these options."""
         self._open(collection)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
-        """Search; what is built first, once, is not counted."""
+    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+        """Search; building the index is not counted in the time."""
         run, seconds = self._open(collection).retrieve(collection.topics, self.hits)
-        return Made(replace(run, name=name), seconds)
+        return TimedRun(replace(run, name=name), seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"retrieve": kind, …}``."""
-        return {"retrieve": self.kind, "hits": self.hits, **self.options}
+        """Return ``{"retrieve": …, "hits": …}`` and the options."""
+        options = {key: value for key, value in self.options.items() if value is not None}
+        return {"retrieve": self.retrieve, "hits": self.hits, **options}
 
     def _open(self, collection: Collection) -> "Retriever":
         from ir_eval.retrieval import open_retriever
 
-        return open_retriever(self.kind, collection, **self.options)
+        return open_retriever(self.retrieve, collection, **self.options)
 
 
 @dataclass(frozen=True)
@@ -144,119 +75,121 @@ class Given(SystemConfig):
     """A TREC run file.
 
     Attributes:
-        file: Its path; ``{collection}`` in it stands for the collection's name.
+        run: Path of the file; ``{collection}`` in it stands for the collection's name.
+
+    Example:
+        >>> from ir_eval.collections import open_collection
+        >>> Given("{collection}.trec").path(open_collection("collection")).name
+        'collection.trec'
     """
 
-    file: str
+    run: str
 
     def check_for(self, collection: Collection) -> None:
-        """Refuse a file that is not there."""
+        """Check that the file is there."""
         path = self.path(collection)
         if not path.is_file():
             raise InputError(f"{path}: no such file; expected the TREC run of {collection.name}; check the path")
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
-        """Read it."""
-        return Made(Run.read(self.path(collection), name=name), None)
+    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+        """Read the file; its time is unknown."""
+        return TimedRun(Run.read(self.path(collection), name=name), None)
 
     def path(self, collection: Collection) -> Path:
-        """Return the file for a collection."""
-        return Path(self.file.replace("{collection}", collection.name)).expanduser()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"run": file}``."""
-        return {"run": self.file}
+        """Return the path of the run of a collection."""
+        return Path(self.run.replace("{collection}", collection.name)).expanduser()
 
 
 @dataclass(frozen=True)
 class Fuse(SystemConfig):
-    """Several systems' runs made one; see [ir_eval.pipeline.fusion.fuse][].
+    """A fusion of other systems' runs; see [ir_eval.pipeline.fusion.fuse][].
 
     Attributes:
-        parts: The systems.
+        fuse: Names of the systems.
         method: ``rrf`` or ``sum``.
-        normalisation: Of each query's scores before a sum.
-        weights: Of each run in a sum; all 1 if not given.
-        tune_on: The development collection that the weights are tuned on, for the experiment's first measure.
-        tuned: The weights that were found there; no file says them.
+        normalisation: Normalisation of each query's scores before a sum.
+        weights: Weight of each run in a sum; if None, all are 1.
+        tune_on: Development collection on which the weights are tuned for the experiment's first measure.
+
+    Example:
+        >>> Fuse(("bm25", "dense"), "sum", weights=(0.3, 0.7)).to_dict()
+        {'fuse': ['bm25', 'dense'], 'method': 'sum', 'weights': [0.3, 0.7]}
     """
 
-    parts: tuple[str, ...]
+    fuse: tuple[str, ...]
     method: str = "rrf"
     normalisation: str | None = None
     weights: tuple[float, ...] | None = None
     tune_on: CollectionName | None = None
-    tuned: tuple[float, ...] | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The systems."""
-        return self.parts
+        """The names of the fused systems."""
+        return self.fuse
 
     def check(self) -> None:
-        """Refuse a method or weights that could fuse no runs."""
+        """Check the method, the normalisation and the weights."""
         from ir_eval.pipeline.fusion import check_fusion
 
         if self.tune_on and (self.weights or self.method != "sum"):
-            raise InputError(f"tune_on with {self.method} or weights; expected a sum without; take one of them out")
-        check_fusion(len(self.parts), self.method, normalisation=self.normalisation, weights=self.weights)
+            raise InputError(
+                f"tune_on with method = {self.method!r}, weights = {self.weights}; "
+                "expected method = 'sum' and no weights, which are tuned; remove one of them"
+            )
+        check_fusion(len(self.fuse), self.method, normalisation=self.normalisation, weights=self.weights)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
-        """Fuse; the time is that of all of them."""
+    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+        """Fuse the runs; the time includes the time of each."""
         from ir_eval.pipeline.fusion import fuse
 
-        parts = [made[part] for part in self.parts]
+        runs, seconds = zip(*(made[part] for part in self.fuse), strict=True)
         start = perf_counter()
-        runs = [part.run for part in parts]
-        run = fuse(runs, self.method, normalisation=self.normalisation, weights=self.tuned or self.weights, name=name)
-        seconds = [part.seconds for part in parts]
-        known = None if None in seconds else sum(filter(None, seconds)) + perf_counter() - start
-        return Made(run, known)
+        run = fuse(runs, self.method, normalisation=self.normalisation, weights=self.weights, name=name)
+        return TimedRun(run, None if None in seconds else sum(seconds) + perf_counter() - start)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"fuse": parts, …}``."""
-        options: dict[str, Any] = {"fuse": list(self.parts), "method": self.method, "normalisation": self.normalisation}
-        options["weights"] = self.weights and list(self.weights)
-        options["tune_on"] = self.tune_on and self.tune_on.to_dict()
-        return {name: value for name, value in options.items() if value}
+        """Return ``{"fuse": […], …}`` without the options that are not used."""
+        lists = {"fuse": list(self.fuse), "weights": self.weights and list(self.weights)}
+        table = super().to_dict() | lists | {"tune_on": self.tune_on and self.tune_on.to_dict()}
+        return {key: value for key, value in table.items() if value}
 
 
 @dataclass(frozen=True)
 class Rerank(SystemConfig):
-    """Another system's first documents, ordered by a model.
+    """Another system's top documents, ordered by the scores of a model.
 
     Attributes:
-        first: The system.
-        model: A directory, packaged model or hub id.
-        depth: How many documents of each topic are scored; the rest is dropped.
+        rerank: Name of the reranked system.
+        model: Directory, packaged model or hub id.
+        depth: Number of documents scored for each topic; the others are dropped.
+
+    Example:
+        >>> Rerank("bm25", "reranker", depth=20).to_dict()
+        {'rerank': 'bm25', 'model': 'reranker', 'depth': 20}
     """
 
-    first: str
+    rerank: str
     model: str
     depth: int = 100
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The system that is reranked."""
-        return (self.first,)
+        """The name of the reranked system."""
+        return (self.rerank,)
 
     @property
     def reads_documents(self) -> bool:
-        """Those that it scores."""
+        """True: the model reads the documents that it scores."""
         return True
 
     def check(self) -> None:
-        """Refuse a depth of nothing, and a name that can be no model's."""
+        """Check the depth and the model's name."""
         if self.depth < 1:
             raise InputError(f"depth {self.depth}; expected at least 1 document to rerank")
         locate(self.model)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, Made]) -> Made:
-        """Rerank; a first stage whose time is not known counts nothing."""
-        first = made[self.first]
+    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+        """Rerank; if the first stage's time is unknown, the time is that of the model alone."""
+        first = made[self.rerank]
         run, seconds = rerank(first.run, collection, load_reranker(self.model), depth=self.depth, name=name)
-        return Made(run, (first.seconds or 0.0) + seconds)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"rerank": first, "model": …, "depth": …}``."""
-        return {"rerank": self.first, "model": self.model, "depth": self.depth}
+        return TimedRun(run, (first.seconds or 0.0) + seconds)

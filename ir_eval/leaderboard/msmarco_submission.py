@@ -1,7 +1,7 @@
-r"""The files that the MS MARCO passage leaderboard takes.
+r"""The files of a submission to the MS MARCO passage leaderboard.
 
-Their format is that of https://github.com/microsoft/MSMARCO-Passage-Ranking-Submissions: a folder of two bzip2 files of
-lines ``QID \t PID \t RANK``, and a JSON file beside it. Its own scripts check and encrypt them.
+https://github.com/microsoft/MSMARCO-Passage-Ranking-Submissions defines the format: a folder with two bzip2 files of
+lines ``QID \t PID \t RANK``, and a JSON file beside it. The scripts of that repository check and encrypt them.
 """
 
 import bz2
@@ -14,24 +14,28 @@ from ir_eval.data.files import atomic_directory, atomic_write, check_folder
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 
-DEPTH = 1000  # the evaluator has room for no more
-TYPES = ("full ranking", "reranking")
+MAX_DEPTH = 1000  # the evaluator reads no more documents of a query
+SUBMISSION_TYPES = ("full ranking", "reranking")
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What the leaderboard shows.
+    """The metadata of a submission, as the leaderboard shows them.
 
     Attributes:
-        id: ``yyyymmdd-suffix``, with the day it is handed in.
-        team: Who; it must be clear who that is.
-        model_description: What.
-        paper: A URL, or nothing.
-        code: A URL, or nothing.
-        type: ``full ranking`` or ``reranking``, that of the official first 1000.
+        id: ``yyyymmdd-suffix``, with the day of the submission.
+        team: Name of the team, which must identify it.
+        model_description: Description of the system in one line.
+        paper: URL of the paper, or empty.
+        code: URL of the code, or empty.
+        type: ``full ranking``, or ``reranking`` of the official top 1000.
 
     Raises:
-        InputError: The id or type is of another form, or team or model are empty.
+        InputError: The id or type is malformed, or the team or model description is empty.
+
+    Example:
+        >>> Submission("20260131-ourgroup", "Our Group", "BM25 and a cross-encoder").type
+        'full ranking'
     """
 
     id: str
@@ -39,40 +43,45 @@ class Submission:
     model_description: str
     paper: str = ""
     code: str = ""
-    type: str = TYPES[0]
+    type: str = SUBMISSION_TYPES[0]
 
     def __post_init__(self) -> None:
         """Check what the leaderboard would refuse."""
         if not re.fullmatch(r"20[0-9]{6}-[A-Za-z0-9._-]+", self.id):
             raise InputError(f"submission id {self.id!r}; expected yyyymmdd-suffix, such as 20260131-ourgroup")
-        if self.type not in TYPES:
-            raise InputError(f"submission type {self.type!r}; expected {' or '.join(map(repr, TYPES))}")
+        if self.type not in SUBMISSION_TYPES:
+            raise InputError(f"submission type {self.type!r}; expected {' or '.join(map(repr, SUBMISSION_TYPES))}")
         for name in ("team", "model_description"):
             if not getattr(self, name).strip():
-                raise InputError(f"submission without {name}; expected a text; the leaderboard shows it")
+                raise InputError(f"submission without {name}; expected a text, which the leaderboard shows; give it")
 
 
 def write_submission(submission: Submission, dev: Run, evaluation: Run, folder: str | Path) -> Path:
-    """Write ``ID/dev.txt.bz2``, ``ID/eval.txt.bz2`` and ``ID-metadata.json``: all of them, or none.
+    """Write ``ID/dev.txt.bz2``, ``ID/eval.txt.bz2`` and ``ID-metadata.json``: all three, or none.
 
     Args:
-        submission: What the metadata say.
-        dev: The run of the Dev small queries; the first 1000 documents of each count.
-        evaluation: That of the eval queries.
+        submission: Metadata.
+        dev: Run of the Dev small queries; only the top 1000 documents of each query are written.
+        evaluation: Run of the eval queries.
         folder: ``submissions/`` in a checkout of the leaderboard's repository.
 
     Returns:
         The folder ``ID``.
 
     Raises:
-        InputError: An id is not a whole number, as in MS MARCO; there is a submission of this id; or the folder cannot
+        InputError: A query or document id is not a whole number, a submission with this id exists, or the folder cannot
             be written.
+
+    Example:
+        >>> run = Run.from_dict({"2": {"4339068": 1.0}})
+        >>> write_submission(Submission("20260131-ours", "us", "BM25"), run, run, "submissions").name
+        '20260131-ours'
     """
     check_folder(folder)
     target, beside = Path(folder, submission.id), Path(folder, f"{submission.id}-metadata.json")
     for path in (target, beside):
         if path.exists():
-            raise InputError(f"{path}: exists; expected a new submission; choose another id, or remove it")
+            raise InputError(f"{path}: exists; expected a new submission; choose another id, or remove this one")
     lines = {"dev.txt.bz2": _lines(dev), "eval.txt.bz2": _lines(evaluation)}
     metadata = {name: value for name, value in vars(submission).items() if name != "id"}
     with atomic_write(beside) as file, atomic_directory(target) as temporary:
@@ -84,11 +93,11 @@ def write_submission(submission: Submission, dev: Run, evaluation: Run, folder: 
 
 
 def _lines(run: Run) -> str:
-    run = run.top(DEPTH)
+    run = run.top(MAX_DEPTH)
     for row, ids in (("query", run.query_ids), ("document", run.doc_ids)):
         wrong = next((one for one in ids.tolist() if not re.fullmatch("[0-9]+", one)), None)
         if wrong is not None:
-            raise InputError(f"{run.name}: {row} id {wrong!r}; expected whole numbers, as MS MARCO's; give its run")
+            raise InputError(f"{run.name}: {row} id {wrong!r}; expected the whole numbers of MS MARCO; give its run")
     return "".join(
         f"{query_id}\t{doc_id}\t{rank}\n"
         for query_id in run

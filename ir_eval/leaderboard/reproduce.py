@@ -1,4 +1,4 @@
-"""Rows run again, and what they measure held against what was published."""
+"""Reproduction of a leaderboard: its rows are run, and the measured figures are compared with the published ones."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,35 +12,41 @@ from ir_eval.collections import open_collection
 from ir_eval.data.files import atomic_write, check_folder
 from ir_eval.errors import InputError
 from ir_eval.experiment import run_experiment
-from ir_eval.leaderboard.rows import Leaderboard, Row
+from ir_eval.leaderboard.rows import Leaderboard, LeaderboardRow
 from ir_eval.progress import announce
 from ir_eval.provenance import commit, sources, versions
 
-ROUNDING = Decimal("1e-9")  # of a mean of float64, which may lie on the edge of what is printed
+ROUNDING_ERROR = Decimal("1e-9")  # a mean of float64 values may fall just beside the edge of the tolerance
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a row.
+class RowOutcome:
+    """The outcome of running one row.
 
     Attributes:
-        row: The row.
-        measured: Measure to figure; empty if the row was not run.
-        missing: Why it was not run: what is not there.
+        row: Row of the leaderboard.
+        measured: Measured figure of each published measure; empty if the row was not run.
+        missing: Reason why the row was not run: the missing file or download.
+
+    Example:
+        >>> from ir_eval.leaderboard import read_leaderboard
+        >>> row = read_leaderboard("trec-dl-2019").rows[0]
+        >>> RowOutcome(row, {"ndcg@10": 0.50576, "map-l2": 0.3023}).verdicts
+        {'ndcg@10': 'OK', 'map-l2': 'off by +0.0010'}
     """
 
-    row: Row
+    row: LeaderboardRow
     measured: Mapping[str, float] = field(default_factory=dict)
     missing: str = ""
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """Measure to ``OK``, or to what is measured less what was published: ``off by +0.0012``."""
+        """Verdict by measure: ``OK``, or the measured less the published figure, such as ``off by +0.0012``."""
         return {measure: self._verdict(measure) for measure in self.measured}
 
     @property
     def off(self) -> bool:
-        """Whether a figure is not what was published."""
+        """Whether a measured figure differs from the published one by more than the tolerance."""
         return any(verdict != "OK" for verdict in self.verdicts.values())
 
     def _verdict(self, measure: str) -> str:
@@ -48,10 +54,10 @@ class Outcome:
         digits = -int(published.as_tuple().exponent)
         tolerance = Decimal(5).scaleb(-digits - 1) if self.row.tolerance is None else self.row.tolerance
         difference = Decimal(self.measured[measure]) - published
-        return "OK" if abs(difference) <= tolerance + ROUNDING else f"off by {difference:+.{max(4, digits)}f}"
+        return "OK" if abs(difference) <= tolerance + ROUNDING_ERROR else f"off by {difference:+.{max(4, digits)}f}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a JSON file says of it."""
+        """Return the outcome as plain data for a JSON file."""
         return {
             "row": self.row.name,
             "collection": self.row.experiment.collections[0].name,
@@ -64,18 +70,27 @@ class Outcome:
         }
 
 
-def reproduce(leaderboard: Leaderboard, rows: Iterable[str] = (), *, folder: str | Path | None = None) -> list[Outcome]:
-    """Run rows, one after the other; what a row downloads is announced before it starts.
+def reproduce(
+    leaderboard: Leaderboard, rows: Iterable[str] = (), *, folder: str | Path | None = None
+) -> list[RowOutcome]:
+    """Run rows of a leaderboard, one after the other; each announces its downloads before it starts.
+
+    A row whose files are missing, or whose download fails, is not an error: its outcome names what is missing.
 
     Args:
-        leaderboard: Where the rows are from.
-        rows: Their names; all of them if there is none.
-        folder: Gets ``ROW.trec`` as soon as it is there, and ``LEADERBOARD.json`` at the end; None writes nothing.
+        leaderboard: Leaderboard that holds the rows.
+        rows: Names of the rows; if empty, all rows.
+        folder: Folder for ``ROW.trec``, written after each row, and ``LEADERBOARD.json``, written at the end; if None,
+            nothing is written.
 
     Raises:
-        InputError: There is no such row, an option or a file is wrong, or the folder cannot be written. That something
-            is not there, or cannot be downloaded, is no error: the outcome says it.
-        gemma_st.errors.ModelError: A name can be no model's.
+        InputError: There is no such row, an option or a file is wrong, or the folder cannot be written.
+        gemma_st.errors.ModelError: A model's name is malformed, or the named directory is not there.
+
+    Example:
+        >>> from ir_eval.leaderboard import read_leaderboard
+        >>> reproduce(read_leaderboard("trec-dl-2019", data="nowhere"), ["bm25-default-run"])[0].missing
+        'nowhere/msmarco/trec-dl19: no such file or folder; check the data folder'
     """
     if folder is not None:
         check_folder(folder)
@@ -92,32 +107,32 @@ def reproduce(leaderboard: Leaderboard, rows: Iterable[str] = (), *, folder: str
     return outcomes
 
 
-def _reproduce(row: Row, folder: str | Path | None) -> Outcome:
+def _reproduce(row: LeaderboardRow, folder: str | Path | None) -> RowOutcome:
     if row.missing:
-        return Outcome(row, missing=row.missing)
+        return RowOutcome(row, missing=row.missing)
     if row.downloads:
         sizes = ", ".join(f"{name} {size:,}" for name, size in row.downloads.items())
-        announce(f"{row.name}: {row.plan} ({sizes}; what is there already is not fetched again)")
+        announce(f"{row.name}: {row.plan} ({sizes}; finished downloads are not repeated)")
     systems = row.experiment.systems.values()
     for config in systems:
         config.check()
     try:
         collection = open_collection(row.experiment.collections[0].name)
     except InputError as error:
-        return _not_there(row, error)
+        return _not_run(row, error)
     for config in systems:
         config.check_for(collection)
     try:
         system = run_experiment(row.experiment).outcomes[0].systems[-1]
     except (InputError, ModelError) as error:
-        return _not_there(row, error)
+        return _not_run(row, error)
     if folder is not None:
         system.run.write(Path(folder) / f"{row.name}.trec")
-    return Outcome(row, system.evaluation.means)
+    return RowOutcome(row, system.evaluation.means)
 
 
-def _not_there(row: Row, error: InputError | ModelError) -> Outcome:
-    """Take the error for a failed download, or raise it where there is nothing to download."""
+def _not_run(row: LeaderboardRow, error: InputError | ModelError) -> RowOutcome:
+    """Treat the error as a failed download, or raise it again if the row downloads nothing."""
     if not row.downloads:
         raise error
-    return Outcome(row, missing=str(error))
+    return RowOutcome(row, missing=str(error))

@@ -1,28 +1,34 @@
-"""What a leaderboard holds."""
+"""A leaderboard and its rows."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from gemma_st.settings import DATA
 from ir_eval.errors import InputError
 from ir_eval.experiment import Experiment, Retrieve
-from ir_eval.experiment.experiment_file import DATA
 
 
 @dataclass(frozen=True)
-class Row:
+class LeaderboardRow:
     """A system, and the figures that were published for it.
 
     Attributes:
-        experiment: One collection; the system, and before it those that it is made of.
-        published: Measure to figure, with the digits that were printed.
-        source: Where they were published.
-        first_stage: What found the documents, in words.
-        tolerance: How far off a figure may be, on either side; None for half a unit of its last digit.
-        downloads: Index or collection to its size in MB, packed; what is there already is not fetched again.
-        minutes: On one core, estimated, without downloads; 0 for seconds.
-        files: What has to be in the data folder.
+        experiment: Experiment on one collection: the system, after the systems that it is made of.
+        published: Published figure of each measure, with all digits.
+        source: Address of the publication.
+        first_stage: Description of the first stage.
+        tolerance: Largest allowed difference, in both directions; None for half a unit of a figure's last digit.
+        downloads: Packed size in MB of each index and collection that the row downloads, unless it is there already.
+        minutes: Estimated minutes on one core, without downloads; 0 for seconds.
+        files: Files and folders that the row reads from the data folder.
+
+    Example:
+        >>> from ir_eval.leaderboard import read_leaderboard
+        >>> row = read_leaderboard("trec-dl-2019").select(["bm25-default"])[0]
+        >>> row.name, row.plan
+        ('bm25-default', 'downloads 2,171.0 MB, about 1 min')
     """
 
     experiment: Experiment
@@ -36,12 +42,12 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Of the system."""
+        """The name of the system."""
         return list(self.experiment.systems)[-1]
 
     @property
     def missing(self) -> str:
-        """Which file is not there, and what to do; empty if all are."""
+        """The first file that is missing, and how to get it; empty if all are there."""
         path = next((path for path in self.files if not path.exists()), None)
         if path is None:
             return ""
@@ -50,7 +56,7 @@ class Row:
 
     @property
     def plan(self) -> str:
-        """What is fetched and built, and how long it takes; ``ready`` where nothing is fetched."""
+        """What running the row downloads and builds, and the time it takes; ``ready`` if it downloads nothing."""
         systems = self.experiment.systems.values()
         builds = any(isinstance(system, Retrieve) and "index" not in system.options for system in systems)
         parts = [
@@ -63,23 +69,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """What a file holds.
+    """The rows of a leaderboard.
 
     Attributes:
-        name: Of the file, without ``.toml``.
-        title: One line.
-        rows: In the file's order.
+        name: Name of the file, without ``.toml``.
+        title: Title of one line.
+        rows: Rows, in the order of the file.
+
+    Example:
+        >>> from ir_eval.leaderboard import read_leaderboard
+        >>> [row.name for row in read_leaderboard("trec-dl-2019").select(["openai-ada2-run"])]
+        ['openai-ada2-run']
     """
 
     name: str
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[LeaderboardRow, ...]
 
-    def select(self, names: Iterable[str]) -> tuple[Row, ...]:
-        """Return the rows of these names, or all if there is none.
+    def select(self, names: Iterable[str]) -> tuple[LeaderboardRow, ...]:
+        """Return the rows with these names, or all rows if no name is given.
 
         Raises:
-            InputError: There is no such row; lists those there are.
+            InputError: There is no such row; the message lists the names.
         """
         rows, names = {row.name: row for row in self.rows}, list(names)
         for name in names:

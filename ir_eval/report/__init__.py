@@ -1,1 +1,1 @@
-"""What people look at."""
+"""Tables and pages: results on the terminal, in Markdown, in LaTeX, and as an HTML report."""

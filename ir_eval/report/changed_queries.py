@@ -1,94 +1,87 @@
-"""The queries that a system helps and hurts most against the baseline, with what each of them ranks first."""
+"""The queries that a system helps and hurts most, compared with the baseline, and the top documents of both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ir_eval.evaluation.significance import paired_differences
-from ir_eval.experiment import Outcome, System
+from ir_eval.experiment import CollectionOutcome, SystemOutcome
 from ir_eval.report.plots import UNJUDGED
 
-QUERIES = 5  # helped, and as many hurt
-DOCUMENTS = 5
-CHARACTERS = 300
+MAX_QUERIES = 5  # helped, and the same number hurt
+MAX_DOCUMENTS = 5
+MAX_CHARACTERS = 300
 
 
-@dataclass(frozen=True)
-class Document:
-    """A document as a reader of the report sees it.
-
-    Attributes:
-        doc_id: Its name in the collection.
-        level: Its relevance, or None without a judgement.
-        elsewhere: Its rank, from 1, in the other run; None if it is not there.
-        text: The beginning; None where it is not at hand, or left out.
-    """
+class _Document(NamedTuple):
+    """A document as the report shows it."""
 
     doc_id: str
-    level: int | None
-    elsewhere: int | None
-    text: str | None
+    level: int | None  # relevance grade, or None if the document was not judged
+    elsewhere: int | None  # rank, from 1, in the other run; None if it is not in that run
+    text: str | None  # first characters; None if the text is not on this machine, or left out
 
 
-@dataclass(frozen=True)
-class Query:
-    """A query on which a system and the baseline differ.
+class ChangedQuery(NamedTuple):
+    """A query that a system helps or hurts.
 
     Attributes:
-        query_id: Its name in the collection.
-        text: What was asked.
-        baseline: The baseline's score.
-        system: The system's score.
-        before: What the baseline ranks first.
-        after: What the system ranks first.
+        query_id: Id in the collection.
+        text: Text of the query.
+        baseline: Score of the baseline.
+        system: Score of the system.
+        before: Top documents of the baseline.
+        after: Top documents of the system.
+
+    Example:
+        >>> ChangedQuery("q1", "do goldfish grow", baseline=0.5, system=1.0, before=(), after=()).system
+        1.0
     """
 
     query_id: str
     text: str
     baseline: float
     system: float
-    before: tuple[Document, ...]
-    after: tuple[Document, ...]
+    before: tuple[_Document, ...]
+    after: tuple[_Document, ...]
 
 
-@dataclass(frozen=True)
-class Moved:
-    """The queries of one system, at most `QUERIES` of each kind.
-
-    Attributes:
-        helped: The largest gain first.
-        hurt: The largest loss first.
-    """
-
-    helped: tuple[Query, ...]
-    hurt: tuple[Query, ...]
-
-
-def most_moved(outcome: Outcome, measure: str, baseline: str) -> dict[str, Moved]:
-    """Find the queries of every system but the baseline; documents are looked up once for all of them.
+def changed_queries(
+    outcome: CollectionOutcome, measure: str, baseline: str
+) -> dict[str, dict[str, tuple[ChangedQuery, ...]]]:
+    """Return the `MAX_QUERIES` queries that each system helps most, and those that it hurts most.
 
     Args:
-        outcome: Of a collection.
-        measure: One of those evaluated.
-        baseline: One of the systems.
+        outcome: Outcome on a collection.
+        measure: Measure of the scores, one of those evaluated.
+        baseline: Name of the baseline.
+
+    Returns:
+        System to ``{"Helped": …, "Hurt": …}``, the largest change first.
+
+    Example:
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> experiment = single("collection", first_stage="bm25.trec", rerankers=("reranker",))
+        >>> list(changed_queries(run_experiment(experiment).outcomes[0], "mrr@10", "bm25"))
+        ['reranker']
     """
     systems = {system.run.name: system for system in outcome.systems}
     first = systems.pop(baseline)
-    chosen = {name: _extremes(first, system, measure) for name, system in systems.items()}
+    chosen = {name: _most_changed(first, system, measure) for name, system in systems.items()}
     shown = {
         doc_id
-        for name, (helped, hurt) in chosen.items()
-        for query_id in (*helped, *hurt)
+        for name, kinds in chosen.items()
+        for query_id in (*kinds["Helped"], *kinds["Hurt"])
         for system in (first, systems[name])
-        for doc_id in _ranked(system, query_id)[:DOCUMENTS]
+        for doc_id in _ranked(system, query_id)[:MAX_DOCUMENTS]
     }
-    texts = outcome.collection.source.texts(sorted(shown)) if outcome.texts else {}
+    texts = outcome.collection.source.texts(sorted(shown)) if outcome.texts else {}  # one reading for all systems
 
-    def query(system: System, query_id: str) -> Query:
+    def query(system: SystemOutcome, query_id: str) -> ChangedQuery:
         place = np.flatnonzero(system.evaluation.query_ids == query_id)[0]
         before, after = _ranked(first, query_id), _ranked(system, query_id)
-        return Query(
+        return ChangedQuery(
             query_id,
             outcome.collection.topics.get(query_id, ""),
             float(first.evaluation.per_query[measure][place]),
@@ -98,42 +91,42 @@ def most_moved(outcome: Outcome, measure: str, baseline: str) -> dict[str, Moved
         )
 
     return {
-        name: Moved(*(tuple(query(systems[name], query_id) for query_id in queries) for queries in extremes))
-        for name, extremes in chosen.items()
+        name: {kind: tuple(query(systems[name], query_id) for query_id in ids) for kind, ids in kinds.items()}
+        for name, kinds in chosen.items()
     }
 
 
-def _extremes(baseline: System, system: System, measure: str) -> tuple[list[str], list[str]]:
-    """Return the queries helped and hurt most; of equals, the first by id."""
+def _most_changed(baseline: SystemOutcome, system: SystemOutcome, measure: str) -> dict[str, list[str]]:
+    """Return the ids of the queries helped and hurt most; ties are in the order of the query ids."""
     scores = (found.evaluation.per_query[measure] for found in (system, baseline))
-    differences = paired_differences(*scores)
-    query_ids = system.evaluation.query_ids
-    order = np.argsort(-differences, kind="stable")
-    helped = [place for place in order[:QUERIES] if differences[place] > 0]
-    hurt = [place for place in np.argsort(differences, kind="stable")[:QUERIES] if differences[place] < 0]
-    return [str(query_ids[place]) for place in helped], [str(query_ids[place]) for place in hurt]
+    gains = paired_differences(*scores)
+    query_ids = system.evaluation.query_ids.tolist()
+    return {
+        kind: [query_ids[place] for place in np.argsort(-change, kind="stable")[:MAX_QUERIES] if change[place] > 0]
+        for kind, change in (("Helped", gains), ("Hurt", -gains))
+    }
 
 
-def _ranked(system: System, query_id: str) -> list[str]:
+def _ranked(system: SystemOutcome, query_id: str) -> list[str]:
     return system.run[query_id][0].tolist() if query_id in system.run else []
 
 
 def _documents(
-    outcome: Outcome, query_id: str, ranked: Sequence[str], other: Sequence[str], texts: dict[str, str]
-) -> tuple[Document, ...]:
+    outcome: CollectionOutcome, query_id: str, ranked: Sequence[str], other: Sequence[str], texts: dict[str, str]
+) -> tuple[_Document, ...]:
     judged = outcome.qrels[query_id]
     ranks = {doc_id: rank for rank, doc_id in enumerate(other, 1)}
     return tuple(
-        Document(
+        _Document(
             doc_id,
             None if (level := judged.get(doc_id, UNJUDGED)) <= UNJUDGED else level,
             ranks.get(doc_id),
             _beginning(texts[doc_id]) if doc_id in texts else None,
         )
-        for doc_id in ranked[:DOCUMENTS]
+        for doc_id in ranked[:MAX_DOCUMENTS]
     )
 
 
 def _beginning(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS].rstrip()} …"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS].rstrip()} …"

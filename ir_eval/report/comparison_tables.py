@@ -1,80 +1,68 @@
-"""A comparison as tables of text, which every format lays out and none changes."""
+"""The tables of a comparison; every format lays out these tables and computes no figure itself."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from string import ascii_lowercase
-from typing import TYPE_CHECKING
 
 from ir_eval.evaluation.comparison import Comparison, Difference
 from ir_eval.evaluation.holes import holes_name
 from ir_eval.evaluation.measures import parse_measure
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from ir_eval.report.text_table import Cell, TextTable
 
 UNDEFINED = "–"
-_HEADINGS = {"t": "p (t)", "randomization": "p (rand.)"}
+_TEST_NAMES = {"t": "t", "randomization": "rand."}
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What stands in one place.
-
-    Attributes:
-        text: A name or a figure.
-        mark: Raised beside it: ``↑a`` is significantly above baseline a, ``↓b`` below b.
-        bold: The best of its column.
-    """
-
-    text: str
-    mark: str = ""
-    bold: bool = False
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """One table: rows as long as the headings, the first column of names."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-    @property
-    def left(self) -> tuple[bool, ...]:
-        """Which columns start on the left: names, and figures with marks, so that the figures stay in line."""
-        return tuple(column == 0 or any(row[column].mark for row in self.rows) for column in range(len(self.headings)))
-
-
-def sheets(title: str, comparison: Comparison) -> list[Sheet]:
-    """Lay out a comparison: all systems and measures first, then each measure against each baseline.
+def comparison_tables(title: str, comparison: Comparison, *, uncorrected: bool = False) -> list[TextTable]:
+    """Return the tables: first the means of all systems, then a table for each measure and baseline.
 
     Args:
-        title: Of the collection.
-        comparison: What `compare` found.
+        title: Name of the collection.
+        comparison: Comparison of the systems.
+        uncorrected: Whether to add columns with the p-values before their correction.
+
+    Example:
+        >>> from ir_eval import Qrels, Run, compare, evaluate
+        >>> runs = {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
+        >>> scores = {name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for name, run in runs.items()}
+        >>> [table.title for table in comparison_tables("mine", compare(scores, ["bm25"]))]
+        ['mine: 2 queries', 'mine: mrr against bm25']
     """
-    measures = list(next(iter(comparison.means.values())))
-    pairs = [(measure, baseline) for measure in measures for baseline in comparison.baselines]
-    return [_summary(title, comparison, measures), *(_details(title, comparison, *pair) for pair in pairs)]
+    pairs = [(measure, baseline) for measure in _measures(comparison) for baseline in comparison.baselines]
+    details = (_details(title, comparison, *pair, uncorrected=uncorrected) for pair in pairs)
+    return [_summary(title, comparison), *details]
 
 
-def notes(comparison: Comparison) -> list[str]:
-    """Say what the marks and columns mean, and warn."""
-    method = comparison.method
+def comparison_notes(comparison: Comparison) -> list[str]:
+    """Explain the marks and columns of `comparison_tables`, and add the comparison's warnings.
+
+    Example:
+        >>> from ir_eval import Qrels, Run, compare, evaluate
+        >>> runs = {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
+        >>> scores = {name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for name, run in runs.items()}
+        >>> comparison_notes(compare(scores, ["bm25"]))[0]
+        '↑ above, ↓ below a baseline (a: bm25) where p ≤ 0.05 by t and randomization; p corrected over ...'
+    """
     baselines = ", ".join(f"{label}: {baseline}" for baseline, label in _labels(comparison).items())
     return [
-        test_note(comparison, f"a baseline ({baselines})"),
-        f"difference: to the baseline's mean, with its {1 - method.alpha:.0%} BCa bootstrap interval; "
+        significance_note(comparison, f"a baseline ({baselines})"),
+        f"difference: to the baseline's mean, with its {1 - comparison.method.alpha:.0%} BCa bootstrap interval; "
         "d: Cohen's d of paired samples; W/T/L: queries won, tied, lost",
         *(f"warning: {warning}" for warning in comparison.warnings),
     ]
 
 
-def test_note(comparison: Comparison, baseline: str) -> str:
-    """Say what the marks mean, and by which tests.
+def significance_note(comparison: Comparison, baseline: str) -> str:
+    """Explain the marks, the tests and their correction.
 
     Args:
-        comparison: What `compare` found.
-        baseline: What the marks are against, in words.
+        comparison: Comparison of the systems.
+        baseline: Name or description of the baseline.
+
+    Example:
+        >>> from ir_eval.evaluation.comparison import Method
+        >>> comparison = Comparison(9, {}, (), Method(("t",), "none", 0, 0.05), (), {})
+        >>> significance_note(comparison, "bm25")
+        '↑ above, ↓ below bm25 where p ≤ 0.05 by t; p not corrected; seed 0'
     """
     method = comparison.method
     family = {"tukey": "all pairs of systems", "none": ""}.get(method.correction, "all systems against one baseline")
@@ -83,66 +71,68 @@ def test_note(comparison: Comparison, baseline: str) -> str:
     return f"↑ above, ↓ below {baseline} where p ≤ {method.alpha:g} by {tests}; p {corrected}; seed {method.seed}"
 
 
-def comparison_tables(title: str, comparison: Comparison) -> list["Table"]:
-    """Lay out a comparison for the terminal."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def difference_cell(mean: float, difference: Difference | None, *, best: bool) -> Cell:
+    """Return a mean, marked if it differs significantly from the baseline's, with the difference and p as a note.
 
-    tables = []
-    for sheet in sheets(title, comparison):
-        table = Table(title=Text(sheet.title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-        for column, (heading, left) in enumerate(zip(sheet.headings, sheet.left, strict=True)):
-            table.add_column(Text(heading), justify="left" if left else "right", no_wrap=column > 0)
-        for row in sheet.rows:
-            table.add_row(*(Text.assemble((cell.text, "bold" * cell.bold), f" {cell.mark}".rstrip()) for cell in row))
-        tables.append(table)
-    return tables
+    Example:
+        >>> difference_cell(0.50576, None, best=True)
+        Cell(text='0.5058', mark='', bold=True, note='')
+    """
+    if difference is None:
+        return Cell(f"{mean:.4f}", bold=best)
+    defined = [p for p in difference.corrected.values() if p is not None]
+    note = f"{difference.difference:+.4f}, p {_p(max(defined, default=None))}"
+    return Cell(f"{mean:.4f}", _mark({"": difference}), best, note)
 
 
-def _summary(title: str, comparison: Comparison, measures: Sequence[str]) -> Sheet:
-    labels = _labels(comparison)
+def _measures(comparison: Comparison) -> list[str]:
+    return list(next(iter(comparison.means.values())))
+
+
+def _summary(title: str, comparison: Comparison) -> TextTable:
+    labels, measures = _labels(comparison), _measures(comparison)
     best = {measure: max(means[measure] for means in comparison.means.values()) for measure in measures}
     found = {(row.system, row.measure, row.baseline): row for row in comparison.differences}
     rows = []
     for system, means in comparison.means.items():
         name = f"{system} ({labels[system]})" if system in labels else system
-        cells = [
-            Cell(
-                f"{means[measure]:.4f}",
-                _mark({label: found.get((system, measure, baseline)) for baseline, label in labels.items()}),
-                means[measure] == best[measure],
-            )
+        marks = {
+            measure: _mark({label: found.get((system, measure, baseline)) for baseline, label in labels.items()})
             for measure in measures
-        ]
+        }
+        cells = (Cell(f"{mean:.4f}", marks[measure], mean == best[measure]) for measure, mean in means.items())
         rows.append((Cell(name), *cells))
-    return Sheet(f"{title}: {comparison.queries} queries", ("system", *measures), tuple(rows))
+    return TextTable(f"{title}: {comparison.queries} queries", ("system", *measures), tuple(rows))
 
 
-def _details(title: str, comparison: Comparison, measure: str, baseline: str) -> Sheet:
+def _details(title: str, comparison: Comparison, measure: str, baseline: str, *, uncorrected: bool) -> TextTable:
     method, label = comparison.method, _labels(comparison)[baseline]
+    tests = [_TEST_NAMES[test] for test in method.tests]
+    headings: tuple[str, ...] = ("system", measure, "difference", "%", f"{1 - method.alpha:.0%} interval")
+    headings += (*(f"p ({test})" for test in tests), *(f"uncorrected ({test})" for test in tests if uncorrected))
+    headings += ("d", "W/T/L")
     holes = holes_name(parse_measure(measure))
-    more = (holes,) if comparison.holes else ()
-    headings = ("system", measure, "difference", "%", f"{1 - method.alpha:.0%} interval")
-    headings += (*(_HEADINGS[test] for test in method.tests), "d", "W/T/L", *more)
+    rates = {system: found[holes] for system, found in comparison.holes.items() if holes in found}
 
-    def row(system: str, figures: Sequence[Cell]) -> tuple[Cell, ...]:
-        known = [Cell(f"{comparison.holes[system][holes]:.1%}") for holes in more]
-        return Cell(system), Cell(f"{comparison.means[system][measure]:.4f}"), *figures, *known
+    def row(system: str, figures: Iterable[Cell]) -> tuple[Cell, ...]:
+        last = [Cell(f"{rates[system]:.1%}")] if rates else []
+        return Cell(system), Cell(f"{comparison.means[system][measure]:.4f}"), *figures, *last
 
-    rows = [row(baseline, [Cell("")] * (len(headings) - 2 - len(more)))]
+    rows = [row(baseline, [Cell("")] * (len(headings) - 2))]
     for system, difference in comparison.against(measure, baseline).items():
-        rows.append(row(system, _figures(difference, _mark({label: difference}))))
-    return Sheet(f"{title}: {measure} against {baseline}", headings, tuple(rows))
+        rows.append(row(system, _figures(difference, _mark({label: difference}), uncorrected=uncorrected)))
+    headings += (holes,) if rates else ()
+    return TextTable(f"{title}: {measure} against {baseline}", headings, tuple(rows))
 
 
-def _figures(row: Difference, mark: str) -> list[Cell]:
+def _figures(row: Difference, mark: str, *, uncorrected: bool) -> list[Cell]:
     interval = UNDEFINED if row.interval is None else f"[{row.interval[0]:+.4f}, {row.interval[1]:+.4f}]"
+    p_values = [*row.corrected.values(), *(row.p.values() if uncorrected else ())]
     return [
         Cell(f"{row.difference:+.4f}", mark),
         Cell(UNDEFINED if row.relative is None else f"{row.relative:+.1%}"),
         Cell(interval),
-        *(Cell(_p(p)) for p in row.corrected.values()),
+        *(Cell(_p(p)) for p in p_values),
         Cell(UNDEFINED if row.effect_size is None else f"{row.effect_size:+.2f}"),
         Cell(f"{row.wins}/{row.ties}/{row.losses}"),
     ]
@@ -155,14 +145,15 @@ def _p(p: float | None) -> str:
 
 
 def _mark(against: Mapping[str, Difference | None]) -> str:
+    """Return an arrow with the labels of the baselines that a mean is significantly above, and one for those below."""
     marked = {label: row.difference > 0 for label, row in against.items() if row is not None and row.significant}
     above, below = ([label for label, is_above in marked.items() if is_above is side] for side in (True, False))
-    join = "" if all(label.isalpha() for label in marked) else ","
+    join = "," if any(label.isdigit() for label in marked) else ""
     return " ".join(f"{arrow}{join.join(labels)}" for arrow, labels in (("↑", above), ("↓", below)) if labels)
 
 
 def _labels(comparison: Comparison) -> dict[str, str]:
-    """Give each baseline a letter, or a number where letters do not reach."""
+    """Return a letter for each baseline, or a number if there are more than 26."""
     count = len(comparison.baselines)
     names = ascii_lowercase if count <= len(ascii_lowercase) else [str(number) for number in range(1, count + 1)]
     return dict(zip(comparison.baselines, names, strict=False))

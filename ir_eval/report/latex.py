@@ -1,9 +1,8 @@
-"""A comparison as LaTeX tables in the style of booktabs."""
-
-import re
+"""A comparison as LaTeX tables with booktabs."""
 
 from ir_eval.evaluation.comparison import Comparison
-from ir_eval.report.comparison_tables import Cell, Sheet, notes, sheets
+from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
+from ir_eval.report.text_table import HYPHEN_AS_MINUS, Cell, TextTable
 
 _SPECIAL = str.maketrans(
     {
@@ -15,7 +14,7 @@ _SPECIAL = str.maketrans(
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
         '"': "''",
-        "[": "{[}",  # after \\ it would open an option
+        "[": "{[}",  # a bracket after \\ would begin an optional argument
         "]": "{]}",
         "↑": r"$\uparrow$",
         "↓": r"$\downarrow$",
@@ -24,33 +23,39 @@ _SPECIAL = str.maketrans(
         "–": "--",
     }
 )
-_SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"  # only what is too wide
-_MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
+_SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"  # shrink only a table that is too wide
 
 
 def to_latex(title: str, comparison: Comparison) -> str:
-    """Return the tables of a comparison, a float each, and the notes as small print; needs booktabs and graphicx.
+    r"""Return the tables of a comparison as floats, and the notes in small print; needs booktabs and graphicx.
 
     Args:
-        title: Of the collection.
-        comparison: What `compare` found.
+        title: Name of the collection.
+        comparison: Comparison of the systems.
+
+    Example:
+        >>> from ir_eval import Qrels, Run, compare, evaluate
+        >>> runs = {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
+        >>> scores = {name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for name, run in runs.items()}
+        >>> to_latex("mine", compare(scores, ["bm25"])).splitlines()[0]
+        '% \\usepackage{booktabs,graphicx}'
     """
-    tables = [_table(sheet) for sheet in sheets(title, comparison)]
-    small = [f"{{\\footnotesize\\sloppy\\noindent {_escape(note)}\\par}}" for note in notes(comparison)]
+    tables = [_table(table) for table in comparison_tables(title, comparison)]
+    small = [f"{{\\footnotesize\\sloppy\\noindent {_escape(note)}\\par}}" for note in comparison_notes(comparison)]
     return "\n\n".join([r"% \usepackage{booktabs,graphicx}", *tables, "\n".join(small)]) + "\n"
 
 
-def _table(sheet: Sheet) -> str:
-    rows = [f"{' & '.join(map(_cell, row))} \\\\" for row in sheet.rows]
-    columns = "".join("l" if left else "r" for left in sheet.left)
+def _table(table: TextTable) -> str:
+    rows = [f"{' & '.join(map(_cell, row))} \\\\" for row in table.rows]
+    columns = "".join("l" if left else "r" for left in table.left)
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            f"\\caption{{{_escape(sheet.title)}}}",
+            f"\\caption{{{_escape(table.title)}}}",
             f"{_SHRINK}{{\\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            f"{' & '.join(map(_escape, sheet.headings))} \\\\",
+            f"{' & '.join(map(_escape, table.headings))} \\\\",
             r"\midrule",
             *rows,
             r"\bottomrule",
@@ -67,4 +72,4 @@ def _cell(cell: Cell) -> str:
 
 
 def _escape(text: str) -> str:
-    return _MINUS.sub("$-$", " ".join(text.split()).translate(_SPECIAL))
+    return HYPHEN_AS_MINUS.sub("$-$", " ".join(text.split()).translate(_SPECIAL))

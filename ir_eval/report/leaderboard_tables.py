@@ -1,69 +1,60 @@
-"""Leaderboards on the terminal: what a row takes to run, and what came of it."""
+"""The tables of a leaderboard: what each row needs, and how each figure was reproduced."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from ir_eval.leaderboard import Outcome, Row
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from ir_eval.leaderboard import LeaderboardRow, RowOutcome
+from ir_eval.report.text_table import Cell, TextTable
 
 
-def plan_table(title: str, rows: Sequence[Row]) -> "Table":
-    """Lay out rows that are not run: what is missing, or else fetched and built, and how long it takes."""
-    table = _table(title, "row", "first stage", "to run it")
-    for row in rows:
-        _add(table, row.name, row.first_stage, row.missing or row.plan)
-    return table
+def plan_table(title: str, rows: Sequence[LeaderboardRow]) -> TextTable:
+    """Return a line for each row: the missing file, or else the downloads, index builds and minutes it needs.
 
+    The note adds them up; a download that several rows need counts once.
 
-def plan_note(rows: Sequence[Row]) -> str:
-    """Say what all rows take together: what several of them need is fetched once."""
+    Example:
+        >>> from ir_eval.leaderboard import read_leaderboard
+        >>> plan_table("BEIR", read_leaderboard("beir").rows).notes
+        ('together: downloads 4,723.9 MB, about 101 min on one core',)
+    """
     downloads = {name: size for row in rows for name, size in row.downloads.items()}
     fetched = f"downloads {sum(downloads.values()):,} MB, " if downloads else ""
-    return f"together: {fetched}about {sum(row.minutes for row in rows)} min on one core"
+    note = f"together: {fetched}about {sum(row.minutes for row in rows)} min on one core"
+    cells = tuple(tuple(map(Cell, (row.name, row.first_stage, row.missing or row.plan))) for row in rows)
+    return TextTable(title, ("row", "first stage", "to run it"), cells, ("first stage", "to run it"), (note,))
 
 
-def outcome_table(title: str, outcomes: Sequence[Outcome]) -> "Table":
-    """Lay out what came of rows: a line per figure, what is off in bold."""
-    table = _table(title, "row", "measure", "published", "measured", "verdict", figures=("published", "measured"))
+def outcome_table(title: str, outcomes: Sequence[RowOutcome]) -> TextTable:
+    """Return a line for each figure, in bold if it is off.
+
+    The notes say why rows were not run, where the figures were published, and how many rows are OK, off or not run.
+
+    Example:
+        >>> from ir_eval.leaderboard import read_leaderboard
+        >>> outcome = RowOutcome(read_leaderboard("trec-dl-2019").rows[0], {"ndcg@10": 0.50576})
+        >>> [cell.text for cell in outcome_table("TREC-DL 2019", [outcome]).rows[0]]
+        ['bm25-default-run', 'ndcg@10', '0.5058', '0.5058', 'OK']
+    """
+    rows = []
     for outcome in outcomes:
         name = outcome.row.name
         if outcome.missing:
-            _add(table, name, "", "", "", "not run")
+            rows.append(tuple(map(Cell, (name, "", "", "", "not run"))))
         for measure, verdict in outcome.verdicts.items():
-            figures = str(outcome.row.published[measure]), f"{outcome.measured[measure]:.4f}"
-            _add(table, name, measure, *figures, verdict, style="" if verdict == "OK" else "bold")
+            texts = (name, measure, str(outcome.row.published[measure]), f"{outcome.measured[measure]:.4f}", verdict)
+            rows.append(tuple(Cell(text, bold=verdict != "OK") for text in texts))
             name = ""
-    return table
+    headings = ("row", "measure", "published", "measured", "verdict")
+    return TextTable(title, headings, tuple(rows), ("measure", "verdict"), _notes(outcomes))
 
 
-def outcome_notes(outcomes: Sequence[Outcome]) -> list[str]:
-    """Say why rows were not run, where the figures are from, and how many rows there are of each sort."""
+def _notes(outcomes: Sequence[RowOutcome]) -> tuple[str, ...]:
     missing: dict[str, list[str]] = {}
     for outcome in outcomes:
         missing.setdefault(outcome.missing, []).append(outcome.row.name)
     run = missing.pop("", [])
     off = sum(outcome.off for outcome in outcomes)
-    return [
-        *(f"{', '.join(names)}: {what}" for what, names in missing.items()),
+    return (
+        *(f"{', '.join(names)}: {reason}" for reason, names in missing.items()),
         *dict.fromkeys(f"published in {outcome.row.source}" for outcome in outcomes if outcome.measured),
         f"{len(run) - off} OK, {off} off, {len(outcomes) - len(run)} not run",
-    ]
-
-
-def _table(title: str, *headings: str, figures: Sequence[str] = ()) -> "Table":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in figures else "left", no_wrap=heading in figures)
-    return table
-
-
-def _add(table: "Table", *cells: str, style: str = "") -> None:
-    from rich.text import Text
-
-    table.add_row(*(Text(cell, style=style) for cell in cells))
+    )

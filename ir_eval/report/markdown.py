@@ -1,30 +1,38 @@
-"""A comparison as Markdown, with the tables of GitHub and MkDocs."""
+"""A comparison as Markdown, for GitHub and MkDocs."""
 
 import re
 
 from ir_eval.evaluation.comparison import Comparison
-from ir_eval.report.comparison_tables import Cell, Sheet, notes, sheets
+from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
+from ir_eval.report.text_table import Cell, TextTable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~$#])")
 
 
 def to_markdown(title: str, comparison: Comparison) -> str:
-    """Return the tables of a comparison, a heading each, and the notes as a list.
+    """Return the tables of a comparison, each under a heading, and the notes as a list.
 
     Args:
-        title: Of the collection.
-        comparison: What `compare` found.
+        title: Name of the collection.
+        comparison: Comparison of the systems.
+
+    Example:
+        >>> from ir_eval import Qrels, Run, compare, evaluate
+        >>> runs = {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
+        >>> scores = {name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for name, run in runs.items()}
+        >>> to_markdown("mine", compare(scores, ["bm25"])).splitlines()[0]
+        '## mine: 2 queries'
     """
-    summary, *details = sheets(title, comparison)
-    tables = [_table(summary, "##"), *(_table(sheet, "###") for sheet in details)]
-    return "\n\n".join([*tables, "\n".join(f"- {_escape(note)}" for note in notes(comparison))]) + "\n"
+    summary, *details = comparison_tables(title, comparison)
+    tables = [_table(summary, "##"), *(_table(table, "###") for table in details)]
+    return "\n\n".join([*tables, "\n".join(f"- {_escape(note)}" for note in comparison_notes(comparison))]) + "\n"
 
 
-def _table(sheet: Sheet, level: str) -> str:
-    rule = "|".join(" --- " if left else " --: " for left in sheet.left)
-    rows = [" | ".join(map(_escape, sheet.headings)), *(" | ".join(map(_cell, row)) for row in sheet.rows)]
+def _table(table: TextTable, level: str) -> str:
+    rule = "|".join(" --- " if left else " --: " for left in table.left)
+    rows = [" | ".join(map(_escape, table.headings)), *(" | ".join(map(_cell, row)) for row in table.rows)]
     header, *body = (f"| {row} |" for row in rows)
-    return "\n".join([f"{level} {_escape(sheet.title)}", "", header, f"|{rule}|", *body])
+    return "\n".join([f"{level} {_escape(table.title)}", "", header, f"|{rule}|", *body])
 
 
 def _cell(cell: Cell) -> str:

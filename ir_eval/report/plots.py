@@ -1,4 +1,4 @@
-"""What a report draws of one run: precision at levels of recall, and how scores lie by relevance."""
+"""The values of the plots of one run: precision at recall levels, and the distribution of scores by relevance."""
 
 from typing import NamedTuple
 
@@ -14,10 +14,14 @@ BINS = 40
 
 
 def retrieved_levels(qrels: Qrels, run: Run) -> list[NDArray[np.int64]]:
-    """Return the relevance of what a run ranks, in its order; `UNJUDGED` also for a negative judgement.
+    """Return the relevance grades of the ranked documents; an unjudged document and a negative grade are `UNJUDGED`.
 
     Returns:
-        For each judged query, in the order of ``qrels``; empty where the run has no such query. Each (n,).
+        An array (documents,) for each judged query, in the order of ``qrels``; empty if the run lacks the query.
+
+    Example:
+        >>> [levels.tolist() for levels in retrieved_levels(Qrels.read("qrels.txt"), Run.read("bm25.trec"))]
+        [[-1, 1], [0]]
     """
     levels = []
     for query_id in qrels:
@@ -30,36 +34,46 @@ def retrieved_levels(qrels: Qrels, run: Run) -> list[NDArray[np.int64]]:
 def precision_at_recall(qrels: Qrels, levels: list[NDArray[np.int64]], min_rel: int = 1) -> NDArray[np.float64]:
     """Return the interpolated precision at `RECALL_LEVELS`, averaged over all judged queries.
 
-    That is trec_eval's ``-c -m iprec_at_recall``: the highest precision at this recall or above it.
+    The interpolated precision at a recall level is the highest precision at this or a higher recall, as in trec_eval's
+    ``-c -m iprec_at_recall``.
 
     Args:
-        qrels: The judgements.
-        levels: Of the run; see `retrieved_levels`.
-        min_rel: The least relevance that counts as relevant, trec_eval's ``-l``.
+        qrels: Judgements.
+        levels: Relevance grades of the run, from `retrieved_levels`.
+        min_rel: Lowest grade that counts as relevant, trec_eval's ``-l``.
 
     Returns:
-        (11,)
+        Array (11,).
+
+    Example:
+        >>> qrels, run = Qrels.read("qrels.txt"), Run.read("bm25.trec")
+        >>> float(precision_at_recall(qrels, retrieved_levels(qrels, run))[0])
+        0.25
     """
     total = np.zeros(len(RECALL_LEVELS))
     for query_id, ranked in zip(qrels, levels, strict=True):
         relevant = sum(level >= min_rel for level in qrels[query_id].values())
         places = np.flatnonzero(ranked >= min_rel)
         precision = np.arange(1, len(places) + 1) / (places + 1)
-        best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # [n]: at n + 1 relevant or more; 0 beyond
-        needed = [int(recall * relevant + 0.9) for recall in RECALL_LEVELS]  # trec_eval's rounding
+        best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # best[n]: with more than n relevant found
+        needed = [int(recall * relevant + 0.9) for recall in RECALL_LEVELS]  # trec_eval rounds like this
         total += best[np.clip(np.array(needed) - 1, 0, len(places))]
     return total / len(qrels)
 
 
 class Scores(NamedTuple):
-    """How many documents have a score in each of `BINS` equal bins.
+    """The numbers of documents whose scores fall in each of `BINS` bins of equal width.
 
     Attributes:
-        low: Where the first bin begins.
-        high: Where the last bin ends.
-        relevant: Documents judged relevant. (BINS,)
-        judged: Documents judged not relevant. (BINS,)
-        unjudged: Documents without a judgement. (BINS,)
+        low: Lower edge of the first bin.
+        high: Upper edge of the last bin.
+        relevant: Numbers of relevant documents (BINS,).
+        judged: Numbers of documents judged not relevant (BINS,).
+        unjudged: Numbers of documents without a judgement (BINS,).
+
+    Example:
+        >>> Scores(0.0, 1.0, relevant=[1], judged=[0], unjudged=[2]).unjudged
+        [2]
     """
 
     low: float
@@ -73,10 +87,16 @@ def score_distribution(qrels: Qrels, run: Run, levels: list[NDArray[np.int64]], 
     """Count the scores of all documents ranked for judged queries, by relevance.
 
     Args:
-        qrels: The judgements.
-        run: The rankings.
-        levels: Of the run; see `retrieved_levels`.
-        min_rel: The least relevance that counts as relevant.
+        qrels: Judgements.
+        run: Run.
+        levels: Relevance grades of the run, from `retrieved_levels`.
+        min_rel: Lowest grade that counts as relevant.
+
+    Example:
+        >>> qrels, run = Qrels.read("qrels.txt"), Run.read("bm25.trec")
+        >>> scores = score_distribution(qrels, run, retrieved_levels(qrels, run))
+        >>> scores.low, scores.high, sum(scores.relevant)
+        (1.0, 3.0, 1)
     """
     scores = np.concatenate([run[query_id][1] for query_id in qrels if query_id in run]).astype(np.float64)
     level = np.concatenate(levels)

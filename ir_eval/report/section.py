@@ -1,170 +1,147 @@
-"""What the page says of one collection: every figure of it is computed here, and only laid out by the template."""
+"""The section of the HTML report for one collection: the template lays out these values and computes none."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from ir_eval.cache import file_key
-from ir_eval.evaluation.comparison import Comparison, Difference
 from ir_eval.evaluation.measures import parse_measure
-from ir_eval.experiment import Outcome, Results, System
+from ir_eval.experiment import CollectionOutcome, Results, SystemOutcome
 from ir_eval.progress import progress_bar
-from ir_eval.report.changed_queries import Moved, most_moved
+from ir_eval.report.changed_queries import ChangedQuery, changed_queries
+from ir_eval.report.comparison_tables import UNDEFINED, comparison_notes, comparison_tables, significance_note
 from ir_eval.report.plots import precision_at_recall, retrieved_levels, score_distribution
+from ir_eval.report.results_tables import results_table
+from ir_eval.report.text_table import TextTable
 
-COLOURS = 5  # beside the baseline's; then the dashes change
+COLOURS = 5  # besides the colour of the baseline; the sixth system has the first colour and another dash pattern
 DASHES = 4
 
 
-@dataclass(frozen=True)
-class Row:
-    """A system in the table.
+class _System(NamedTuple):
+    """What the page shows of a system besides the tables."""
 
-    Attributes:
-        label: Its name behind that of the system it reranks.
-        style: Classes of its lines in the plots.
-        system: Its run and measures.
-        differences: Measure to its difference from the baseline; empty for the baseline itself.
-        holes: Which share of its first 10 documents nobody judged.
-        moved: The queries it helped and hurt; None for the baseline.
-        sha256: Of its run's file, where that is.
-    """
-
-    label: str
-    style: str
-    system: System
-    differences: Mapping[str, Difference]
-    holes: float
-    moved: Moved | None
-    sha256: str | None
-
-    @property
-    def name(self) -> str:
-        """The system's name."""
-        return self.system.run.name
-
-    @property
-    def milliseconds(self) -> float | None:
-        """How long a query takes, if known."""
-        rate = self.system.queries_per_second
-        return 1000 / rate if rate else None
+    name: str
+    label: str  # with the reranked system before it
+    style: str  # CSS classes of its lines
+    milliseconds: float | None  # for each query
+    changed: dict[str, tuple[ChangedQuery, ...]]  # empty for the baseline
+    sha256: str | None  # of the run's file
 
 
 @dataclass(frozen=True)
 class Section:
-    """One collection.
+    """The values of one collection.
 
     Attributes:
-        outcome: What was found on it.
-        baseline: The name of the system that the others are compared with.
-        measures: As spelled by `Measure`; the first is the one that matters.
-        min_rel: From which relevance on a document is relevant, where that must be yes or no.
-        rows: The systems, in the experiment's order.
-        comparison: Of all with the baseline; None for a system alone.
-        plots: What the script draws, as JSON has it.
+        outcome: Outcome on the collection.
+        baseline: Name of the baseline.
+        min_rel: Lowest relevance grade that counts as relevant.
+        systems: Name, label, style, speed, changed queries and hash of each system.
+        table: Measures, differences from the baseline, holes and speed.
+        details: Comparison of each measure; empty for a single system.
+        notes: Explanations of the marks in the table, and of the marks and columns in the details.
+        warnings: Warnings of the comparison.
+        plots: Values that the page's script draws.
+
+    Example:
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> results = run_experiment(single("collection", first_stage="bm25.trec", measures=("mrr",)))
+        >>> Section.of(results, results.outcomes[0], Path("out")).table.headings
+        ('system', 'mrr', 'holes@10', 'ms/query')
     """
 
-    outcome: Outcome
+    outcome: CollectionOutcome
     baseline: str
-    measures: tuple[str, ...]
     min_rel: int
-    rows: tuple[Row, ...]
-    comparison: Comparison | None
+    systems: tuple[_System, ...]
+    table: TextTable
+    details: tuple[TextTable, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     plots: dict[str, Any]
 
     @classmethod
-    def of(cls, results: Results, outcome: Outcome, folder: Path) -> Self:
-        """Compute all that is shown.
+    def of(cls, results: Results, outcome: CollectionOutcome, folder: Path) -> Self:
+        """Compute the section.
 
         Args:
-            results: What the outcome is part of.
-            outcome: Of one collection.
-            folder: Where the experiment was written, for the hashes of its runs.
+            results: Results of the experiment.
+            outcome: Outcome on the collection.
+            folder: Folder of the results, for the hashes of the runs.
 
         Raises:
-            InputError: As `compare`.
+            InputError: The systems cannot be compared; see [ir_eval.evaluation.compare.compare][].
         """
-        experiment = results.experiment
-        measures = tuple(outcome.systems[0].evaluation.means)
-        min_rel = max(parse_measure(measure).min_rel for measure in measures)
-        comparison = results.comparisons.get(outcome.folder)
+        min_rel = max(parse_measure(measure).min_rel for measure in outcome.systems[0].evaluation.means)
+        comparison, baseline = results.comparisons.get(outcome.folder), results.experiment.baseline
+        systems = _systems(results, outcome, folder)
         holes = comparison.holes if comparison else outcome.holes
-        rows = _rows(results, outcome, folder, comparison=comparison, holes=holes)
-        plots = _plots(outcome, rows, min_rel) | {"baseline": [row.name for row in rows].index(experiment.baseline)}
-        return cls(outcome, experiment.baseline, measures, min_rel, rows, comparison, plots)
+        more = {
+            "holes@10": {name: f"{next(iter(rates.values())):.1%}" for name, rates in holes.items()},
+            "ms/query": {system.name: _milliseconds(system.milliseconds) for system in systems},
+        }
+        return cls(
+            outcome=outcome,
+            baseline=baseline,
+            min_rel=min_rel,
+            systems=systems,
+            table=results_table(results, outcome, more),
+            details=tuple(comparison_tables(outcome.title, comparison, uncorrected=True)[1:]) if comparison else (),
+            notes=(significance_note(comparison, baseline), *comparison_notes(comparison)[:2]) if comparison else (),
+            warnings=tuple(comparison.warnings) if comparison else (),
+            plots=_plots(outcome, systems, min_rel),
+        )
 
-    @property
-    def title(self) -> str:
-        """The collection's name and split."""
-        collection = self.outcome.collection
-        return f"{collection.name} ({collection.split})" if collection.split else collection.name
 
-    @property
-    def best(self) -> dict[str, float]:
-        """Measure to the highest mean, where there is more than one system."""
-        if len(self.rows) < 2:
-            return {}
-        return {measure: max(row.system.evaluation.means[measure] for row in self.rows) for measure in self.measures}
-
-
-def _rows(
-    results: Results,
-    outcome: Outcome,
-    folder: Path,
-    *,
-    comparison: Comparison | None,
-    holes: Mapping[str, Mapping[str, float]],
-) -> tuple[Row, ...]:
+def _systems(results: Results, outcome: CollectionOutcome, folder: Path) -> tuple[_System, ...]:
     baseline = results.experiment.baseline
-    measures = tuple(outcome.systems[0].evaluation.means)
-    moved = most_moved(outcome, measures[0], baseline)
-    against = {measure: comparison.against(measure, baseline) for measure in measures} if comparison else {}
+    changed = changed_queries(outcome, next(iter(outcome.systems[0].evaluation.means)), baseline)
     others = iter(range(len(outcome.systems)))
-    rows = []
+    systems = []
     for system in outcome.systems:
         name = system.run.name
+        number = -1 if name == baseline else next(others)
+        style = f"c{number % COLOURS + 1} d{number // COLOURS % DASHES}" if number >= 0 else "c0 d0"
+        rate = system.queries_per_second
         file = folder / outcome.folder / f"{name}.trec"
-        rows.append(
-            Row(
-                results.label(name),
-                "c0 d0" if name == baseline else _style(next(others)),
-                system,
-                {measure: found[name] for measure, found in against.items() if name in found},
-                next(iter(holes[name].values())),
-                moved.get(name),
-                file_key(file) if file.is_file() else None,
-            )
-        )
-    return tuple(rows)
+        sha256 = file_key(file) if file.is_file() else None
+        milliseconds = 1000 / rate if rate else None
+        systems.append(_System(name, results.label(name), style, milliseconds, changed.get(name, {}), sha256))
+    return tuple(systems)
 
 
-def _style(number: int) -> str:
-    return f"c{number % COLOURS + 1} d{number // COLOURS % DASHES}"
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return UNDEFINED
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _plots(outcome: Outcome, rows: tuple[Row, ...], min_rel: int) -> dict[str, Any]:
-    """Collect what the script draws, in few digits: thousands of queries must open at once."""
+def _plots(outcome: CollectionOutcome, systems: tuple[_System, ...], min_rel: int) -> dict[str, Any]:
+    """Collect the values of the plots, rounded: a page with thousands of queries must load fast."""
     qrels, topics = outcome.qrels, outcome.collection.topics
-    precision, scores = [], []
+    evaluations = outcome.evaluations.values()
     with progress_bar() as bar:
-        for row in bar.track(rows, description="report"):
-            levels = retrieved_levels(qrels, row.system.run)
-            precision.append(np.round(precision_at_recall(qrels, levels, min_rel), 4).tolist())
-            found = score_distribution(qrels, row.system.run, levels, min_rel)
-            scores.append(found._replace(low=float(f"{found.low:.6g}"), high=float(f"{found.high:.6g}"))._asdict())
-    evaluations = [row.system.evaluation for row in rows]
+        curves = [_curves(outcome, system, min_rel) for system in bar.track(outcome.systems, description="report")]
     return {
-        "systems": [row.name for row in rows],
-        "styles": [row.style for row in rows],
+        "systems": [system.name for system in systems],
+        "styles": [system.style for system in systems],
         "queries": [(query_id, topics.get(query_id, "")) for query_id in qrels],
         "values": {
             measure: [np.round(evaluation.per_query[measure], 4).tolist() for evaluation in evaluations]
-            for measure in evaluations[0].per_query
+            for measure in outcome.systems[0].evaluation.per_query
         },
-        "precision": precision,
-        "scores": scores,
-        "milliseconds": [row.milliseconds for row in rows],
+        "precision": [precision for precision, _ in curves],
+        "scores": [scores for _, scores in curves],
+        "milliseconds": [system.milliseconds for system in systems],
     }
+
+
+def _curves(outcome: CollectionOutcome, system: SystemOutcome, min_rel: int) -> tuple[list[float], dict[str, Any]]:
+    levels = retrieved_levels(outcome.qrels, system.run)
+    precision = np.round(precision_at_recall(outcome.qrels, levels, min_rel), 4).tolist()
+    scores = score_distribution(outcome.qrels, system.run, levels, min_rel)
+    rounded = scores._replace(low=float(f"{scores.low:.6g}"), high=float(f"{scores.high:.6g}"))
+    return precision, rounded._asdict()

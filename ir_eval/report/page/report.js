@@ -1,9 +1,9 @@
 "use strict";
-// The plots of a report, drawn as SVG from the JSON of each section, again whenever their width changes.
-// Texts only ever become text nodes: nothing here reads HTML.
+// The plots of a report, drawn as SVG from the JSON of each section, and drawn again when their width changes.
+// Texts become text nodes: no text is parsed as HTML.
 
 const MARGIN = { top: 10, right: 12, left: 58 };
-const SPOTS = [[9, 4, "start"], [-9, 4, "end"], [0, -9, "middle"], [0, 18, "middle"], [9, -9, "start"], [-9, 18, "end"]]; // of a label
+const SPOTS = [[9, 4, "start"], [-9, 4, "end"], [0, -9, "middle"], [0, 18, "middle"], [9, -9, "start"], [-9, 18, "end"]]; // places of a label around its point: dx, dy, anchor
 
 function element(parent, name, attributes = {}, text = "") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -20,7 +20,7 @@ function signed(value) {
   return (value < 0 ? "−" : "+") + figure(Math.abs(value));
 }
 
-// Round numbers from low to high, about as many as asked for.
+// Return about `count` round numbers from low to high.
 function ticks(low, high, count) {
   const rough = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -37,7 +37,7 @@ function decades(low, high) {
   return found.map((value) => Number(value.toPrecision(3)));
 }
 
-// An empty plot with axes. Each of x and y: { low, high, label, ticks, log }; returns where numbers lie in it.
+// Draw axes; x and y are { low, high, label, ticks, log }. Return the SVG and functions from values to pixels.
 function axes(plot, height, x, y) {
   plot.replaceChildren();
   const width = plot.clientWidth;
@@ -76,7 +76,7 @@ function drawDifferences(holder, data) {
   const x = { low: 0, high: order.length, ticks: [], label: `${order.length.toLocaleString("en")} topics` };
   const { svg, toX, toY, bottom } = axes(plot, 260, x, y);
   const step = toX(1) - toX(0);
-  const stroke = Math.max(0.7, step - (step > 4 ? 1 : 0)); // one path for all: thousands of bars are two elements
+  const stroke = Math.max(0.7, step - (step > 4 ? 1 : 0)); // one path for all gains and one for all losses: thousands of bars stay fast
   for (const [name, sign] of [["gain", 1], ["loss", -1]]) {
     const bars = order.map((query, place) => (difference(query) * sign > 0 ? `M${toX(place + 0.5).toFixed(1)} ${toY(0)}V${toY(difference(query)).toFixed(1)}` : ""));
     element(svg, "path", { class: `bars ${name}`, "stroke-width": stroke, d: bars.join("") });

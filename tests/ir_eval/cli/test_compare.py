@@ -1,4 +1,4 @@
-"""ir-eval compare: from files and from an experiment's folder, in every format, and one-line errors."""
+"""ir-eval compare: files and experiment folders, every format, and errors of one line."""
 
 import json
 import re
@@ -19,7 +19,7 @@ NAMES = ("bm25.top100.trec", "bm25_rm3.top100.trec", "d_bert_kd_tasb.top100.trec
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command sets for libraries is set back."""
+    """The environment variables that the command sets are removed afterwards."""
     for name in ("HF_HUB_VERBOSITY", "TQDM_LEAVE", "TQDM_DISABLE"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -39,7 +39,7 @@ def files(dl19: Path) -> list[str]:
 
 @pytest.fixture
 def experiment(dl19: Path, tmp_path: Path) -> Path:
-    """What ir-eval run leaves of two collections; the second knows only half of the queries, and other systems."""
+    """A folder of ir-eval run with two collections; the second has half of the queries and fewer systems."""
     folder = tmp_path / "experiment"
     collections = []
     for name, kept in (("trec-dl19", 3), ("half", 2)):
@@ -58,14 +58,14 @@ def experiment(dl19: Path, tmp_path: Path) -> Path:
 
 
 def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Return what a command prints as JSON."""
+    """Return the JSON that a command prints."""
     assert main([*arguments, "--format", "json"]) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
 
 def test_json_is_the_comparison(files: list[str], dl19: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first run is the baseline; both tests, Holm, the seed; holes are measured."""
+    """Defaults: the first run is the baseline, both tests, Holm; the seed is passed on, and holes are measured."""
     qrels = Qrels.read(dl19 / "qrels.txt")
     truth = compare(
         {name: evaluate(qrels, Run.read(dl19 / "runs" / name), ["ndcg@10"]) for name in NAMES}, NAMES[:1], seed=3
@@ -81,7 +81,7 @@ def test_json_is_the_comparison(files: list[str], dl19: Path, capsys: pytest.Cap
 
 
 def test_the_table_has_the_figures(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Means, the mark, the corrected p of both tests, and the warning below."""
+    """Means, the mark, the corrected p of both tests, and a warning below."""
     found = answer(files, capsys)["trec-dl19/qrels.txt"]
     assert main(files) == 0
     out = capsys.readouterr().out
@@ -109,7 +109,7 @@ def test_options_reach_the_comparison(files: list[str], capsys: pytest.CaptureFi
 def test_a_file_has_the_format_of_its_name(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, start: str
 ) -> None:
-    """The same text as on the terminal, which stays empty; asked for by name, any file will do."""
+    """The file holds the text that --format prints, and nothing is printed; --format allows any file name."""
     layout = {"md": "markdown", "tex": "latex", "json": "json"}[name.split(".")[1]]
     assert main([*files, "--out", str(tmp_path / "new" / name)]) == 0
     assert capsys.readouterr().out == ""
@@ -122,7 +122,7 @@ def test_a_file_has_the_format_of_its_name(
 
 
 def test_an_experiment_is_compared_by_collection(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its own measures and baseline; each collection's judgements and runs, never the other's."""
+    """With the experiment's measures and baseline, and the judgements and runs of each collection."""
     found = answer(["compare", str(experiment)], capsys)
     assert list(found) == ["collection trec-dl19", "collection half"]
     whole, half = found.values()
@@ -139,7 +139,7 @@ def test_an_experiment_is_compared_by_collection(experiment: Path, capsys: pytes
 def test_an_experiments_measures_and_baseline_may_be_others(
     experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And with no baseline named anywhere it is the first system; a name twice gives way to the folder."""
+    """Without any baseline it is the first system; collections of equal names are called by their folders."""
     found = answer(["compare", str(experiment), "-m", "map", "--baseline", "bm25"], capsys)
     assert {tuple(plain["baselines"]) for plain in found.values()} == {("bm25",)}
     assert [list(plain["means"]["bm25"]) for plain in found.values()] == [["map"], ["map"]]
@@ -159,19 +159,22 @@ def test_an_experiments_measures_and_baseline_may_be_others(
         ("qrels.txt a.trec b.trec --baseline c", "baseline 'c'; expected one of a.trec, b.trec"),
         ("qrels.txt a.trec b.trec -m ndgc", "measure 'ndgc': no such name; expected one of ndcg[@k]"),
         ("qrels.txt a.trec b.trec --seed -1", "seed -1; expected at least 0"),
-        ("qrels.txt a.trec b.trec --out x.txt", "x.txt: a table is for the terminal; expected .md, .tex or .json"),
+        ("qrels.txt a.trec b.trec --out x.txt", "x.txt: a table is printed, not written; expected .md, .tex or .json"),
         ("qrels.txt a.trec b.trec --out a.trec/x.md", "a.trec: cannot be written (a.trec is no folder"),
         ("qrels.txt a.trec absent.trec", "absent.trec: cannot be read (No such file or directory)"),
         ("empty", "empty/results.json: cannot be read (No such file or directory)"),
         ("broken", "broken/results.json: not an experiment's results (JSONDecodeError: "),
-        ("old", "old/results.json: not an experiment's results (KeyError: 'collections'); expected what ir-eval run"),
-        ("empty a.trec b.trec", "empty: a folder, and runs; expected an experiment's folder alone, or judgements"),
+        (
+            "old",
+            "old/results.json: not an experiment's results (KeyError: 'collections'); expected the file",
+        ),
+        ("empty a.trec b.trec", "empty is a folder; expected an experiment's folder alone, or judgements and runs"),
     ],
 )
 def test_bad_arguments_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: str, message: str
 ) -> None:
-    """Where, what was seen, what was expected; nothing is written."""
+    """The message says what was seen and expected, and nothing is written."""
     monkeypatch.chdir(tmp_path)
     Path("qrels.txt").write_text("q1 0 d1 1\n")
     for name in ("a", "b"):

@@ -1,4 +1,4 @@
-"""doctor: what is there is named, what is missing comes with the command that mends it."""
+"""doctor: each check names what it found, and a failed check has the command that repairs it."""
 
 import subprocess
 import sys
@@ -15,8 +15,8 @@ def found() -> dict[str, Check]:
     return {check.name: check for check in machine_checks()}
 
 
-def test_a_whole_installation_is_ok(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path) -> None:
-    """All parts are looked at, and Java really starts."""
+def test_a_complete_installation_is_ok(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path) -> None:
+    """All parts are checked, and Java is started."""
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GEMMA_ST_DATA", str(data))
     by_name = found()
@@ -28,7 +28,7 @@ def test_a_whole_installation_is_ok(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_a_cache_that_cannot_be_written_and_missing_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Both are not ok, and the remedy is one command."""
+    """Both checks fail, each with one command as remedy."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "file"))
     monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "nowhere"))
@@ -52,7 +52,7 @@ for check in ir_eval.cli.doctor.machine_checks():
 
 
 def test_missing_packages_come_with_the_command_that_adds_them() -> None:
-    """A required part is not ok, an optional one is; importing the module loads nothing heavy."""
+    """A missing required package fails, a missing optional one does not; the module imports nothing heavy."""
     done = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, check=True)
     java, ranx, faiss = done.stdout.splitlines()
     assert java.startswith("java False pip install --force-reinstall")

@@ -1,4 +1,4 @@
-"""ir-eval: figures, one-line errors, and Ctrl-C at any moment."""
+"""ir-eval: measures, errors of one line, and Ctrl-C at any moment."""
 
 import json
 import os
@@ -14,17 +14,19 @@ import numpy as np
 import pytest
 
 from ir_eval.cli import main
+from ir_eval.cli.evaluate import _rank_note
 from ir_eval.data.run import Run
+from ir_eval.evaluation.evaluate import Evaluation
 
 GOOD = "q1 Q0 d1 1 2.5 tag\n"
-# A test runner in the background may have Ctrl-C switched off for its children.
+# A test runner in the background may ignore Ctrl-C, and its child processes inherit that.
 START = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
 COMMAND = [sys.executable, "-c", f"{START}from ir_eval.cli import main; sys.exit(main())"]
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache for each test; what the command sets for libraries is set back."""
+    """An empty cache for each test; the environment variables that a command sets are removed afterwards."""
     for name in ("HF_HUB_VERBOSITY", "TQDM_LEAVE", "TQDM_DISABLE"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -54,7 +56,7 @@ def evaluate_runs(folder: Path, *names: str) -> list[str]:
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """Return the system of each row of a table, and what stands beside it."""
+    """Return the cells of each row of a table, by system."""
     lines = [re.split(r" {2,}", line.strip()) for line in text.splitlines() if line.startswith("  ") and line.strip()]
     return {system: cells for system, *cells in lines if system != "system"}
 
@@ -72,7 +74,7 @@ def test_evaluate_gives_trec_evals_figures(dl19: Path, capsys: pytest.CaptureFix
 
 
 def test_evaluate_gives_every_query(dl19: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As ``trec_eval -q``, the mean last; one column a run."""
+    """In the format of ``trec_eval -q``: the mean is last, and each run has a column."""
     command = evaluate_runs(dl19, "bm25.top1000.trec", "rep_llama.trec")
     assert main([*command, "--per-query", "-m", "ndcg@10", "-m", "map-l2"]) == 0
     head, *lines = (line.split("\t") for line in capsys.readouterr().out.splitlines())
@@ -88,8 +90,8 @@ def test_evaluate_gives_every_query(dl19: Path, capsys: pytest.CaptureFixture[st
         assert np.mean(every, axis=0) == pytest.approx(figures["all", measure], abs=1e-6)
 
 
-def test_a_rank_column_that_says_otherwise_is_noted(dl19: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The figure people quote, in one line below trec_eval's own."""
+def test_a_different_order_in_the_rank_column_is_noted(dl19: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line below the table gives the measures by the rank column."""
     assert main([*evaluate_runs(dl19, "rep_llama.trec", "bm25.top100.trec"), "-m", "ndcg@10"]) == 0
     out = capsys.readouterr().out
     assert rows(out) == {"rep_llama.trec": ["0.7384"], "bm25.top100.trec": ["0.5058"]}
@@ -97,9 +99,23 @@ def test_a_rank_column_that_says_otherwise_is_noted(dl19: Path, capsys: pytest.C
     assert notes == ["rep_llama.trec: by its rank column, which trec_eval ignores: ndcg@10 0.7439"]
 
 
+def test_rank_note_only_where_it_shows() -> None:
+    """A difference that four decimals do not show gives no note."""
+    queries = np.array(["1"], dtype=np.dtypes.StringDType())
+    ours, *others = (
+        Evaluation(queries, {"map": np.array([mean]), "mrr": np.array([0.5])}) for mean in (0.25, 0.2500001, 0.26)
+    )
+    assert _rank_note("x.trec", ours, others[0]) is None
+    assert _rank_note("x.trec", ours, others[1]) == (
+        "x.trec: by its rank column, which trec_eval ignores: map 0.2600  mrr 0.5000"
+    )
+
+
 @pytest.mark.parametrize("ranks", ["1 2", "0 0", "- -", "x y", "2.0 1.0", "1 1"])
-def test_ranks_that_say_nothing_else_are_not_noted(here: Path, capsys: pytest.CaptureFixture[str], ranks: str) -> None:
-    """The same order, no order, or no integers."""
+def test_the_same_order_in_the_rank_column_is_not_noted(
+    here: Path, capsys: pytest.CaptureFixture[str], ranks: str
+) -> None:
+    """The ranks give the same order, no order, or are not integers."""
     first, second = ranks.split()
     Path("run.trec").write_text(f"q1 Q0 d2 {first} 2.5 tag\nq1 Q0 d1 {second} 1.5 tag\n")
     assert main(["evaluate", "qrels.txt", "run.trec", "-m", "mrr"]) == 0
@@ -120,7 +136,7 @@ def test_ranks_that_say_nothing_else_are_not_noted(here: Path, capsys: pytest.Ca
     ],
 )
 def test_a_bad_run_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], line: str, message: str) -> None:
-    """File, line, what was seen and expected, what to do; nothing printed of the run before it."""
+    """The message has file, line, what was seen and expected, and what to do; no table is printed."""
     Path("run.trec").write_bytes(line.encode(errors="surrogateescape"))
     assert main(["evaluate", "qrels.txt", "good.trec", "run.trec"]) == 2
     out, err = capsys.readouterr()
@@ -149,7 +165,7 @@ def test_a_bad_run_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], l
 def test_bad_arguments_are_one_line(
     here: Path, cache: Path, capsys: pytest.CaptureFixture[str], command: str, message: str
 ) -> None:
-    """Before any work; nothing is made."""
+    """The command fails before any work, and writes nothing."""
     assert main(command.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -160,7 +176,7 @@ def test_bad_arguments_are_one_line(
 
 
 def test_a_model_that_the_hub_cannot_give_is_one_line(dl19: Path) -> None:
-    """A fresh process, in which libraries would say more."""
+    """In a fresh process, where libraries would otherwise log."""
     command = ["run", str(dl19), "--first-stage", str(dl19 / "runs/bm25.top100.trec"), "--rerank", "nobody/nothing"]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run([*COMMAND, *command], env=environment, capture_output=True, text=True, timeout=100)
@@ -173,7 +189,7 @@ def test_a_model_that_the_hub_cannot_give_is_one_line(dl19: Path) -> None:
 def test_run_from_topics_to_table(
     dl19: Path, tmp_path: Path, tiny_reranker: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """BM25 over all passages, then the model; the table, and the same figures in the folder."""
+    """BM25 and a reranker: the printed figures equal those in the folder."""
     out = tmp_path / "out"
     arguments = ["--rerank", str(tiny_reranker), "--depth", "5", "-m", "ndcg@10", "-m", "recall@1000-l2"]
     assert main(["run", str(dl19), *arguments, "--out", str(out)]) == 0
@@ -186,12 +202,12 @@ def test_run_from_topics_to_table(
         run = Run.read(out / system["run"])
         assert max(len(run[query_id][0]) for query_id in run) == (1000 if system["name"] == "bm25" else 5)
         label = "bm25" if system["name"] == "bm25" else "bm25 → tiny-reranker"
-        assert [cell.rstrip("↑↓") for cell in found[label][:2]] == [f"{m:.4f}" for m in system["measures"].values()]
+        assert [cell.rstrip(" ↑↓") for cell in found[label][:2]] == [f"{m:.4f}" for m in system["measures"].values()]
         assert float(found[label][2].replace(",", "")) > 0
 
 
 def test_mine_writes_lists(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As many as asked for, each with as many negatives."""
+    """The given number of lists, each with the given number of negatives."""
     folder, path = data / "beir" / "scifact-train", tmp_path / "lists.jsonl"
     command = ["mine", str(folder), "--split", "train", "--queries", "7", "--negatives", "3", "--out", str(path)]
     assert main(command) == 0
@@ -200,7 +216,7 @@ def test_mine_writes_lists(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def interrupt(arguments: list[str], moment: Callable[[], bool]) -> None:
-    """Start a command, press Ctrl-C at a moment, and check that it ends as it should."""
+    """Start a command, interrupt it at a moment, and check its exit code and message."""
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not moment():
         assert process.poll() is None, process.communicate()
@@ -208,13 +224,13 @@ def interrupt(arguments: list[str], moment: Callable[[], bool]) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (130, "")
-    assert err == "ir-eval: interrupted; the same command goes on with what is done already\n"
+    assert err == "ir-eval: interrupted; run the same command again to resume\n"
 
 
 def test_ctrl_c_while_indexing_and_while_searching(
     dl19: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing half-written, no scratch left, and the next run finishes."""
+    """No half-written index or temporary file is left, and the next run finishes."""
     scratch, out = tmp_path / "scratch", tmp_path / "out"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
@@ -230,7 +246,7 @@ def test_ctrl_c_while_indexing_and_while_searching(
 
 
 def test_ctrl_c_while_reranking(dl19: Path, cache: Path, tmp_path: Path, tiny_reranker: Path) -> None:
-    """What was scored is kept, whole, and the next run only adds to it."""
+    """Finished scores are kept, and the next run only adds to them."""
     arguments = ["run", str(dl19), "--first-stage", str(dl19 / "runs/bm25.top100.trec")]
     arguments += ["--rerank", str(tiny_reranker), "--depth", "50"]
 

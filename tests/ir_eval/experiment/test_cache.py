@@ -1,4 +1,4 @@
-"""What is kept between two runs: it is used, and it is never stale, of another collection, or half of anything."""
+"""The cache between two runs: it is used, and never stale, mixed up between collections, or half-written."""
 
 import os
 import shutil
@@ -51,19 +51,19 @@ def contents(folder: str) -> dict[str, bytes]:
 
 
 def change_a_document() -> Experiment:
-    """The same id, another text."""
+    """Change the text of a document."""
     write_collection("pond", DOCUMENTS | {"d1": "goldfish and nothing else"})
     return experiment("pond")
 
 
 def change_the_topic() -> Experiment:
-    """The same id, another question."""
+    """Change the text of a topic."""
     write_collection("pond", DOCUMENTS, "gold metal")
     return experiment("pond")
 
 
 def change_the_model() -> Experiment:
-    """The same path, other weights."""
+    """Change the weights at the same path."""
     from safetensors.numpy import load_file, save_file
 
     folder = Path("tiny").resolve()
@@ -75,13 +75,13 @@ def change_the_model() -> Experiment:
 
 
 def change_the_depth() -> Experiment:
-    """Fewer documents reranked."""
+    """Rerank fewer documents."""
     return experiment("pond", depth=2)
 
 
 @pytest.mark.parametrize("change", [change_a_document, change_the_topic, change_the_model, change_the_depth])
 def test_nothing_stale_is_read(here: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[], Experiment]) -> None:
-    """Whatever changes, the runs are those of an empty cache."""
+    """After any change the runs are those of an empty cache."""
     write_collection("pond", DOCUMENTS)
     run_experiment(experiment("pond"), "before")
     changed = change()
@@ -93,7 +93,7 @@ def test_nothing_stale_is_read(here: Path, monkeypatch: pytest.MonkeyPatch, chan
 
 
 def test_collections_do_not_mix(here: Path) -> None:
-    """Two with the same ids and other texts: each run holds what its own collection gives alone."""
+    """Two collections with the same ids and other texts: the runs are those of each collection alone."""
     write_collection("pond", DOCUMENTS)
     write_collection("swap", dict(zip(DOCUMENTS, reversed(DOCUMENTS.values()), strict=True)))
     run_experiment(experiment("pond", "swap"), "both")
@@ -106,7 +106,7 @@ def test_collections_do_not_mix(here: Path) -> None:
 
 
 def test_two_collections_of_one_name_have_two_folders(here: Path) -> None:
-    """The second does not overwrite the first."""
+    """The second collection does not overwrite the first."""
     Path("other").mkdir()
     write_collection("pond", DOCUMENTS)
     write_collection("other/pond", dict(zip(DOCUMENTS, reversed(DOCUMENTS.values()), strict=True)))
@@ -117,7 +117,7 @@ def test_two_collections_of_one_name_have_two_folders(here: Path) -> None:
 
 @pytest.mark.parametrize("moment", ["cache/scores/*/[!.]*", "here/out/trec-dl19/tiny.trec"])
 def test_killed_at_any_moment(here: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    """While reranking, or between two collections: what was scored is kept, and the runs come out the same."""
+    """SIGKILL while reranking or between two collections: scores are kept, and the runs are the same afterwards."""
     Path("again").symlink_to(Path("dl19").resolve())
     Path("killed.toml").write_text(KILLED)
     command = [sys.executable, "-c", "from ir_eval.cli import main; main()", "run", "killed.toml", "--out", "out"]

@@ -1,4 +1,4 @@
-"""file: what a TOML file says is what is run; what it says wrongly is one line that names the field."""
+"""experiment_file: every key of the TOML file is read, and a wrong one is an error of one line."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from ir_eval.errors import InputError
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Retrieve, read_experiment
-from ir_eval.experiment.experiment_file import parse_experiment
+from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment
 
 FULL = """
 collections = ["vaswani", {name = "dl19", measures = ["map-l2"]}, {name = "squad", split = "dev"}]
@@ -42,8 +42,8 @@ depth = 20
 """
 
 
-def test_everything_a_file_can_say(tmp_path: Path) -> None:
-    """And it survives the way through results.json."""
+def test_every_key_is_read(tmp_path: Path) -> None:
+    """An experiment equals the one read again from its dictionary (``results.json``) and from its TOML file."""
     path = tmp_path / "full.toml"
     path.write_text(FULL)
     experiment = read_experiment(path)
@@ -66,9 +66,11 @@ def test_everything_a_file_can_say(tmp_path: Path) -> None:
         seed=7,
     )
     assert parse_experiment(experiment.to_dict()) == experiment
+    path.write_text(experiment_toml(experiment))
+    assert read_experiment(path) == experiment
 
 
-def test_what_a_file_need_not_say(tmp_path: Path) -> None:
+def test_defaults_of_a_file(tmp_path: Path) -> None:
     """The first system is the baseline."""
     path = tmp_path / "least.toml"
     path.write_text('collections = ["vaswani"]\n[systems.bm25]\nretrieve = "bm25"\n')
@@ -79,50 +81,69 @@ def test_what_a_file_need_not_say(tmp_path: Path) -> None:
 
 START = 'collections = ["vaswani"]\n'
 BM25 = '[systems.bm25]\nretrieve = "bm25"\n'
+RERANK = BM25 + '[systems.a]\nrerank = "bm25"\n'
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("collections = [", "not a readable TOML file"),
-        (BM25, "no collections; expected collections and [systems.NAME] tables; add them"),
-        (START, "no systems; expected collections and [systems.NAME] tables; add them"),
-        ("collections = []\n" + BM25, "an experiment without collections; expected at least one"),
+        ('collections = ["{data}/a"]\n' + BM25, "{data} is not known; give --data DIR or set GEMMA_ST_DATA"),
+        (BM25, "missing collections; add it"),
+        (START, "missing systems; add it"),
+        ("collections = []\n" + BM25, "no collections; expected at least one; add it to collections"),
         (
             "depth = 3\n" + START + BM25,
-            "unknown depth; expected collections, systems, measures, baseline",
+            "unknown depth; the fields are baseline, collections, correction, measures",
         ),
-        ('collections = "vaswani"\n' + BM25, "collections = 'vaswani'; expected a list"),
-        ("collections = [3]\n" + BM25, "collections: 3; expected a name, or a table with name and split or measures"),
+        ("mesures = []\n" + START + BM25, "unknown mesures; did you mean measures? the fields are baseline, "),
+        ('collections = "vaswani"\n' + BM25, "collections = 'vaswani'; Input should be a valid array"),
+        ("collections = [3]\n" + BM25, "[collections] 0 = 3; Input should be an object"),
         (
-            'collections = [{name = "a", depth = 3}]\n' + BM25,
-            "collections: unknown depth; expected name",
+            'collections = [{name = "a", splitt = "x"}]\n' + BM25,
+            "[collections.0] unknown splitt; did you mean split? the fields are measures, name, split",
         ),
+        ('collections = [{split = "a"}]\n' + BM25, "[collections.0] missing name; add it"),
+        ("systems = []\n" + START, "systems = []; Input should be an object"),
+        (START + "[systems]\na = 3\n", "[systems] a = 3; Input should be an object"),
+        ('seed = "0"\n' + START + BM25, "seed = '0'; Input should be a valid integer"),
         ('measures = ["ndgc@10"]\n' + START + BM25, "measure 'ndgc@10': no such name"),
-        ("measures = [10]\n" + START + BM25, "measures = [10]; expected a list of texts"),
+        ("measures = [10]\n" + START + BM25, "[measures] 0 = 10; Input should be a valid string"),
         ('baseline = "bm52"\n' + START + BM25, "baseline 'bm52'; expected one of bm25"),
         (START + "[systems.a]\nk1 = 3\n", "[systems.a] has none of retrieve, run, fuse, rerank; expected one of them"),
         (START + 'systems.a.run = "x"\nsystems.a.fuse = []\n', "[systems.a] has run and fuse of retrieve, run, fuse"),
-        (START + "[systems.a]\nretrieve = 3\n", "[systems.a] retrieve = 3; expected a text"),
-        (START + '[systems.a]\nretrieve = "bm25"\nhits = "all"\n', "[systems.a] hits = 'all'; expected a whole number"),
-        (START + '[systems.a]\nrun = "x"\ndepth = 3\n', "[systems.a] unknown depth; expected nothing more"),
-        (START + BM25 + '[systems.a]\nrerank = "bm25"\n', "[systems.a] rerank without a model; expected a directory"),
-        (START + BM25 + '[systems.a]\nrerank = "bm25"\nmodel = "m"\ndeph = 3\n', "[systems.a] unknown deph; expected"),
-        (START + '[systems.a]\nfuse = "bm25"\n', "[systems.a] fuse = 'bm25'; expected a list of texts"),
-        (START + "[systems.a]\nfuse = []\nk = 3\n", "[systems.a] unknown k; expected method, normalisation, weights"),
+        (START + "[systems.a]\nretrieve = 3\n", "[systems.a] retrieve = 3; Input should be a valid string"),
+        (
+            START + '[systems.a]\nretrieve = "bm25"\nhits = "all"\n',
+            "[systems.a] hits = 'all'; Input should be a valid integer",
+        ),
+        (START + '[systems.a]\nretrieve = "bm25"\nhits = true\n', "[systems.a] hits = True; Input should be a valid"),
+        (START + '[systems.a]\nrun = "x"\ndepth = 3\n', "[systems.a] unknown depth; the fields are run"),
+        (START + RERANK, "[systems.a] missing model; add it"),
+        (
+            START + RERANK + 'model = "m"\ndeph = 3\n',
+            "[systems.a] unknown deph; did you mean depth? the fields are depth, model, rerank",
+        ),
+        (START + '[systems.a]\nfuse = "bm25"\n', "[systems.a] fuse = 'bm25'; Input should be a valid array"),
+        (
+            START + "[systems.a]\nfuse = []\nk = 3\n",
+            "[systems.a] unknown k; the fields are fuse, method, normalisation, tune_on, weights",
+        ),
+        (START + "[systems.a]\nfuse = []\ntuned = [1]\n", "[systems.a] unknown tuned; did you mean tune_on?"),
         (
             START + '[systems.a]\nfuse = []\nweights = ["1"]\n',
-            "[systems.a] weights = ['1']; expected a list of numbers",
+            "[systems.a] [weights] 0 = '1'; Input should be a valid number",
         ),
+        (START + '[systems.a]\nfuse = []\ntune_on = "dev"\n', "[systems.a] tune_on = 'dev'; Input should be an object"),
         (
             START + '[systems.a]\nrerank = "bm25"\nmodel = "m"\n' + BM25,
-            "system 'a' is made of 'bm25', which is not above it; expected a first stage",
+            "system 'a' uses 'bm25', which is not above it; expected a first stage",
         ),
         (START + '[systems."../x"]\nrun = "x"\n', "system '../x'; expected a name that a file may have; rename it"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
-    """File, field, what was seen and what was expected, in one line."""
+def test_an_error_names_the_file_the_table_and_the_key(tmp_path: Path, text: str, message: str) -> None:
+    """One line: file, table, key, the value seen, the expected type, and the closest valid key."""
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     with pytest.raises(InputError) as error:

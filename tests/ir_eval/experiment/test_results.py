@@ -1,4 +1,4 @@
-"""results: what was written is read back as it was found, and nothing else is."""
+"""results: a folder of results is read back as it was written, and a changed one is refused."""
 
 import json
 from pathlib import Path
@@ -18,8 +18,8 @@ def written(here: Path) -> Results:
     return run_experiment(Experiment(PLACES, {"bm25": Retrieve("bm25", hits=30)}, ("ndcg@10",)), "out")
 
 
-def test_read_as_it_was_found(written: Results) -> None:
-    """Experiment, runs, figures query by query, times, and where they come from."""
+def test_results_are_read_as_they_were_written(written: Results) -> None:
+    """Experiment, runs, measures of each query, times, and provenance."""
     results = read_results("out")
     assert (results.experiment, results.origin) == (written.experiment, written.origin)
     for outcome, before in zip(results.outcomes, written.outcomes, strict=True):
@@ -30,8 +30,8 @@ def test_read_as_it_was_found(written: Results) -> None:
                 np.testing.assert_array_equal(system.evaluation.per_query[measure], scores)
 
 
-def test_what_was_changed_since_is_not_read(written: Results) -> None:
-    """A run by hand, or the collection: its figures would not be these."""
+def test_changed_files_are_refused(written: Results) -> None:
+    """A run edited by hand, or a changed collection, would have other figures."""
     run = Path("out/trec-dl19/bm25.trec")
     before = run.read_text()
     run.write_text(before.replace(" 1 ", " 2 ", 1))
@@ -41,13 +41,13 @@ def test_what_was_changed_since_is_not_read(written: Results) -> None:
     found = json.loads(Path("out/results.json").read_text())
     found["collections"][0]["fingerprint"] = "0" * 64
     Path("out/results.json").write_text(json.dumps(found))
-    with pytest.raises(InputError, match="vaswani is not what it was; expected the documents of these results"):
+    with pytest.raises(InputError, match="the documents of vaswani were changed; expected those of the results"):
         read_results("out")
 
 
 def test_a_folder_without_results_is_one_line(here: Path) -> None:
-    """Missing, or of something else."""
-    with pytest.raises(InputError, match=r"nowhere/results.json: no results .* expected what ir-eval run wrote there"):
+    """The file is missing, or holds something else."""
+    with pytest.raises(InputError, match=r"nowhere/results.json: no results .* expected the file of ir-eval run --out"):
         read_results("nowhere")
     Path("results.json").write_text("[]")
     with pytest.raises(InputError, match="results.json: no results"):
@@ -55,7 +55,7 @@ def test_a_folder_without_results_is_one_line(here: Path) -> None:
 
 
 def test_results_of_an_earlier_experiment_do_not_outlive_its_runs(written: Results) -> None:
-    """One that fails half-way leaves runs, and no results that are not theirs."""
+    """An experiment that fails half-way leaves no results.json of the earlier one."""
     missing = Experiment(PLACES, {"bm25": Given("dl19/runs/bm25.top100.trec")}, ("ndcg@10",))
     with pytest.raises(InputError, match="no judged query is in the run"):
         run_experiment(missing, "out")

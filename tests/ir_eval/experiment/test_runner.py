@@ -1,4 +1,4 @@
-"""runner: every system's run, judgements and one results.json, the same whatever was kept from before."""
+"""runner: the runs, the judgements and results.json are written, and are the same with or without a cache."""
 
 import json
 import re
@@ -20,7 +20,7 @@ GIVEN = "dl19/runs/bm25.top100.trec"
 
 
 def test_bm25_and_a_reranker(here: Path, data: Path) -> None:
-    """On a BEIR folder: the runs are what was evaluated, the file says where the figures come from."""
+    """On a BEIR folder: the written runs give the measures of results.json, which names their origin."""
     results = run_experiment(single("vaswani", rerankers=("tiny",), depth=5, measures=("ndcg@10", "map")), "out")
     (outcome,) = results.outcomes
     folder = Path("out/vaswani-test")
@@ -53,7 +53,7 @@ def test_bm25_and_a_reranker(here: Path, data: Path) -> None:
 
 
 def test_a_given_run_is_reranked(here: Path) -> None:
-    """Neither Java nor an index; its own speed is not known, and the reranker's is the model's alone."""
+    """The speed of a run file is unknown, and the reranker's speed is that of the model alone."""
     results = run_experiment(single("dl19", first_stage=GIVEN, rerankers=("tiny", "./tiny/", "tiny"), depth=2))
     first, *rest = results.outcomes[0].systems
     assert (first.run, first.queries_per_second) == (Run.read(GIVEN), None)
@@ -63,12 +63,12 @@ def test_a_given_run_is_reranked(here: Path) -> None:
     assert [results.label(name) for name in names[:2]] == ["bm25.top100", "bm25.top100 → tiny-reranker"]
     assert rest[0].run == rest[1].run == rest[2].run
     assert len(rest[0].run.doc_ids) == 2 * 43
-    # the second and the third were read from the cache, which is not how fast the model is
+    # The scores of the second and third come from the cache, with the seconds of the first.
     assert rest[0].queries_per_second == rest[1].queries_per_second == rest[2].queries_per_second
 
 
-def test_a_system_is_made_of_any_above_it(here: Path) -> None:
-    """A reranker of a reranker: its candidates are the first one's best, and its time is that of both."""
+def test_a_reranker_may_rerank_a_reranker(here: Path) -> None:
+    """Its candidates are the top documents of the first reranker, and its time is the time of both."""
     systems = {"first": Given(GIVEN), "wide": Rerank("first", "tiny", 6), "narrow": Rerank("wide", "tiny", 2)}
     outcome = run_experiment(Experiment((CollectionName("dl19"),), systems)).outcomes[0]
     _, wide, narrow = outcome.systems
@@ -80,14 +80,14 @@ def test_a_system_is_made_of_any_above_it(here: Path) -> None:
 
 
 def test_a_collection_may_have_measures_of_its_own(here: Path) -> None:
-    """As TREC-DL needs, whose MAP counts from relevance 2."""
+    """TREC-DL needs them: its MAP counts relevance 2 and above."""
     places = (CollectionName("dl19", measures=("map-l2",)), CollectionName("vaswani"))
     results = run_experiment(Experiment(places, {"bm25": Retrieve("bm25", hits=20)}, ("map",)))
     assert [list(outcome.systems[0].evaluation.means) for outcome in results.outcomes] == [["map-l2"], ["map"]]
 
 
 def test_a_rerun_writes_the_same_bytes(here: Path) -> None:
-    """From the cache or not."""
+    """With and without scores in the cache."""
     experiment = single("dl19", first_stage=GIVEN, rerankers=("tiny",), depth=4)
     for folder in ("one", "two"):
         run_experiment(experiment, folder)
@@ -96,7 +96,7 @@ def test_a_rerun_writes_the_same_bytes(here: Path) -> None:
 
 
 def test_the_given_file_is_never_replaced(here: Path) -> None:
-    """It may lie in the folder of the results, with ranks and a tag of its own."""
+    """A given run file may lie in the folder of the results, and is left as it is."""
     line = Path("dl19/runs/rep_llama.trec").read_text().splitlines()[0].split()
     Path("out/trec-dl19").mkdir(parents=True)
     mine = Path("out/trec-dl19/mine.trec")
@@ -122,21 +122,23 @@ def test_the_given_file_is_never_replaced(here: Path) -> None:
         ),
     ],
 )
-def test_what_can_be_known_before_the_work_is(here: Path, experiment: Callable[[], Experiment], message: str) -> None:
-    """A wrong depth or file costs no search."""
+def test_wrong_options_and_files_fail_before_any_work(
+    here: Path, experiment: Callable[[], Experiment], message: str
+) -> None:
+    """Nothing is searched or written."""
     with pytest.raises(InputError, match=re.escape(message)):
         run_experiment(experiment(), "out")
     assert not Path("out").exists()
 
 
 def test_a_wrong_model_costs_no_search(here: Path) -> None:
-    """Its name is looked up before anything is."""
+    """The model's name is looked up first."""
     with pytest.raises(ModelError, match="model 'no-such': no such directory or packaged model"):
         run_experiment(single("dl19", rerankers=("no-such",)))
 
 
-def test_what_is_no_test_collection_is_refused(here: Path) -> None:
-    """Without judgements there is nothing to measure, and a run of another collection measures nothing."""
+def test_a_collection_without_judgements_or_with_another_run_is_refused(here: Path) -> None:
+    """No measure can be computed without judgements, or from the run of another collection."""
     Path("bare").mkdir()
     for name in ("passages.tsv", "queries.tsv"):
         Path("bare", name).symlink_to(Path("dl19", name).resolve())

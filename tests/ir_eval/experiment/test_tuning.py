@@ -32,7 +32,7 @@ def experiment(dev: str) -> Experiment:
 
 
 def test_weights_come_from_the_development_collection(here: Path) -> None:
-    """There the wrong run is found out, which outweighs the right one here too; the file says what was found."""
+    """Tuning gives the wrong run a small weight, so the right run wins on the test collection."""
     write("dev", "q1")
     write("test", "q2")
     results = run_experiment(experiment("dev"), "out")
@@ -46,15 +46,21 @@ def test_weights_come_from_the_development_collection(here: Path) -> None:
 
 
 def test_tuning_on_the_test_collection_is_refused(here: Path) -> None:
-    """Its figures would be of no worth."""
+    """Figures on topics used for tuning are not test figures."""
     write("test", "q2")
-    with pytest.raises(InputError, match="system 'tuned' is tuned on topic 'q2', which is measured, too; expected a"):
+    with pytest.raises(
+        InputError,
+        match="system 'tuned' is tuned on topic 'q2', which is also evaluated; expected a separate",
+    ):
         run_experiment(experiment("test"))
 
 
-def test_what_cannot_be_tuned(here: Path) -> None:
-    """Ranks have no weights."""
+def test_only_a_sum_can_be_tuned(here: Path) -> None:
+    """Reciprocal rank fusion has no weights."""
     place = CollectionName("dev")
     systems: dict[str, SystemConfig] = {"a": Given("a"), "b": Given("b"), "f": Fuse(("a", "b"), tune_on=place)}
-    with pytest.raises(InputError, match="system 'f': tune_on with rrf or weights; expected a sum without"):
+    with pytest.raises(
+        InputError,
+        match="system 'f': tune_on with method = 'rrf', weights = None; expected method = 'sum'",
+    ):
         run_experiment(Experiment((CollectionName("test"),), systems))

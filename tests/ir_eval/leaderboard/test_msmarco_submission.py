@@ -1,4 +1,4 @@
-"""submit: the official format, read back by the official rules."""
+"""msmarco_submission: the written files, read by the rules of the official evaluator."""
 
 import bz2
 import json
@@ -20,7 +20,7 @@ RUN = Run.from_dict({"2": {"10": 1.0, "9": 2.0}, "10": {"7": 1.0}})
 
 
 def official_mrr(qrels: Path, candidates: Path) -> float:
-    """Do what ms_marco_eval.py of microsoft/MSMARCO-Passage-Ranking-Submissions does, ranks from 1."""
+    """Compute MRR@10 as ms_marco_eval.py of microsoft/MSMARCO-Passage-Ranking-Submissions does."""
     relevant: dict[int, set[int]] = {}
     for line in qrels.read_text().splitlines():
         query, _, passage, _ = line.split()
@@ -36,8 +36,8 @@ def official_mrr(qrels: Path, candidates: Path) -> float:
     return total / len(relevant)
 
 
-def test_the_official_figure_is_ours(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On the Dev small judgements, with ties, and with queries that are missing or judged nowhere."""
+def test_the_official_mrr_equals_ours(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the Dev small judgements, with ties, missing queries and a query without judgements."""
     path = data / "msmarco" / "dev-small" / "qrels.txt"
     qrels = Qrels.read(path)
     random = np.random.default_rng(0)
@@ -61,7 +61,7 @@ def test_the_official_figure_is_ours(data: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_the_ranking_is_read_back(tmp_path: Path) -> None:
-    """Every document in its place, the first thousand of them; a submission of this id is not written over."""
+    """The top 1000 documents keep their order; an existing submission is not overwritten."""
     long = Run.from_dict({"3": {str(doc): float(doc % 7) for doc in range(1, 1101)}})
     folder = write_submission(Submission(ID, "us", "it", type="reranking"), long, RUN, tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == ["dev.txt.bz2", "eval.txt.bz2"]
@@ -89,14 +89,14 @@ def test_the_ranking_is_read_back(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_metadata_are_refused(wrong: dict[str, str], message: str) -> None:
-    """Before anything is written."""
+    """`Submission` raises before any file is written."""
     with pytest.raises(InputError, match=message):
         Submission(**{"id": ID, "team": "us", "model_description": "it", **wrong})
 
 
 def test_a_run_of_something_else_leaves_nothing(tmp_path: Path) -> None:
-    """The evaluator reads whole numbers; neither run, nor folder, nor metadata stay."""
+    """The evaluator reads whole numbers; no file or folder is left behind."""
     other = Run.from_dict({"2": {"D10": 1.0}})
-    with pytest.raises(InputError, match="document id 'D10'; expected whole numbers"):
+    with pytest.raises(InputError, match="document id 'D10'; expected the whole numbers of MS MARCO"):
         write_submission(Submission(ID, "us", "it"), RUN, other, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The leaderboards of the package: every figure as Anserini and Pyserini ship it, every size as registries say it."""
+"""The packaged leaderboards: figures equal those in Anserini and Pyserini, sizes those of the registries."""
 
 import json
 import zipfile
@@ -10,9 +10,9 @@ import ir_datasets
 import pytest
 import yaml
 
-from ir_eval.leaderboard import Row, packaged, read_leaderboard
+from ir_eval.leaderboard import LeaderboardRow, leaderboard_names, read_leaderboard
 
-# Leaderboard to what holds its figures: regressions of Anserini; a file and topics of Pyserini's reproductions
+# Leaderboard -> the sources of its figures: Anserini's regressions; a file and topics of Pyserini's reproductions
 SHIPPED: dict[str, tuple[list[str], str, str]] = {
     "msmarco-v1-passage": (["msmarco-v1-passage"], "msmarco-v1-passage", "msmarco-v1-passage.dev"),
     "trec-dl-2019": (
@@ -37,7 +37,7 @@ MEASURES = {
 }
 ROWS = [
     pytest.param(leaderboard, row, id=f"{leaderboard}-{row.name}")
-    for leaderboard in packaged()
+    for leaderboard in leaderboard_names()
     for row in read_leaderboard(leaderboard).rows
 ]
 
@@ -54,7 +54,7 @@ def anserini(name: str) -> bytes:
 
 
 def condition(model: str) -> str:
-    """Spell a model of a regression as a condition of a reproduction: bm25-default+rm3 is bm25-rm3-default."""
+    """Return the name of a regression's model in Pyserini: bm25-default+rm3 is bm25-rm3-default."""
     base, _, feedback = model.partition("+")
     return base.replace("-", f"-{feedback}-", 1) if feedback else base
 
@@ -78,8 +78,8 @@ def shipped(leaderboard: str) -> list[tuple[str, dict[str, float]]]:
 
 
 @pytest.mark.parametrize(("leaderboard", "row"), ROWS)
-def test_every_figure_is_as_it_was_shipped(leaderboard: str, row: Row) -> None:
-    """By all that ship it; relevance 2 counts on TREC-DL, but in nDCG."""
+def test_every_figure_equals_the_published_one(leaderboard: str, row: LeaderboardRow) -> None:
+    """In every source; on TREC-DL all measures but nDCG count relevance 2 and above."""
     name = row.name.removesuffix("-run")
     names = {name, *(f"{name}-{way}" for way in ("onnx", "cached", "flat-cached", "pytorch"))}
     tables = [scores for system, scores in shipped(leaderboard) if system in names]
@@ -92,8 +92,8 @@ def test_every_figure_is_as_it_was_shipped(leaderboard: str, row: Row) -> None:
 
 
 @pytest.mark.parametrize(("leaderboard", "row"), ROWS)
-def test_every_row_says_where_from_and_what_it_takes(leaderboard: str, row: Row) -> None:
-    """A source, a first stage; the size of whatever is not in the data folder."""
+def test_every_row_has_a_source_and_its_downloads(leaderboard: str, row: LeaderboardRow) -> None:
+    """Source, first stage, and the size of each part that is not in the data folder."""
     assert row.source.startswith("https://github.com/castorini/")
     assert row.first_stage
     collection = row.experiment.collections[0].name
@@ -104,14 +104,17 @@ def test_every_row_says_where_from_and_what_it_takes(leaderboard: str, row: Row)
 
 
 def test_sizes_are_those_of_the_registries() -> None:
-    """Of Anserini's prebuilt indexes, and of ir_datasets' downloads."""
+    """The sizes of Anserini's prebuilt indexes and of ir_datasets' downloads."""
     known = json.loads((files("ir_datasets") / "etc" / "downloads.json").read_text())
     indexes = {}
     for corpus in ("msmarco-v1-passage", "msmarco-v2-passage"):
         prebuilt = json.loads(anserini(f"prebuilt-indexes/{corpus}-inverted.json"))
         indexes |= {one["name"]: one["compressed_size"] for one in prebuilt}
     sizes = {
-        name: size for one in packaged() for row in read_leaderboard(one).rows for name, size in row.downloads.items()
+        name: size
+        for leaderboard in leaderboard_names()
+        for row in read_leaderboard(leaderboard).rows
+        for name, size in row.downloads.items()
     }
     for name, size in sizes.items():
         top, _, part = name.removesuffix("/judged").removesuffix("/test").partition("/")

@@ -1,4 +1,4 @@
-"""reproduce: green where the data is, red for a wrong figure on either side, and nothing done unasked."""
+"""reproduce: published figures are OK on the data folder, and wrong ones are off in both directions."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ from ir_eval.cli import main
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
 from ir_eval.evaluation.evaluate import evaluate
-from ir_eval.leaderboard import packaged, read_leaderboard, reproduce
-from ir_eval.leaderboard.leaderboard_file import HERE
+from ir_eval.leaderboard import leaderboard_names, read_leaderboard, reproduce
+from ir_eval.leaderboard.leaderboard_file import PACKAGED_FOLDER
 
 GOOD = """
 title = "mine"
@@ -55,8 +55,8 @@ def rows(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(("name", "count"), [("trec-dl-2019", 5), ("trec-dl-2021", 3)])
-def test_every_row_of_the_data_folder_is_green(data: Path, name: str, count: int) -> None:
-    """To the last printed digit."""
+def test_every_row_of_the_data_folder_is_ok(data: Path, name: str, count: int) -> None:
+    """Every measured figure equals the published one to its last digit."""
     leaderboard = read_leaderboard(name, data)
     names = [row.name for row in leaderboard.rows if not row.downloads]
     assert len(names) == count
@@ -67,11 +67,11 @@ def test_every_row_of_the_data_folder_is_green(data: Path, name: str, count: int
 
 
 @pytest.mark.parametrize(("wrong", "verdict"), [("0.5059", "off by -0.0001"), ("0.5057", "off by +0.0001")])
-def test_a_wrong_figure_is_red(
+def test_a_wrong_figure_is_off(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str, verdict: str
 ) -> None:
-    """By one digit, on either side."""
-    text = (HERE / "trec-dl-2019.toml").read_text()
+    """A difference of one in the last digit, in both directions."""
+    text = (PACKAGED_FOLDER / "trec-dl-2019.toml").read_text()
     (tmp_path / "wrong.toml").write_text(text.replace("0.5058", wrong))
     command = ["--row", "bm25-default-run", "--row", "openai-ada2-run", "--data", str(data)]
     assert main(["reproduce", "trec-dl-2019", *command]) == 0
@@ -102,7 +102,7 @@ def test_a_wrong_figure_is_red(
 def test_the_tolerance_is_half_of_the_last_printed_digit(
     own: Path, published: str, tolerance: str, verdict: str
 ) -> None:
-    """Or what the row says; on both sides."""
+    """Unless the row gives a tolerance; it holds in both directions."""
     Path("mine.toml").write_text(GOOD.replace("0.750", published).replace("run =", f"{tolerance}\nrun ="))
     (outcome,) = reproduce(read_leaderboard("mine.toml", own))
     assert outcome.verdicts == {"mrr": verdict}
@@ -110,7 +110,7 @@ def test_the_tolerance_is_half_of_the_last_printed_digit(
 
 
 def test_what_is_missing_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither OK nor off; said in the plan, too."""
+    """A row with a missing file is neither OK nor off; the plan names the file, too."""
     command = ["reproduce", "trec-dl-2019", "--row", "openai-ada2-run", "--row", "splade-pp-ed-run"]
     assert main(command) == 0
     out = capsys.readouterr().out
@@ -118,7 +118,7 @@ def test_what_is_missing_is_named(data: Path, tmp_path: Path, capsys: pytest.Cap
     assert "{data}/msmarco/trec-dl19: no such file or folder; give --data DIR or set GEMMA_ST_DATA" in out
     (tmp_path / "msmarco").mkdir()
     (tmp_path / "msmarco" / "trec-dl19").symlink_to(data / "msmarco" / "trec-dl19")
-    leaderboard = (HERE / "trec-dl-2019.toml").read_text().replace("bm25.top1000.trec", "gone.trec")
+    leaderboard = (PACKAGED_FOLDER / "trec-dl-2019.toml").read_text().replace("bm25.top1000.trec", "gone.trec")
     (tmp_path / "gone.toml").write_text(leaderboard)
     command = ["reproduce", str(tmp_path / "gone.toml"), "--data", str(tmp_path), "--row", "bm25-default-run"]
     for more in ([], ["--dry-run"]):
@@ -127,7 +127,7 @@ def test_what_is_missing_is_named(data: Path, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_failed_download_is_no_error(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is announced with its size and time, then said to be missing; what does not depend on it is an error still."""
+    """The download is announced and then reported as missing; a wrong path of a run file is still an error."""
     there = GOOD.replace("[systems", '[downloads]\n"{data}" = 5.5\n[systems', 1).replace("run =", "minutes = 7\nrun =")
     Path("mine.toml").write_text(there.replace("{data}", str(own / "gone")))
     assert main(["reproduce", "mine.toml"]) == 0
@@ -141,7 +141,7 @@ def test_a_failed_download_is_no_error(own: Path, capsys: pytest.CaptureFixture[
 
 
 def test_dry_run_runs_nothing(data: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says what would be fetched and built, row by row and in all; so does the list of all leaderboards."""
+    """It prints downloads and index builds, by row and in total; so does the list of all leaderboards."""
     out_folder = ["--out", str(tmp_path / "out")]
     assert main(["reproduce", "msmarco-v1-passage", "--row", "bm25-default", "--dry-run", *out_folder]) == 0
     out = capsys.readouterr().out
@@ -154,14 +154,14 @@ def test_dry_run_runs_nothing(data: Path, cache: Path, tmp_path: Path, capsys: p
     assert main(["reproduce", "--data", str(data)]) == 0
     out = capsys.readouterr().out
     assert "ready, seconds" in out
-    assert all(f"{name}: " in out for name in packaged())
-    assert all(row.name in out for name in packaged() for row in read_leaderboard(name).rows)
+    assert all(f"{name}: " in out for name in leaderboard_names())
+    assert all(row.name in out for name in leaderboard_names() for row in read_leaderboard(name).rows)
     assert not cache.exists()
     assert not (tmp_path / "out").exists()
 
 
 def test_runs_and_verdicts_are_written(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each run as it was measured, and where everything is from."""
+    """Each measured run, and a JSON file with figures and provenance."""
     assert main(["reproduce", "mine.toml", "--data", str(own), "--out", "out"]) == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["first.trec", "mine.json"]
     run = Run.read("out/first.trec")
@@ -175,7 +175,7 @@ def test_runs_and_verdicts_are_written(own: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_row_may_be_made_of_others(own: Path) -> None:
-    """It takes those that it needs, published or not, and no others."""
+    """Its experiment holds its inputs, published or not, and no other system."""
     reranked = '[systems.again]\nrerank = "first"\nmodel = "m"\ndepth = 2\npublished = { "MRR@10" = 0.5 }\n'
     Path("mine.toml").write_text(f'{GOOD}\n[systems.other]\nrun = "x"\npublished = {{ map = 0.5 }}\n{reranked}')
     first, _, again = read_leaderboard("mine.toml", own).rows
@@ -188,24 +188,33 @@ def test_a_row_may_be_made_of_others(own: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("title", "titel", "unknown titel"),
-        ('source = "a paper"', "", "[systems.first] no source; expected it here or at the top of the file"),
-        ('collection = "{data}"', "collection = 3", "collection = 3; expected a text"),
-        ("0.750", '"0.750"', "[systems.first] published mrr = '0.750'; expected a figure such as 0.5058"),
+        ("title", "titel", "unknown titel; did you mean title?"),
+        ("0.750", "1", "[systems.first] [published.mrr] 1; expected a number with a decimal point"),
+        ('source = "a paper"', "", "[systems.first] missing source; add it"),
+        ('collection = "{data}"', "collection = 3", "collection = 3; Input should be a valid string"),
+        (
+            "0.750",
+            '"0.750"',
+            "[systems.first] [published.mrr] '0.750'; expected a number with a decimal point, such as",
+        ),
         ("mrr", "mmr", "mmr"),
         ("run =", "rum =", "[systems.first] has none of retrieve, run, fuse, rerank"),
-        ("run =", "minutes = 1.5\nrun =", "[systems.first] minutes = 1.5; expected a whole number"),
+        ("run =", "minutes = 1.5\nrun =", "[systems.first] minutes = 1.5; Input should be a valid integer"),
         ("[systems.first.published]", "[systems.first.publish]", "unknown publish"),
-        (GOOD, GOOD + '[systems.more]\nrun = "x"', "[systems.more] has no published figures, and serves no system"),
-        (GOOD, 'title = "none"', "without systems"),
+        (GOOD, GOOD + '[systems.more]\nrun = "x"', "[systems.more] has no published figures and is no input of a row"),
+        (GOOD, 'title = "none"', "missing systems; add it"),
         (GOOD, "title =", "not a readable TOML file"),
-        ("[systems.first]", '[downloads]\nx = "2 GB"\n[systems.first]', "[downloads] x = '2 GB'; expected a fraction"),
+        (
+            "[systems.first]",
+            '[downloads]\nx = "2 GB"\n[systems.first]',
+            "[downloads.x] '2 GB'; expected a number with a decimal point",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused(
     own: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
 ) -> None:
-    """With its name and the field."""
+    """The message names the file and the key."""
     Path("mine.toml").write_text(GOOD.replace(old, new))
     assert main(["reproduce", "mine.toml"]) == 2
     error = capsys.readouterr().err
@@ -226,6 +235,6 @@ def test_a_wrong_file_is_refused(
 def test_a_wrong_command_is_refused(
     own: Path, capsys: pytest.CaptureFixture[str], command: list[str], message: str
 ) -> None:
-    """With what there is."""
+    """The message lists the valid names."""
     assert main(["reproduce", *command]) == 2
     assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A comparison with names that every format has to escape."""
+"""A comparison with names that every format must escape."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""html: the page stands alone, says what was measured, and shows any text as text."""
+"""html: the page loads nothing, shows the measured figures, and escapes every text."""
 
 import json
 import tomllib
@@ -17,16 +17,17 @@ from ir_eval.data.files import atomic_write
 from ir_eval.data.run import Run
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Results, Retrieve, run_experiment
 from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment
-from ir_eval.report.html import report_page, write_report
+from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
+from ir_eval.report.html import _report_page, write_report
 from ir_eval.report.plots import precision_at_recall, retrieved_levels
 
-VOID = {"br", "meta"}  # and what is written as <path/>
+VOID = {"br", "meta"}  # elements without an end; others are written as <path/>
 HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> & \" ' \u2028 {{ 7 * 7 }} \ud800"
 SHOWN = HOSTILE.replace("\ud800", "?")
 
 
 class Page(HTMLParser):
-    """What a browser would see: elements with their attributes and texts; every element that opens must close."""
+    """The elements, attributes and texts of a page; every element that opens must close."""
 
     def __init__(self, text: str) -> None:
         """Parse the page."""
@@ -50,7 +51,7 @@ class Page(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember an element that is whole."""
+        """Remember an element without content."""
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
@@ -58,7 +59,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Remember a text, and the table's cell that it is in."""
+        """Remember a text, and add it to its table cell."""
         self.texts.append((self.open[-1] if self.open else "", data))
         if {"td", "th"} & set(self.open):
             self.rows[-1][-1] += data
@@ -69,7 +70,7 @@ class Page(HTMLParser):
 
     @property
     def plots(self) -> dict[str, object]:
-        """What the script of a page with one collection reads."""
+        """The data for the script of a page with one collection."""
         return next(json.loads(text) for text in self.within("script") if text.startswith("{"))
 
 
@@ -90,7 +91,7 @@ def make(folder: Path, name: str = "tiny", text: str = "text", docs: int = 12, t
 
 
 def given(folder: Path, name: str, seed: int, docs: int = 12, topics: int = 9) -> Given:
-    """Write a random run, without the last topic, of the documents from the seed on."""
+    """Write a random run of the documents from number ``seed`` on, without the last topic."""
     rng = np.random.default_rng(seed)
     ranked = {
         f"<i>q{topic}": {f"<b>d&{number}": float(rng.normal()) for number in range(seed, docs)}
@@ -102,15 +103,15 @@ def given(folder: Path, name: str, seed: int, docs: int = 12, topics: int = 9) -
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    """Three systems on one hostile collection; the last of them ranks what nobody judged."""
+    """Three systems on a collection full of markup; the last system ranks unjudged documents."""
     systems = {name: given(tmp_path, name, seed) for seed, name in ((0, "base"), (1, "<u>other"), (5, "holes"))}
     places = (CollectionName(make(tmp_path, "<s>&\"'", HOSTILE)),)
     return run_experiment(Experiment(places, systems, ("ndcg@5", "map-l2")), tmp_path / "out")
 
 
 def test_the_page_stands_alone(results: Results, tmp_path: Path) -> None:
-    """No element loads anything, links stay inside, and the browser is told to allow no more than that."""
-    page = Page(report_page(results, tmp_path / "out"))
+    """No element loads anything, links stay inside the page, and the Content-Security-Policy forbids anything else."""
+    page = Page(_report_page(results, tmp_path / "out"))
     links = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
     anchors = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
     assert {f"#{anchor}" for anchor in anchors} == set(links)
@@ -126,8 +127,8 @@ def test_the_page_stands_alone(results: Results, tmp_path: Path) -> None:
 
 
 def test_texts_are_texts(results: Results, tmp_path: Path) -> None:
-    """What looks like markup in ids, names and texts is shown as it is, in tables and for the script."""
-    page = Page(report_page(results, tmp_path / "out"))
+    """Markup in ids, names and texts is escaped, in tables and in the script's data."""
+    page = Page(_report_page(results, tmp_path / "out"))
     assert Counter(tag for tag, _ in page.tags)["script"] == 2  # the data and the page's own
     assert {tag for tag, _ in page.tags} & {"u", "s", "i", "img"} == set()
     assert "<s>&\"' (test)" in page.within("h1")[0]
@@ -138,8 +139,8 @@ def test_texts_are_texts(results: Results, tmp_path: Path) -> None:
 
 
 def test_figures_are_the_evaluations(results: Results, tmp_path: Path) -> None:
-    """Means and differences in the table, every query's value in the script's data."""
-    page = Page(report_page(results, tmp_path / "out"))
+    """Means and differences in the table, the value of each query in the script's data."""
+    page = Page(_report_page(results, tmp_path / "out"))
     table = {row[0].split()[0]: row for row in page.rows if len(row) == 5}
     base, *others = results.outcomes[0].systems
     assert table["system"][1:] == ["ndcg@5", "map-l2", "holes@10", "ms/query"]
@@ -160,23 +161,36 @@ def test_figures_are_the_evaluations(results: Results, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, expected, atol=5.1e-5)
 
 
+def test_comparisons_are_the_shared_tables(results: Results, tmp_path: Path) -> None:
+    """Every cell of the details is that of `comparison_tables`, and the explanations are those of its notes."""
+    page = Page(_report_page(results, tmp_path / "out"))
+    (outcome,) = results.outcomes
+    comparison = results.comparisons[outcome.folder]
+    rows = [[" ".join(cell.replace("−", "-").split()) for cell in row] for row in page.rows]
+    for table in comparison_tables(outcome.title, comparison, uncorrected=True)[1:]:
+        assert list(table.headings) in rows
+        for row in table.rows:
+            assert [f"{cell.mark} {cell.text}".strip() for cell in row] in rows
+    assert {f"{note}." for note in comparison_notes(comparison)[:2]} <= set(page.within("p"))
+
+
 def test_holes_are_warned_of(results: Results, tmp_path: Path) -> None:
-    """Where a system ranks more unjudged documents than the baseline, and nowhere else."""
-    page = Page(report_page(results, tmp_path))
+    """A warning for each system that ranks more unjudged documents than the baseline."""
+    page = Page(_report_page(results, tmp_path))
     classes = [attributes.get("class") for _, attributes in page.tags]
     assert classes.count("warning") == 2  # of holes; of JavaScript
     assert page.within("li")[0].startswith("holes: 42.9% of its first 10 documents have no judgement")
 
 
-def test_moved_queries_are_few_and_texts_only_theirs(tmp_path: Path) -> None:
-    """Five of each kind by difference, five documents each; the text of any other document stays out."""
+def test_changed_queries_are_few_and_no_other_text_is_shown(tmp_path: Path) -> None:
+    """Five queries helped and five hurt, with five documents each; other texts are left out."""
     systems = {"base": given(tmp_path, "base", 0, 400, 30), "other": given(tmp_path, "other", 0, 400, 30)}
     rng = np.random.default_rng(9)
-    shuffled = {q: {doc: float(rng.normal()) for doc in d} for q, d in Run.read(systems["base"].file).to_dict().items()}
-    Run.from_dict(shuffled).write(systems["other"].file)
+    shuffled = {q: {doc: float(rng.normal()) for doc in d} for q, d in Run.read(systems["base"].run).to_dict().items()}
+    Run.from_dict(shuffled).write(systems["other"].run)
     places = (CollectionName(make(tmp_path, "big", "x" * 400, 400, 30)),)
     results = run_experiment(Experiment(places, systems, ("ndcg@10",)), tmp_path / "out")
-    text = report_page(results, tmp_path / "out")
+    text = _report_page(results, tmp_path / "out")
     base, other = results.outcomes[0].systems
     differences = other.evaluation.per_query["ndcg@10"] - base.evaluation.per_query["ndcg@10"]
     order = [other.evaluation.query_ids[place] for place in np.argsort(-differences, kind="stable")]
@@ -192,9 +206,9 @@ def test_moved_queries_are_few_and_texts_only_theirs(tmp_path: Path) -> None:
     assert f"rank {rank} in other" in page.within("small")
 
 
-def test_provenance_repeats_it(results: Results, tmp_path: Path) -> None:
+def test_provenance_repeats_the_experiment(results: Results, tmp_path: Path) -> None:
     """The page holds the experiment's file, the runs' hashes, the documents' fingerprint and the versions."""
-    page = Page(report_page(results, tmp_path / "out"))
+    page = Page(_report_page(results, tmp_path / "out"))
     assert parse_experiment(tomllib.loads(page.within("pre")[0])) == results.experiment
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     place = found["collections"][0]
@@ -204,7 +218,7 @@ def test_provenance_repeats_it(results: Results, tmp_path: Path) -> None:
 
 
 def test_an_experiment_and_its_file_are_the_same() -> None:
-    """Every kind of system, with options of every type and names that TOML must quote."""
+    """All kinds of system, options of all types, and names that TOML must quote."""
     systems = {
         "a b": Retrieve("bm25", 50, {"k1": 0.9, "rm3": True, "nested": {"x": 1e-7}}),
         'q"\x7f\n': Given("ünï/{collection}.trec"),
@@ -217,19 +231,19 @@ def test_an_experiment_and_its_file_are_the_same() -> None:
 
 
 def test_one_system_and_two_collections(tmp_path: Path) -> None:
-    """Alone, a system is compared with nothing; every collection has its own figures."""
+    """A single system has no comparison; each collection has its own figures."""
     places = tuple(CollectionName(make(tmp_path, name)) for name in ("one", "two"))
     experiment = Experiment(places, {"base": given(tmp_path, "base", 0)}, ("ndcg@5",))
-    page = Page(report_page(run_experiment(experiment), tmp_path))
+    page = Page(_report_page(run_experiment(experiment), tmp_path))
     assert "Query by query" not in page.within("h3")
     assert [text for text in page.within("h2") if text != "Provenance"] == ["one (test)", "two (test)"]
-    assert page.rows[0] == ["system", "one (test)ndcg@5", "two (test)ndcg@5"]
+    assert page.rows[0] == ["system", "one (test) ndcg@5", "two (test) ndcg@5"]
 
 
 def test_the_command_writes_the_same_page(
     results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the folder alone, whose place in the world the page does not depend on."""
+    """The folder is enough, and the page does not depend on its path."""
     write_report(results, tmp_path / "out" / "report.html")
     page = (tmp_path / "out" / "report.html").read_bytes()
     (tmp_path / "out" / "report.html").unlink()

@@ -1,4 +1,4 @@
-"""latex: the shared tables, readable back; names are not commands; it compiles where there is a LaTeX."""
+"""latex: the shared tables can be read back, names are escaped, and the file compiles if LaTeX is installed."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ir_eval.evaluation.comparison import Comparison
-from ir_eval.report.comparison_tables import notes, sheets
+from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
 from ir_eval.report.latex import to_latex
 
 COMMANDS = {r"\uparrow": "↑", r"\downarrow": "↓", r"\rightarrow": "→", r"\leq": "≤"}
@@ -25,24 +25,24 @@ def plain(text: str) -> str:
 
 
 def test_every_cell_is_there(comparison: Comparison) -> None:
-    """Table by table as in the sheets, with as many columns in each line."""
+    """Every table has all cells of the shared table, in the same order."""
     text = to_latex("dl", comparison)
-    tables = re.findall(r"\\begin\{table\}\n(.*?)\\end\{table\}", text, re.DOTALL)
-    for sheet, table in zip(sheets("dl", comparison), tables, strict=True):
-        caption, columns = re.search(r"\\caption\{(.*)\}\n.*\\begin\{tabular\}\{([lr]+)\}\n", table).groups()
-        assert (plain(caption), [column == "l" for column in columns]) == (sheet.title, list(sheet.left))
-        header, body = re.search(r"\\toprule\n(.*)\\midrule\n(.*)\\bottomrule", table, re.DOTALL).groups()
+    blocks = re.findall(r"\\begin\{table\}\n(.*?)\\end\{table\}", text, re.DOTALL)
+    for table, block in zip(comparison_tables("dl", comparison), blocks, strict=True):
+        caption, columns = re.search(r"\\caption\{(.*)\}\n.*\\begin\{tabular\}\{([lr]+)\}\n", block).groups()
+        assert (plain(caption), [column == "l" for column in columns]) == (table.title, list(table.left))
+        header, body = re.search(r"\\toprule\n(.*)\\midrule\n(.*)\\bottomrule", block, re.DOTALL).groups()
         rows = [
             [plain(cell.strip()) for cell in re.split(r"(?<!\\)&", line.removesuffix(r"\\"))]
             for line in (header + body).splitlines()
         ]
-        assert rows == [list(sheet.headings), *([cell.text + cell.mark for cell in row] for row in sheet.rows)]
+        assert rows == [list(table.headings), *([cell.text + cell.mark for cell in row] for row in table.rows)]
     small = re.findall(r"\{\\footnotesize\\sloppy\\noindent (.*)\\par\}", text)
-    assert [plain(line) for line in small] == notes(comparison)
+    assert [plain(line) for line in small] == comparison_notes(comparison)
 
 
 def test_marks_are_raised_and_the_best_is_bold(comparison: Comparison) -> None:
-    """The arrow as mathematics; a minus is a minus, a hyphen in a name is none."""
+    """Arrows and minus signs are set in math mode, hyphens in names are not."""
     text = to_latex("dl", comparison)
     best = f"{max(means['ndcg@10'] for means in comparison.means.values()):.4f}"
     assert rf"& \textbf{{{best}}}\textsuperscript{{$\uparrow$ab}} &" in text
@@ -51,7 +51,7 @@ def test_marks_are_raised_and_the_best_is_bold(comparison: Comparison) -> None:
 
 
 def test_names_are_not_commands(comparison: Comparison) -> None:
-    """Each of LaTeX's special characters."""
+    """Every special character of LaTeX is escaped."""
     text = to_latex("a\nb", comparison)
     assert r"\caption{a b: 40 queries}" in text
     assert r"bm25\_rm3\textbar{}k1=.9 \& b=.4" in text
@@ -61,7 +61,7 @@ def test_names_are_not_commands(comparison: Comparison) -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
 def test_it_compiles(comparison: Comparison, tmp_path: Path) -> None:
-    """Without an error, and no table is wider than the page."""
+    """LaTeX reports no error and no overfull box."""
     (tmp_path / "x.tex").write_text(f"{HEAD}\n{to_latex('dl', comparison)}\n\\end{{document}}\n", encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "x.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")

@@ -1,4 +1,4 @@
-"""curves: trec_eval's interpolated precision, and every document's score counted once."""
+"""plots: interpolated precision equals trec_eval's, and every score is counted once."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.ir_eval.evaluation.test_evaluate import random_rankings
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_equals_trec_eval(level: int) -> None:
-    """Of 1,000 random rankings with ties, graded, negative and missing judgements, and queries not in the run."""
+    """On 1,000 random rankings with ties, graded, negative and missing judgements, and queries not in the run."""
     judged, ranked = random_rankings(level, 1000)
     truth = pytrec_eval.RelevanceEvaluator(judged, {"iprec_at_recall"}, relevance_level=level).evaluate(ranked)
     expected = [
@@ -25,7 +25,7 @@ def test_equals_trec_eval(level: int) -> None:
 
 
 def test_scores_are_counted_once_by_relevance() -> None:
-    """All documents of judged queries; a negative judgement is none."""
+    """All documents of judged queries; a negative grade counts as unjudged."""
     judged, ranked = random_rankings(3, 50)
     qrels, run = Qrels.from_dict(judged), Run.from_dict(ranked)
     found = score_distribution(qrels, run, retrieved_levels(qrels, run), 2)

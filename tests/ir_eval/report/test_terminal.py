@@ -1,4 +1,4 @@
-"""terminal: every figure is there, whatever the width."""
+"""terminal and results_tables: every figure is printed, at any width."""
 
 from pathlib import Path
 
@@ -8,8 +8,9 @@ import pytest
 from ir_eval.collections import open_collection
 from ir_eval.data.run import Run
 from ir_eval.evaluation.evaluate import Evaluation
-from ir_eval.experiment import CollectionName, Experiment, Given, Outcome, Rerank, Results, System
-from ir_eval.report.terminal import file_labels, measures_table, rank_note, results_table, show
+from ir_eval.experiment import CollectionName, CollectionOutcome, Experiment, Given, Rerank, Results, SystemOutcome
+from ir_eval.report.results_tables import measures_table, results_table
+from ir_eval.report.terminal import file_labels, show
 
 QUERIES = np.array(["1", "2"], dtype=np.dtypes.StringDType())
 
@@ -26,7 +27,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
 
 @pytest.mark.parametrize("width", ["10", "80", "200"])
 def test_no_figure_is_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str) -> None:
-    """However narrow the terminal and long the name; what looks like markup is a name all the same."""
+    """On a narrow terminal with a long name, too; markup in a name is printed as it is."""
     monkeypatch.setenv("COLUMNS", width)
     name = "[bold]" + "long" * 20
     show(measures_table({name: evaluation(map=0.25, mrr=0.5), "b": evaluation(map=0.33333, mrr=0.1)}), "[a] note" * 40)
@@ -38,7 +39,7 @@ def test_no_figure_is_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 def test_the_best_is_bold(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several; alone, nothing is best."""
+    """The best of several systems; a single system is not bold."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     show(measures_table({"a": evaluation(map=0.2, mrr=0.5), "b": evaluation(map=0.3, mrr=0.5)}))
     _, _, first, second = (line for line in capsys.readouterr().out.splitlines() if line.strip())
@@ -49,15 +50,15 @@ def test_the_best_is_bold(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 def test_an_experiment_names_its_stages_and_speed(capsys: pytest.CaptureFixture[str], data: Path) -> None:
-    """The reranker stands behind its first stage; a time that is not known is a dash."""
+    """A reranker's name follows its first stage; an unknown time is a dash."""
     collection = open_collection(str(data / "beir" / "cranfield"))
     run = Run.from_dict({str(query): {"1": 1.0} for query in range(60)}, name="given")
     systems = [
-        System(run, evaluation(map=0.25), None),
-        System(Run.from_dict(run.to_dict(), name="fast"), evaluation(map=0.5), 0.01),
-        System(Run.from_dict(run.to_dict(), name="slow"), evaluation(map=0.5), 2000.0),
+        SystemOutcome(run, evaluation(map=0.25), None),
+        SystemOutcome(Run.from_dict(run.to_dict(), name="fast"), evaluation(map=0.5), 0.01),
+        SystemOutcome(Run.from_dict(run.to_dict(), name="slow"), evaluation(map=0.5), 2000.0),
     ]
-    outcome = Outcome(collection, "cranfield-test", tuple(systems))
+    outcome = CollectionOutcome(collection, "cranfield-test", tuple(systems))
     systems_of = {"given": Given("x"), "fast": Rerank("given", "f"), "slow": Rerank("given", "s")}
     experiment = Experiment((CollectionName("cranfield"),), systems_of)
     show(results_table(Results(experiment, (outcome,), {}), outcome))
@@ -71,17 +72,8 @@ def test_an_experiment_names_its_stages_and_speed(capsys: pytest.CaptureFixture[
     ]
 
 
-def test_rank_note_only_where_it_shows() -> None:
-    """A difference below the fourth decimal is none to a reader."""
-    ours = evaluation(map=0.25, mrr=0.5)
-    assert rank_note("x.trec", ours, evaluation(map=0.2500001, mrr=0.5)) is None
-    assert rank_note("x.trec", ours, evaluation(map=0.26, mrr=0.5)) == (
-        "x.trec: by its rank column, which trec_eval ignores: map 0.2600  mrr 0.5000"
-    )
-
-
 def test_labels_are_short_and_tell_files_apart() -> None:
-    """The name alone where it is enough."""
+    """The label is the file's name if no other file has it."""
     assert file_labels(["a/x.trec", "b/y.trec", "b/x.trec", "b/y.trec"]) == {
         "a/x.trec": "a/x.trec",
         "b/y.trec": "y.trec",

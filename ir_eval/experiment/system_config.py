@@ -1,0 +1,96 @@
+"""What every system of an experiment has in common, and the names of the collections that it runs on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ir_eval.collections import Collection
+from ir_eval.data.run import Run
+
+
+@dataclass(frozen=True)
+class CollectionName:
+    """A collection, by name, and the judgements and measures that an experiment uses there.
+
+    Attributes:
+        name: Folder, ir_datasets id, or ``python-docs``.
+        split: Name of the judgements of a BEIR folder, such as ``dev``.
+        measures: Measures on this collection; if empty, the measures of the experiment.
+
+    Example:
+        >>> CollectionName("collection", "test", measures=("map",)).to_dict()
+        {'name': 'collection', 'split': 'test', 'measures': ['map']}
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # an unknown key in a file is an error
+
+    name: str
+    split: str | None = None
+    measures: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table that stands for this collection in an experiment's file."""
+        own = {"split": self.split, "measures": list(self.measures)}
+        return {"name": self.name, **{key: value for key, value in own.items() if value}}
+
+
+class TimedRun(NamedTuple):
+    """The run of a system on one collection, and the time it took.
+
+    Attributes:
+        run: Ranking of every topic.
+        seconds: Time from topics to ranking, including the systems that this one is made of, without loading and
+            indexing; None if unknown, as for a run file.
+
+    Example:
+        >>> TimedRun(Run.read("bm25.trec"), None).seconds is None
+        True
+    """
+
+    run: Run
+    seconds: float | None
+
+
+class SystemConfig(ABC):
+    """A system of an experiment: how its run on a collection is made.
+
+    Example:
+        >>> from ir_eval.experiment import Rerank, Retrieve
+        >>> [system.inputs for system in (Retrieve("bm25"), Rerank("bm25", "reranker"))]
+        [(), ('bm25',)]
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the systems that this one is made of."""
+        return ()
+
+    @property
+    def reads_documents(self) -> bool:
+        """Whether the system reads the documents of the collection, so that they are on this machine afterwards."""
+        return False
+
+    def check(self) -> None:
+        """Check, before any work, the options that do not depend on a collection."""
+        return None
+
+    def check_for(self, collection: Collection) -> None:
+        """Check, before any work, the options and files for one collection."""
+        return None
+
+    @abstractmethod
+    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+        """Make the run.
+
+        Args:
+            name: Name of the system, and of its run.
+            collection: Topics and documents.
+            made: The runs of the systems above this one, on the same collection.
+        """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table of this system in an experiment's file; fields that are None are left out."""
+        return {key: value for key, value in vars(self).items() if value is not None}
