@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gemma_st.files import atomic_directory, digest
-from ir_eval.data.files import atomic_path
+from ir_eval.data.text_files import atomic_path
 from ir_eval.errors import InputError
 
 file_key = digest  # the SHA-256 of a file's bytes

@@ -54,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from ir_eval.data.files import atomic_write, check_folder
+    from ir_eval.data.text_files import atomic_write, check_folder
     from ir_eval.evaluation.comparison import check_systems
     from ir_eval.evaluation.measures import parse_measure
 
@@ -101,7 +101,7 @@ def _files(arguments: argparse.Namespace) -> _Systems:
 
 def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
     """Read the runs, measures and baseline from the ``results.json`` of an experiment."""
-    from ir_eval.data.files import read_lines
+    from ir_eval.data.text_files import read_lines
     from ir_eval.errors import InputError
 
     folder = Path(arguments.source)

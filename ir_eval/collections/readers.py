@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from gemma_st.files import digest
 from ir_eval.cache import content_key
-from ir_eval.data.files import read_lines
+from ir_eval.data.text_files import read_lines
 from ir_eval.errors import InputError
 
 Record = tuple[str, str]  # id, text

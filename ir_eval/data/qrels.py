@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ir_eval.data.files import atomic_write, read_lines
 from ir_eval.data.table import Table, flatten, group
+from ir_eval.data.text_files import atomic_write, read_lines
 from ir_eval.data.trec import Layout, read_table
 from ir_eval.errors import InputError
 

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ir_eval.data.files import atomic_write, read_lines
 from ir_eval.data.table import Strings, Table, flatten, group
+from ir_eval.data.text_files import atomic_write, read_lines
 from ir_eval.data.trec import Layout, Ranks, fields_of, read_table
 from ir_eval.errors import InputError
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
-from ir_eval.data.files import read_lines
 from ir_eval.data.table import Ids, RowIndex, TableFields, arrange, as_strings, group
+from ir_eval.data.text_files import read_lines
 from ir_eval.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any
 
 from ir_eval.cache import file_key
 from ir_eval.collections import Collection, open_collection
-from ir_eval.data.files import atomic_write
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
+from ir_eval.data.text_files import atomic_write
 from ir_eval.errors import InputError
 from ir_eval.evaluation.compare import compare
 from ir_eval.evaluation.comparison import Comparison

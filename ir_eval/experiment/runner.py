@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ir_eval.collections import Collection, open_collection
-from ir_eval.data.files import check_folder
+from ir_eval.data.text_files import check_folder
 from ir_eval.errors import InputError
 from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.experiment.config import Experiment, unused

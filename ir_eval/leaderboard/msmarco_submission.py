@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ir_eval.data.files import atomic_directory, atomic_write, check_folder
 from ir_eval.data.run import Run
+from ir_eval.data.text_files import atomic_directory, atomic_write, check_folder
 from ir_eval.errors import InputError
 
 MAX_DEPTH = 1000  # the evaluator reads no more documents of a query

@@ -9,7 +9,7 @@ from typing import Any
 
 from gemma_st.errors import ModelError
 from ir_eval.collections import open_collection
-from ir_eval.data.files import atomic_write, check_folder
+from ir_eval.data.text_files import atomic_write, check_folder
 from ir_eval.errors import InputError
 from ir_eval.experiment import run_experiment
 from ir_eval.leaderboard.rows import Leaderboard, LeaderboardRow

@@ -12,8 +12,8 @@ from pydantic import Field
 from gemma_st.settings import settings
 from ir_eval.cache import file_key
 from ir_eval.collections import Collection
-from ir_eval.data.files import atomic_write, check_folder
 from ir_eval.data.run import Run
+from ir_eval.data.text_files import atomic_write, check_folder
 from ir_eval.errors import InputError
 
 _AtLeastOne = Annotated[int, Field(ge=1)]

@@ -8,7 +8,7 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
-from ir_eval.data.files import atomic_write
+from ir_eval.data.text_files import atomic_write
 from ir_eval.experiment import Results, experiment_toml
 from ir_eval.report.plots import RECALL_LEVELS
 from ir_eval.report.section import Section

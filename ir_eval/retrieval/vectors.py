@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ir_eval.cache import cache_dir
 from ir_eval.collections import Collection
-from ir_eval.data.files import atomic_path
 from ir_eval.data.table import Strings
+from ir_eval.data.text_files import atomic_path
 from ir_eval.errors import InputError
 from ir_eval.progress import progress_bar
 from ir_eval.retrieval.batching import batches

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from ir_eval.cli import main
-from ir_eval.data.files import atomic_write
 from ir_eval.data.run import Run
+from ir_eval.data.text_files import atomic_write
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Results, Retrieve, run_experiment
 from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment
 from ir_eval.report.comparison_tables import comparison_notes, comparison_tables

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ir_eval.data.files import atomic_directory, atomic_path, atomic_write, check_folder, read_lines
+from ir_eval.data.text_files import atomic_directory, atomic_path, atomic_write, check_folder, read_lines
 from ir_eval.errors import InputError
 
 
