@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ir_eval.evaluation.comparison import Comparison as Comparison
     from ir_eval.evaluation.evaluate import Evaluation as Evaluation
     from ir_eval.evaluation.evaluate import evaluate as evaluate
-    from ir_eval.evaluation.holes import hole_rates as hole_rates
+    from ir_eval.evaluation.evaluate import hole_rates as hole_rates
     from ir_eval.evaluation.measures import Measure as Measure
     from ir_eval.evaluation.measures import parse_measure as parse_measure
     from ir_eval.experiment import CollectionName as CollectionName
@@ -54,8 +54,7 @@ _NAMES_BY_MODULE = {
     "errors": "InputError",
     "evaluation.compare": "compare",
     "evaluation.comparison": "Comparison",
-    "evaluation.evaluate": "Evaluation evaluate",
-    "evaluation.holes": "hole_rates",
+    "evaluation.evaluate": "Evaluation evaluate hole_rates",
     "evaluation.measures": "Measure parse_measure",
     "experiment": "CollectionName Experiment Fuse Given Rerank Results Retrieve "
     "read_experiment read_results run_experiment",

@@ -37,9 +37,6 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
         name: Path in the cache; contains a key of everything that the content of the folder depends on.
         build: Fills an empty folder. If it fails or is interrupted, the folder is removed.
 
-    Raises:
-        InputError: The cache cannot be written.
-
     Example:
         >>> folder = cached("words/v1", lambda folder: (folder / "words.txt").touch())
         >>> [path.name for path in folder.iterdir()]
@@ -64,9 +61,6 @@ def remembered(name: str, compute: Callable[[], bytes]) -> bytes:
     Args:
         name: Path in the cache; contains a key of everything that the bytes depend on.
         compute: Returns the bytes. If it fails or is interrupted, nothing is written.
-
-    Raises:
-        InputError: The cache cannot be written.
 
     Example:
         >>> remembered("scores/v1", lambda: b"0.5"), remembered("scores/v1", lambda: b"never called")

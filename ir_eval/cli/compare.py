@@ -132,8 +132,7 @@ def _comparison(systems: _Systems, arguments: argparse.Namespace) -> "Comparison
     from ir_eval.data.qrels import Qrels
     from ir_eval.data.run import Run
     from ir_eval.evaluation.compare import compare
-    from ir_eval.evaluation.evaluate import evaluate
-    from ir_eval.evaluation.holes import hole_rates
+    from ir_eval.evaluation.evaluate import evaluate, hole_rates
 
     qrels = Qrels.read(systems.qrels)
     runs = {name: Run.read(path, name=str(path)) for name, path in systems.runs.items()}

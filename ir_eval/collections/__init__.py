@@ -3,6 +3,9 @@
 from pathlib import Path
 
 from ir_eval.collections.collection import Collection
+from ir_eval.collections.folders import open_folder
+from ir_eval.collections.irds import open_ir_datasets
+from ir_eval.collections.python_docs import open_python_docs
 from ir_eval.errors import InputError
 
 __all__ = ["Collection", "open_collection"]
@@ -26,18 +29,9 @@ def open_collection(name: str = "python-docs", *, split: str | None = None) -> C
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        from ir_eval.collections.beir import open_beir
-        from ir_eval.collections.readers import find_file
-        from ir_eval.collections.trec_folder import open_trec_folder
-
-        open_folder = open_beir if find_file(folder, "corpus.jsonl") else open_trec_folder
         return open_folder(folder, split=split)
     if name.startswith((".", "~")) or folder.is_absolute() or folder.is_file():
         raise InputError(f"{name}: not a folder; expected one with corpus.jsonl or passages.tsv; check the path")
     if name == "python-docs":
-        from ir_eval.collections.python_docs import open_python_docs
-
         return open_python_docs(split=split)
-    from ir_eval.collections.irds import open_ir_datasets
-
     return open_ir_datasets(name, split=split)

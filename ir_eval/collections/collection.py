@@ -70,21 +70,13 @@ class Collection:
         return self.source.fingerprint
 
     def judgements(self, purpose: str = "evaluate with") -> Qrels:
-        """Return the judgements; ``purpose`` says in the error message what they are needed for.
-
-        Raises:
-            InputError: The collection has no judgements.
-        """
+        """Return the judgements, or raise an InputError, in which ``purpose`` says what they are needed for."""
         if self.qrels is None:
             raise InputError(f"{self.name}: no judgements to {purpose}; expected qrels beside the queries; add them")
         return self.qrels
 
     def documents(self) -> Iterator[tuple[str, str]]:
-        """Yield every ``(document id, text)``; a text may be empty.
-
-        Raises:
-            InputError: There are no documents, or a document cannot be read; names the file and the line.
-        """
+        """Yield every ``(document id, text)``; a text may be empty. A collection without documents is an InputError."""
         empty = True
         for document in self.source:
             empty = False
@@ -94,9 +86,6 @@ class Collection:
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
         """Return document id to text. A call may read the whole file, so ask for all documents in one call.
-
-        Args:
-            doc_ids: Ids of the documents; repeats are allowed.
 
         Raises:
             InputError: A document is not in the collection.
@@ -112,16 +101,18 @@ class Collection:
         return found
 
 
-def judged_topics(name: str, queries: dict[str, str], qrels: Qrels) -> dict[str, str]:
-    """Return the judged queries, in the order of ``queries``; ``name`` is their source, for the error message.
+def judged_topics(name: str, queries: dict[str, str], qrels: Qrels | None) -> dict[str, str]:
+    """Return the judged queries in the order of ``queries``, or all of them if there are no judgements.
 
     Raises:
-        InputError: A judged query has no text; every measure would count it as 0.
+        InputError: A judged query has no text, and every measure would count it as 0; ``name`` is the queries' source.
 
     Example:
         >>> judged_topics("queries.tsv", {"q1": "goldfish", "q2": "python"}, Qrels.from_dict({"q2": {"d3": 1}}))
         {'q2': 'python'}
     """
+    if qrels is None:
+        return queries
     missing = [query_id for query_id in qrels if query_id not in queries]
     if missing:
         raise InputError(

@@ -29,8 +29,8 @@ def open_ir_datasets(dataset_id: str, *, split: str | None = None) -> Collection
     those that are missing: topics and judgements at once, documents when they are needed.
 
     Args:
-        dataset_id: Id of the data set.
-        split: Last part of the id: ``beir/scifact`` and ``test`` stand for ``beir/scifact/test``.
+        dataset_id: Id of the data set, with or without its last part.
+        split: The last part of the id: ``beir/scifact`` and ``test`` stand for ``beir/scifact/test``.
 
     Raises:
         InputError: The id does not exist, the data set has no documents or queries, or a file is not there and cannot
@@ -53,14 +53,12 @@ def open_ir_datasets(dataset_id: str, *, split: str | None = None) -> Collection
     with _explained(dataset_id, "queries"):
         topics = {query.query_id: query.default_text() for query in dataset.queries_iter()}
     qrels = Qrels.from_dict(judged) if judged else None
-    if qrels is not None:
-        topics = judged_topics(dataset_id, topics, qrels)
-    return Collection(dataset_id, split, topics, qrels, documents)
+    return Collection(dataset_id, split, judged_topics(dataset_id, topics, qrels), qrels, documents)
 
 
 @dataclass(frozen=True)
 class _IrDatasetsDocuments:
-    """The documents of a data set."""
+    """The documents of a data set of ir_datasets."""
 
     dataset_id: str
     dataset: Any

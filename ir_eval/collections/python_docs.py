@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ir_eval.cache import cached, content_key
-from ir_eval.collections.beir import open_beir
 from ir_eval.collections.collection import Collection
 from ir_eval.collections.docstrings import read_entries, read_sources
+from ir_eval.collections.folders import open_folder
 from ir_eval.errors import InputError
 
 _NAME = "python-docs"
@@ -49,7 +49,7 @@ def open_python_docs(*, split: str | None = None) -> Collection:
     sources = read_sources()
     key = content_key(_NAME, _VERSION, platform.python_version(), *(part for item in sources.items() for part in item))
     folder = cached(f"collections/{_NAME}-{key[:32]}", lambda path: _write_collection(read_entries(sources), path))
-    return dataclasses.replace(open_beir(folder), name=_NAME)
+    return dataclasses.replace(open_folder(folder), name=_NAME)
 
 
 def _write_collection(entries: dict[str, str], folder: Path) -> None:

@@ -83,9 +83,6 @@ def run_from(data: "RunData", *, name: str | None = None) -> Run:
             or records with the attributes query_id, doc_id and score.
         name: Name of the system (default: the name of ranx's run, else ``run``).
 
-    Raises:
-        InputError: A column is missing; also see `Run.from_columns`.
-
     Example:
         >>> import pandas as pd
         >>> run_from(pd.DataFrame({"qid": ["q1"], "docno": ["d1"], "score": [2.0]})).to_dict()
@@ -95,13 +92,7 @@ def run_from(data: "RunData", *, name: str | None = None) -> Run:
 
 
 def qrels_from(data: "QrelsData") -> Qrels:
-    """Make qrels from the data of another library.
-
-    Args:
-        data: The same kinds as for `run_from`, with relevance or label, an integer, in place of score.
-
-    Raises:
-        InputError: A column is missing; also see `Qrels.from_columns`.
+    """Make qrels from the data of another library: as for `run_from`, with relevance or label in place of score.
 
     Example:
         >>> import ir_measures
@@ -124,11 +115,9 @@ def _read(data: "RunData | QrelsData", number: tuple[str, ...]) -> tuple[list[An
     if not hasattr(data, "columns"):
         rows = [(record.query_id, record.doc_id, getattr(record, number[0])) for record in data]
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
-    frame: Any = data
-    names = list(getattr(frame, "column_names", frame.columns))
-    query, doc, value = (_find_column(names, accepted) for accepted in (_QUERY, _DOC, number))
-    as_list = "to_pylist" if hasattr(frame, "column_names") else "tolist"
-    return getattr(frame[query], as_list)(), getattr(frame[doc], as_list)(), frame[value].to_numpy()
+    frame: Any = data.to_pandas() if hasattr(data, "to_pandas") else data  # Arrow
+    query, doc, value = (_find_column(list(frame.columns), accepted) for accepted in (_QUERY, _DOC, number))
+    return frame[query].tolist(), frame[doc].tolist(), frame[value].to_numpy()
 
 
 def _find_column(names: list[str], accepted: tuple[str, ...]) -> str:

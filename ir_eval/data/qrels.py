@@ -9,13 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ir_eval.data.table import Table, flatten, group
-from ir_eval.data.text_files import atomic_write, read_lines
-from ir_eval.data.trec import Layout, read_table
+from ir_eval.data.text_files import atomic_write
+from ir_eval.data.trec import read_qrels
 from ir_eval.errors import InputError
-
-_TREC = Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", np.int64, np.int64)
-_BEIR = _TREC._replace(columns=("qid", "docid", "relevance"), header=True)
-_BEIR_HEADER = "query-id\tcorpus-id\tscore"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +42,7 @@ class Qrels(Table):
 
     @classmethod
     def from_dict(cls, relevance: Mapping[str, Mapping[str, int]]) -> Self:
-        """Make qrels from ``{query: {document: relevance}}``; a query without documents is left out.
-
-        Raises:
-            InputError: See `from_columns`.
-        """
+        """Make qrels from ``{query: {document: relevance}}``; a query without documents is left out."""
         return cls.from_columns(*flatten(relevance))
 
     @classmethod
@@ -58,19 +50,13 @@ class Qrels(Table):
         """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, recognised by its header; plain or ``.gz``.
 
         Raises:
-            InputError: With file and line: a wrong number of columns, a relevance that is not an integer, a document
-                twice for one query. With the file: it cannot be read or is empty.
+            InputError: The file cannot be read or is empty, or a line has a wrong number of columns, a relevance that
+                is not an integer, or a document that its query has already. The message has the file and the line.
         """
-        _, first_line = next(read_lines(path), (0, ""))
-        fields, _ = read_table(path, _BEIR if first_line == _BEIR_HEADER else _TREC)
-        return cls(*fields)
+        return cls(*read_qrels(path))
 
     def __getitem__(self, query_id: str) -> dict[str, int]:
-        """Return ``{document: relevance}`` of a query, most relevant first.
-
-        Raises:
-            KeyError: The query has no judgements; the error names it.
-        """
+        """Return ``{document: relevance}`` of a query, most relevant first."""
         rows = self.rows(query_id)
         return dict(zip(self.doc_ids[rows].tolist(), self.values[rows].tolist(), strict=True))
 

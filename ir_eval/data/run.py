@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ir_eval.data.table import Strings, Table, flatten, group
-from ir_eval.data.text_files import atomic_write, read_lines
-from ir_eval.data.trec import Layout, Ranks, fields_of, read_table
+from ir_eval.data.text_files import atomic_write
+from ir_eval.data.trec import Ranks, read_run
 from ir_eval.errors import InputError
-
-_MAX_SCORE = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +41,9 @@ class Run(Table):
     name: str = "run"
     ranks: Ranks | None = None
 
-    def __post_init__(self) -> None:
-        """Make the arrays read-only."""
-        super().__post_init__()
-        if self.ranks is not None:
-            self.ranks.flags.writeable = False
-
     @classmethod
     def from_columns(cls, query_ids: ArrayLike, doc_ids: ArrayLike, scores: ArrayLike, *, name: str = "run") -> Self:
-        """Make a run from rows in any order.
-
-        Args:
-            query_ids: Strings without whitespace. (N,)
-            doc_ids: Strings without whitespace. (N,)
-            scores: Finite numbers, stored as float32. (N,)
-            name: Name of the system.
+        """Make a run from rows in any order, each column of shape (N,); scores are stored as float32.
 
         Raises:
             InputError: There are no rows; columns differ in length; an id is not a string, is empty or contains
@@ -73,11 +59,7 @@ class Run(Table):
 
     @classmethod
     def from_dict(cls, scores: Mapping[str, Mapping[str, float]], *, name: str = "run") -> Self:
-        """Make a run from ``{query: {document: score}}``; a query without documents is left out.
-
-        Raises:
-            InputError: See `from_columns`.
-        """
+        """Make a run from ``{query: {document: score}}``; a query without documents is left out."""
         return cls.from_columns(*flatten(scores), name=name)
 
     @classmethod
@@ -89,11 +71,11 @@ class Run(Table):
             name: Name of the system (default: the tag on the first line).
 
         Raises:
-            InputError: With file and line: a wrong number of columns, a score that is not a finite number, a document
-                twice for one query. With the file: it cannot be read or is empty.
+            InputError: The file cannot be read or is empty, or a line has a wrong number of columns, a score that is
+                not a finite number, or a document that its query has already. The message has the file and the line.
         """
-        fields, ranks = read_table(path, _LAYOUT)
-        return cls(*fields, name=name or fields_of(next(read_lines(path))[1])[-1], ranks=ranks)
+        fields, ranks, tag = read_run(path)
+        return cls(*fields, name=name or tag, ranks=ranks)
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -101,20 +83,12 @@ class Run(Table):
         return self.values
 
     def __getitem__(self, query_id: str) -> tuple[Strings, NDArray[np.float32]]:
-        """Return the documents of a query and their scores, best first, each (n,).
-
-        Raises:
-            KeyError: The query has no documents; the error names it.
-        """
+        """Return the documents of a query and their scores, best first, each (n,)."""
         rows = self.rows(query_id)
         return self.doc_ids[rows], self.scores[rows]
 
     def top(self, k: int) -> Self:
-        """Return a run with the first ``k`` documents of every query.
-
-        Raises:
-            InputError: ``k`` is below 1.
-        """
+        """Return a run with the first ``k`` documents of every query; ``k`` is at least 1."""
         if k < 1:
             raise InputError(f"top {k} documents; expected at least 1")
         kept = self.places < k
@@ -150,15 +124,3 @@ class Run(Table):
                 # numpy prints the shortest decimal that reads back as the same float32
                 rows = enumerate(zip(docs.tolist(), scores.astype(np.str_).tolist(), strict=True), 1)
                 file.writelines(f"{query_id} Q0 {doc_id} {rank} {score} {tag}\n" for rank, (doc_id, score) in rows)
-
-
-def _parse_score(text: str) -> float:
-    score = float(text)
-    if not abs(score) <= _MAX_SCORE:  # true for NaN, too
-        raise ValueError(text)
-    return score
-
-
-_LAYOUT = Layout(
-    "run", ("qid", "Q0", "docid", "rank", "score", "tag"), "score", "a finite 32-bit number", _parse_score, np.float32
-)

@@ -44,8 +44,9 @@ class Table:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.query_ids, self.offsets, self.docs, self.values):
-            array.flags.writeable = False
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
 
     @cached_property
     def doc_ids(self) -> Strings:
@@ -84,11 +85,7 @@ class Table:
         return all(np.array_equal(getattr(self, column), getattr(other, column)) for column in columns)
 
     def rows(self, query_id: str) -> slice:
-        """Return the rows of one query.
-
-        Raises:
-            KeyError: The query has no rows; the error names it.
-        """
+        """Return the rows of one query; raise KeyError if it has none."""
         position = self._positions[query_id]
         return slice(int(self.offsets[position]), int(self.offsets[position + 1]))
 
@@ -125,8 +122,7 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tup
         The fields of a `Table`, and the index that sorted the rows. (N,)
 
     Raises:
-        InputError: There are no rows; columns differ in length; an id is not a string, is empty or contains
-            whitespace; a number is not finite; a query has the same document twice.
+        InputError: See `Run.from_columns`.
 
     Example:
         >>> group(["q1", "q1"], ["d1", "d2"], np.array([1, 2]))[1]
@@ -156,9 +152,6 @@ def arrange(
 
     Returns:
         The fields of a `Table`, and the index that sorted the rows. (N,)
-
-    Raises:
-        InputError: A query has the same document twice.
 
     Example:
         >>> fields, _ = arrange(as_strings(np.array(["q2", "q1"])), np.array([0, 1]), np.array(["a", "b"]), np.ones(2))

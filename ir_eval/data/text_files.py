@@ -45,11 +45,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 def check_folder(path: str | Path) -> None:
     """Check, before long work, that a folder exists or can be created, and is writable; nothing is created.
 
-    Raises:
-        InputError: The path is not a folder, or cannot be written or created.
-
     Example:
-        >>> check_folder("results/monday")
         >>> check_folder("qrels.txt/results")
         Traceback (most recent call last):
         ir_eval.errors.InputError: qrels.txt/results: cannot be written (qrels.txt is no folder, or is protected); ...
@@ -62,10 +58,7 @@ def check_folder(path: str | Path) -> None:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path that is renamed to ``path`` if the block succeeds: `gemma_st.files.atomic_path`.
-
-    Raises:
-        InputError: The file cannot be written.
+    """Yield a path as `gemma_st.files.atomic_path` does, but raise InputError if the file cannot be written.
 
     Example:
         >>> with atomic_path("ids.txt") as temporary:
@@ -77,10 +70,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to ``path`` if the block succeeds: `gemma_st.files.atomic_directory`.
-
-    Raises:
-        InputError: The folder cannot be written.
+    """Yield a folder as `gemma_st.files.atomic_directory` does, but raise InputError if it cannot be written.
 
     Example:
         >>> with atomic_directory("runs") as temporary:
@@ -93,9 +83,6 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[str]]:
     r"""Open a UTF-8 text file, gzipped if its name ends in ``.gz``, that appears under its name once it is complete.
-
-    Raises:
-        InputError: The file cannot be written.
 
     Example:
         >>> with atomic_write("queries.tsv.gz") as file:

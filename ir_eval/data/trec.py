@@ -19,53 +19,54 @@ if TYPE_CHECKING:
 
 Ranks = NDArray[np.int64]
 
+_BEIR_HEADER = "query-id\tcorpus-id\tscore"
+_MAX_SCORE = float(np.finfo(np.float32).max)
 _SCAN_BYTES = 2**20  # bytes searched for separators at once: a block fits the processor's cache
 _MAX_ID_BYTES = 64  # the longest id kept as bytes of fixed width; numpy's strings take at least 16 bytes each
 
 
-class Layout(NamedTuple):
-    """The columns of a file, and how to read its numbers.
+class _Layout(NamedTuple):
+    """The columns of a file, and how to read its numbers."""
 
-    Attributes:
-        name: Content of the file in one word, for error messages.
-        columns: Column names in order; ``qid``, ``docid`` and ``value`` are among them.
-        value: Name of the column with the number.
-        number: Description of a valid number, for error messages.
-        parse: Function that reads the number; raises ValueError or OverflowError.
-        dtype: Type of the stored numbers, ``float32`` or ``int64``.
-        header: Whether the first line names the columns.
-
-    Example:
-        >>> judgements = Layout("judgements", ("qid", "0", "docid", "label"), "label", "an integer", int, np.int64)
-        >>> judgements.header
-        False
-    """
-
-    name: str
+    name: str  # content of the file in one word, for error messages
     columns: tuple[str, ...]
-    value: str
-    number: str
-    parse: Callable[[str], SupportsFloat]
-    dtype: type[np.generic]
-    header: bool = False
+    value: str  # name of the column with the number
+    number: str  # description of a valid number, for error messages
+    parse: Callable[[str], SupportsFloat]  # reads the number; raises ValueError or OverflowError
+    dtype: type[np.generic]  # type of the stored numbers
+    header: bool = False  # whether the first line names the columns
 
 
-def read_table(path: str | Path, layout: Layout) -> tuple[TableFields, Ranks | None]:
-    """Read a file, plain or ``.gz``, whose columns are separated by any whitespace, into canonical order.
+def read_run(path: str | Path) -> tuple[TableFields, Ranks | None, str]:
+    """Read a TREC run, ``qid Q0 docid rank score tag``, into canonical order.
 
     Returns:
-        The fields of a `Table`, and the column ``rank`` in the same order if there is one and it holds integers. (N,)
-
-    Raises:
-        InputError: With file and line: the file cannot be read, a line has the wrong number of columns or an invalid
-            number, or a query has the same document twice. With the file: there are no rows.
+        The fields of a `Table`; the rank column in the same order, (N,), or None if it does not hold integers; the tag
+        on the first line.
 
     Example:
-        >>> layout = Layout("judgements", ("qid", "0", "docid", "label"), "label", "an integer", int, np.int64)
-        >>> fields, ranks = read_table("qrels.txt", layout)
-        >>> fields[0].tolist()
+        >>> fields, ranks, tag = read_run("bm25.trec")
+        >>> tag
+        'bm25'
+    """
+    fields, ranks = _read_table(path, _RUN)
+    return fields, ranks, _split(next(read_lines(path))[1])[-1]
+
+
+def read_qrels(path: str | Path) -> TableFields:
+    """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, recognised by its header, into canonical order.
+
+    Example:
+        >>> query_ids, *_ = read_qrels("qrels.txt")
+        >>> query_ids.tolist()
         ['q1', 'q2']
     """
+    _, first_line = next(read_lines(path), (0, ""))
+    return _read_table(path, _BEIR_QRELS if first_line == _BEIR_HEADER else _QRELS)[0]
+
+
+def _read_table(path: str | Path, layout: _Layout) -> tuple[TableFields, Ranks | None]:
+    """Read a file, plain or ``.gz``: the fields of a `Table`, and the ranks in the same order if they are integers."""
     try:
         return _read_regular(Path(path), layout)
     except (ValueError, OSError, EOFError, zlib.error):
@@ -75,17 +76,12 @@ def read_table(path: str | Path, layout: Layout) -> tuple[TableFields, Ranks | N
         return fields, _integers(ranks, order)
 
 
-def fields_of(line: str) -> list[str]:
-    r"""Split a line at ASCII whitespace, as C does; ``str.split`` would also split at a no-break space in an id.
-
-    Example:
-        >>> fields_of("q1 Q0 a\u00a0b\t1 2.5 bm25")
-        ['q1', 'Q0', 'a\xa0b', '1', '2.5', 'bm25']
-    """
+def _split(line: str) -> list[str]:
+    """Split a line at ASCII whitespace, as C does; ``str.split`` would also split at a no-break space in an id."""
     return [field.decode() for field in line.encode().split()]
 
 
-def _read_regular(path: Path, layout: Layout) -> tuple[TableFields, Ranks | None]:
+def _read_regular(path: Path, layout: _Layout) -> tuple[TableFields, Ranks | None]:
     """Read a file with exactly one separator between columns; raise ValueError for any other."""
     import pyarrow as pa
 
@@ -105,7 +101,7 @@ def _read_regular(path: Path, layout: Layout) -> tuple[TableFields, Ranks | None
     return fields, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
 
 
-def _columns(file: "pa.NativeFile", layout: Layout) -> "pa.Table":
+def _columns(file: "pa.NativeFile", layout: _Layout) -> "pa.Table":
     """Read query ids and ranks as dictionary-encoded strings, document ids as strings, and the numbers."""
     import pyarrow as pa
     from pyarrow import csv
@@ -126,11 +122,7 @@ def _columns(file: "pa.NativeFile", layout: Layout) -> "pa.Table":
 
 
 def _separator(file: "pa.NativeFile") -> str:
-    """Return the separator, a blank or a tab, if it alone separates all columns and is never doubled.
-
-    Raises:
-        ValueError: The file has other or repeated separators.
-    """
+    """Return the separator, a blank or a tab; raise ValueError if there are others or it is doubled."""
     separator, last = b" ", b"\n"
     while block := file.read(_SCAN_BYTES):
         if file.tell() == len(block) and b"\t" in block:
@@ -176,12 +168,12 @@ def _integers(texts: list[str], rows: RowIndex | NDArray[np.int32]) -> Ranks | N
         return None
 
 
-def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArray[Any], list[str]]:
+def _scan(path: str | Path, layout: _Layout) -> tuple[list[str], list[str], NDArray[Any], list[str]]:
     """Read queries, documents, numbers and ranks line by line: slower, but errors name the line."""
     first_lines: dict[tuple[str, str], int] = {}
     values, ranks = [], []
     for line_number, line in islice(read_lines(path), int(layout.header), None):
-        where, fields = f"{path}:{line_number}", fields_of(line)
+        where, fields = f"{path}:{line_number}", _split(line)
         if len(fields) != len(layout.columns):
             expected = f"{len(layout.columns)} ({' '.join(layout.columns)})"
             raise InputError(f"{where}: {len(fields)} columns; expected {expected}; correct or remove the line")
@@ -201,3 +193,17 @@ def _scan(path: str | Path, layout: Layout) -> tuple[list[str], list[str], NDArr
         raise InputError(f"{path}: empty {layout.name}; expected {expected}; check what wrote it")
     queries, docs = [query for query, _ in first_lines], [doc for _, doc in first_lines]
     return queries, docs, np.array(values, dtype=layout.dtype), ranks
+
+
+def _parse_score(text: str) -> float:
+    score = float(text)
+    if not abs(score) <= _MAX_SCORE:  # true for NaN, too
+        raise ValueError(text)
+    return score
+
+
+_RUN = _Layout(
+    "run", ("qid", "Q0", "docid", "rank", "score", "tag"), "score", "a finite 32-bit number", _parse_score, np.float32
+)
+_QRELS = _Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", np.int64, np.int64)
+_BEIR_QRELS = _QRELS._replace(columns=("qid", "docid", "relevance"), header=True)

@@ -16,7 +16,6 @@ from ir_eval.evaluation.significance import (
     paired_differences,
     paired_t,
     randomization,
-    tally,
     tukey_randomization,
     tukey_t,
 )
@@ -36,26 +35,22 @@ def compare(
     seed: int = 0,
     alpha: float = 0.05,
 ) -> Comparison:
-    """Compare every system with every baseline on every measure, over the same queries.
+    """Compare every system with every baseline on every measure.
 
     Args:
-        evaluations: Evaluation of each system, by the same measures and judgements.
-        baselines: Names of one or more systems.
+        evaluations: Evaluation of two or more systems, by the same measures over the same queries.
+        baselines: Names of one or more of these systems.
         holes: `hole_rates` of every system, for warnings about unjudged documents.
         tests: See `Method`.
         correction: See `Method`.
         seed: See `Method`.
         alpha: See `Method`.
 
-    Raises:
-        InputError: There are fewer than two systems or no baselines; a baseline is not a system; measures or queries
-            differ between systems; also see `Method`.
-
     Example:
         >>> from ir_eval import Qrels, Run, evaluate
-        >>> qrels, runs = Qrels.read("qrels.txt"), {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
-        >>> systems = {name: evaluate(qrels, run, ["mrr"]) for name, run in runs.items()}
-        >>> compare(systems, baselines=["bm25"]).against("mrr", "bm25")["reranked"].difference
+        >>> runs = Run.read("bm25.trec"), Run.read("reranked.trec")
+        >>> systems = {run.name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for run in runs}
+        >>> compare(systems, baselines=["bm25"]).against("mrr", "bm25")["ours"].difference
         0.75
     """
     method = Method(tuple(dict.fromkeys(tests)), correction, seed, alpha)
@@ -97,11 +92,10 @@ def _compare_by(
     differences = {pair: paired_differences(scores[pair[1]], scores[pair[0]]) for pair in pairs}
     p_values = {test: _test_pairs(test, differences, method.seed) for test in method.tests}
     corrected = {test: _correct_pairs(test, p, scores=scores, method=method) for test, p in p_values.items()}
-    for pair, values in differences.items():
-        baseline, system = pair
+    for (baseline, system), values in differences.items():
         baseline_mean, difference = float(scores[baseline].mean()), float(values.mean())
-        defined = [p for found in corrected.values() if (p := found[pair]) is not None]
-        wins, ties, losses = tally(values)
+        defined = [p for found in corrected.values() if (p := found[baseline, system]) is not None]
+        wins, ties, losses = _tally(values)
         yield Difference(
             measure=measure,
             baseline=baseline,
@@ -110,14 +104,20 @@ def _compare_by(
             difference=difference,
             relative=difference / baseline_mean if baseline_mean else None,
             interval=bootstrap_interval(values, level=1 - method.alpha, seed=method.seed),
-            p={test: found[pair] for test, found in p_values.items()},
-            corrected={test: found[pair] for test, found in corrected.items()},
+            p={test: found[baseline, system] for test, found in p_values.items()},
+            corrected={test: found[baseline, system] for test, found in corrected.items()},
             significant=bool(defined) and max(defined) <= method.alpha,
             effect_size=effect_size(values),
             wins=wins,
             ties=ties,
             losses=losses,
         )
+
+
+def _tally(differences: Floats) -> tuple[int, int, int]:
+    """Return the numbers of queries that the system wins, ties and loses."""
+    wins, losses = int(np.count_nonzero(differences > 0)), int(np.count_nonzero(differences < 0))
+    return wins, len(differences) - wins - losses, losses
 
 
 def _test_pairs(test: str, differences: Mapping[_Pair, Floats], seed: int) -> _PValues:

@@ -12,10 +12,7 @@ _HOLES_MARGIN = 0.05  # a hole rate this far above the baseline's is worth a war
 
 
 def check_systems(systems: Collection[str], baselines: Sequence[str]) -> None:
-    """Check, before long work, that systems can be compared.
-
-    Raises:
-        InputError: There are fewer than two systems, there is no baseline, or a baseline is not a system.
+    """Check, before long work, that there are two systems and a baseline, and that each baseline is a system.
 
     Example:
         >>> check_systems(["bm25", "reranked"], ["dense"])
@@ -42,10 +39,6 @@ class Method:
         seed: Seed of random draws.
         alpha: Significance level of the corrected p-value; the level of the interval is 1 - ``alpha``.
 
-    Raises:
-        InputError: A test or the correction does not exist, there is no test, the seed is below 0, or ``alpha`` is not
-            between 0 and 1.
-
     Example:
         >>> Method(tests=("t",), correction="tukey")
         Method(tests=('t',), correction='tukey', seed=0, alpha=0.05)
@@ -57,7 +50,7 @@ class Method:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        """Check the options."""
+        """Raise InputError for an option that does not exist."""
         if not self.tests or not set(self.tests) <= set(TESTS):
             raise InputError(f"tests {', '.join(self.tests) or 'none'}; expected some of {', '.join(TESTS)}")
         if self.correction not in CORRECTIONS:
@@ -73,9 +66,6 @@ class Difference:
     """One system compared with one baseline on one measure; an undefined value is None.
 
     Attributes:
-        measure: Spelling of the measure.
-        baseline: Name of the baseline.
-        system: Name of the system.
         mean: Mean of the system.
         difference: Mean of the system minus mean of the baseline.
         relative: ``difference`` / mean of the baseline; None if that mean is 0.
@@ -90,11 +80,10 @@ class Difference:
 
     Example:
         >>> from ir_eval import Qrels, Run, compare, evaluate
-        >>> qrels, runs = Qrels.read("qrels.txt"), {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
-        >>> systems = {name: evaluate(qrels, run, ["mrr"]) for name, run in runs.items()}
-        >>> row = compare(systems, ["bm25"]).differences[0]
-        >>> row.difference, row.p["randomization"], row.significant
-        (0.75, 0.5, False)
+        >>> runs = Run.read("bm25.trec"), Run.read("reranked.trec")
+        >>> systems = {run.name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for run in runs}
+        >>> compare(systems, ["bm25"]).differences[0].p["randomization"]
+        0.5
     """
 
     measure: str

@@ -1,4 +1,4 @@
-"""Measuring a run against judgements, with trec_eval's meaning."""
+"""Measuring a run against judgements, with trec_eval's meaning, and its share of unjudged documents ("holes")."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,17 +47,14 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
 
     Args:
         qrels: Judgements.
-        run: Rankings.
+        run: Rankings; at least one query is judged.
         measures: Measures such as ``"ndcg@10"``; see `ir_eval.evaluation.measures`.
-
-    Raises:
-        InputError: A measure does not exist, or the run has no judged query.
 
     Example:
         >>> evaluate(Qrels.read("qrels.txt"), Run.read("reranked.trec"), ["ndcg@10", "mrr"]).means
         {'ndcg@10': 1.0, 'mrr': 1.0}
     """
-    parsed = [parse_measure(measure) if isinstance(measure, str) else measure for measure in measures]
+    parsed = _parse_all(measures)
     if not any(query_id in run for query_id in qrels):
         raise InputError(
             f"{run.name}: no judged query is in the run, which has queries like {next(iter(run))!r}; "
@@ -65,6 +62,36 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
         )
     judged_run = _join(qrels, run)
     return Evaluation(qrels.query_ids, {str(measure): judged_run.compute(measure) for measure in parsed})
+
+
+def hole_rates(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> dict[str, float]:
+    """Return ``holes@k``, the share of unjudged documents in the top k, for each cutoff k of the measures.
+
+    It is 1 - ``judged@k``, averaged over the judged queries that the run answers. A measure without a cutoff stands for
+    k = 10.
+
+    Example:
+        >>> hole_rates(Qrels.read("qrels.txt"), Run.read("bm25.trec"), ["ndcg@10"])
+        {'holes@10': 0.25}
+    """
+    judged = {holes_name(measure): Measure("judged", measure.cutoff or 10) for measure in _parse_all(measures)}
+    shares = evaluate(qrels, run, list(judged.values())).per_query
+    answered = np.array([query_id in run for query_id in qrels])
+    return {name: 1 - float(shares[str(measure)][answered].mean()) for name, measure in judged.items()}
+
+
+def holes_name(measure: Measure) -> str:
+    """Return the name of the hole rate with a measure's cutoff.
+
+    Example:
+        >>> holes_name(Measure("ndcg", 5)), holes_name(Measure("map"))
+        ('holes@5', 'holes@10')
+    """
+    return f"holes@{measure.cutoff or 10}"
+
+
+def _parse_all(measures: Sequence[str | Measure]) -> list[Measure]:
+    return [parse_measure(measure) if isinstance(measure, str) else measure for measure in measures]
 
 
 def _join(qrels: Qrels, run: Run) -> JudgedRun:

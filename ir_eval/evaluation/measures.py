@@ -31,15 +31,12 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure; `parse_measure` reads ``str(measure)`` back.
+    """One measure, checked to exist and to take its options; `parse_measure` reads ``str(measure)`` back.
 
     Attributes:
         name: Name of the measure, such as ``ndcg``.
         cutoff: Number of documents from the top that count; None for all.
         min_rel: Least relevance that counts as relevant, trec_eval's ``-l``.
-
-    Raises:
-        InputError: The measure does not exist, or takes no such cutoff or relevance level; lists the valid ones.
 
     Example:
         >>> str(Measure("mrr", cutoff=10, min_rel=2))
@@ -51,7 +48,7 @@ class Measure:
     min_rel: int = 1
 
     def __post_init__(self) -> None:
-        """Check that the measure exists and takes this cutoff and relevance level."""
+        """Raise an InputError that lists the valid measures if this one is not among them."""
         definition = _DEFINITIONS.get(self.name)
         if definition is None:
             raise _refusal(str(self), "no such name")
@@ -75,9 +72,6 @@ class Measure:
 def parse_measure(text: str) -> Measure:
     """Read a measure such as ``ndcg@10`` or ``map-l2``, in upper or lower case.
 
-    Raises:
-        InputError: See `Measure`.
-
     Example:
         >>> parse_measure("mrr@10-l2")
         Measure(name='mrr', cutoff=10, min_rel=2)
@@ -98,9 +92,9 @@ class Judged(NamedTuple):
         level: Relevance of the document. (n,)
 
     Example:
-        >>> judged = Judged(query=np.array([0, 0, 1]), place=np.array([0, 3, 1]), level=np.array([0, 2, 1]))
+        >>> judged = Judged(query=np.array([0, 0]), place=np.array([0, 3]), level=np.array([0, 2]))
         >>> judged.relevant(Measure("map")).place
-        array([3, 1])
+        array([3])
     """
 
     query: NDArray[np.int64]

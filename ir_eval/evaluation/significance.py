@@ -1,8 +1,8 @@
 """Significance tests of two systems over the same queries, and corrections for multiple tests.
 
-``differences`` are the scores of one system minus those of another, query by query, as `paired_differences` returns
-them (Q,). Tukey's tests take the ``scores`` of all systems of a family (S, Q) and ``differences`` of means, of any
-shape. No result depends on the order of the queries. ``draws`` is the number of random draws, ``seed`` their seed.
+``differences`` are the scores of one system minus those of another, as `paired_differences` returns them (Q,). Tukey's
+tests take the ``scores`` of all systems (S, Q) and ``differences`` of means, of any shape. ``draws`` is the number of
+random draws, ``seed`` their seed. No result depends on the order of the queries.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,8 +32,7 @@ def paired_differences(system: Floats, baseline: Floats) -> Floats:
 def paired_t(differences: Floats) -> float | None:
     """Return the two-sided p-value of the paired t-test (Student 1908), by ``scipy.stats.ttest_1samp``.
 
-    Returns:
-        1 if no query differs; None if t is undefined: for one query, or if all queries differ by the same amount.
+    It is 1 if no query differs, and None if t is undefined: for one query, or if all differ by the same amount.
 
     Example:
         >>> round(paired_t(np.array([0.1, 0.3, 0.2])), 3)
@@ -73,8 +72,7 @@ def bootstrap_interval(
 ) -> tuple[float, float] | None:
     """Return the BCa bootstrap confidence interval of the mean (Efron 1987), by ``scipy.stats.bootstrap``.
 
-    Returns:
-        Both ends; the mean twice if all differences are equal; None for one query.
+    Both ends are the mean if all differences are equal. The interval of one query is None.
 
     Example:
         >>> bootstrap_interval(np.array([0.1, 0.1, 0.1]))
@@ -101,8 +99,7 @@ def bootstrap_interval(
 def effect_size(differences: Floats) -> float | None:
     """Return Cohen's d = mean(differences) / std(differences), with Q - 1 in the denominator of the variance.
 
-    Returns:
-        0 if no query differs; None if the standard deviation is 0 or undefined. 0.2 is small, 0.8 large (Cohen 1988).
+    0.2 is small, 0.8 large (Cohen 1988). It is 0 if no query differs, and None if the deviation is 0 or undefined.
 
     Example:
         >>> round(effect_size(np.array([0.1, 0.3, 0.2])), 6)
@@ -113,24 +110,11 @@ def effect_size(differences: Floats) -> float | None:
     return None if _constant(differences) else float(np.mean(differences) / np.std(differences, ddof=1))
 
 
-def tally(differences: Floats) -> tuple[int, int, int]:
-    """Return the numbers of queries that the system wins, ties and loses.
-
-    Example:
-        >>> tally(np.array([0.1, -0.3, 0.0, 0.2]))
-        (2, 1, 1)
-    """
-    wins, losses = int(np.count_nonzero(differences > 0)), int(np.count_nonzero(differences < 0))
-    return wins, len(differences) - wins - losses, losses
-
-
 def correct(p_values: Sequence[float], correction: str) -> list[float]:
     """Correct the p-values of a family of tests, by ``statsmodels.stats.multitest``.
 
-    Args:
-        p_values: Uncorrected p-values.
-        correction: ``bonferroni``: each p-value times their number; ``holm``: Holm's step-down method (1979), which is
-            as safe and never above Bonferroni's; ``none``.
+    ``bonferroni`` multiplies each p-value by their number. ``holm`` is Holm's step-down method (1979), which is as safe
+    and never above Bonferroni's. ``none`` leaves them as they are.
 
     Example:
         >>> correct([0.01, 0.04], "bonferroni"), correct([0.01, 0.04], "holm")
@@ -146,10 +130,8 @@ def correct(p_values: Sequence[float], correction: str) -> list[float]:
 def tukey_t(scores: Floats, differences: Floats) -> Floats | None:
     """Return p-values that hold for all pairs of systems at once: Tukey's HSD after a two-way analysis of variance.
 
-    Systems and queries are the factors (Carterette, TOIS 2012). For two systems it is the paired t-test.
-
-    Returns:
-        The p-value of each difference; None for one query, or if the systems differ by a constant.
+    Systems and queries are the factors (Carterette, TOIS 2012). For two systems it is the paired t-test. It is None for
+    one query, or if the systems differ by a constant.
 
     Example:
         >>> scores = np.array([[0.1, 0.5, 0.3], [0.2, 0.8, 0.5]])

@@ -15,8 +15,7 @@ from ir_eval.data.text_files import atomic_write
 from ir_eval.errors import InputError
 from ir_eval.evaluation.compare import compare
 from ir_eval.evaluation.comparison import Comparison
-from ir_eval.evaluation.evaluate import Evaluation, evaluate
-from ir_eval.evaluation.holes import hole_rates
+from ir_eval.evaluation.evaluate import Evaluation, evaluate, hole_rates
 from ir_eval.experiment.config import Experiment
 from ir_eval.experiment.experiment_file import parse_experiment
 from ir_eval.experiment.systems import Rerank

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from string import ascii_lowercase
 
 from ir_eval.evaluation.comparison import Comparison, Difference
-from ir_eval.evaluation.holes import holes_name
+from ir_eval.evaluation.evaluate import holes_name
 from ir_eval.evaluation.measures import parse_measure
 from ir_eval.report.text_table import Cell, TextTable
 

@@ -16,8 +16,7 @@ from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.evaluation.compare import compare
 from ir_eval.evaluation.comparison import CORRECTIONS, TESTS, Comparison
-from ir_eval.evaluation.evaluate import Evaluation, evaluate
-from ir_eval.evaluation.holes import hole_rates
+from ir_eval.evaluation.evaluate import Evaluation, evaluate, hole_rates
 from ir_eval.evaluation.significance import correct, paired_differences, randomization, tukey_randomization, tukey_t
 
 Systems = dict[str, Evaluation]

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from ir_eval.evaluation.compare import _tally
 from ir_eval.evaluation.significance import (
     bootstrap_interval,
     correct,
@@ -16,7 +17,6 @@ from ir_eval.evaluation.significance import (
     paired_differences,
     paired_t,
     randomization,
-    tally,
     tukey_randomization,
     tukey_t,
 )
@@ -91,7 +91,7 @@ RESULTS: dict[str, Callable[[Floats], object]] = {
     "t": paired_t,
     "randomization": randomization,
     "bootstrap": bootstrap_interval,
-    "tally": tally,
+    "tally": _tally,
 }
 
 
@@ -114,10 +114,10 @@ def test_nothing_differs() -> None:
     for queries in (1, 2, 43):
         zeros = np.zeros(queries)
         assert (paired_t(zeros), randomization(zeros), effect_size(zeros)) == (1.0, 1.0, 0.0)
-        assert tally(zeros) == (0, queries, 0)
+        assert _tally(zeros) == (0, queries, 0)
     assert bootstrap_interval(np.zeros(43)) == (0.0, 0.0)
     third = np.full(4, 0.1 + 0.2)
-    assert tally(paired_differences(third, np.full(4, 0.3))) == (0, 4, 0)
+    assert _tally(paired_differences(third, np.full(4, 0.3))) == (0, 4, 0)
 
 
 def test_one_query_tells_nothing() -> None:
@@ -125,7 +125,7 @@ def test_one_query_tells_nothing() -> None:
     one = np.array([0.5])
     assert (paired_t(one), bootstrap_interval(one), effect_size(one)) == (None, None, None)
     assert randomization(one) == 1.0
-    assert tally(one) == (1, 0, 0)
+    assert _tally(one) == (1, 0, 0)
 
 
 def test_the_same_difference_everywhere_has_no_t() -> None:
@@ -167,7 +167,7 @@ def test_bootstrap_is_corrected_for_bias_and_skew() -> None:
 def test_effect_size_is_cohens() -> None:
     """Cohen's d is the mean, 0.2, divided by the sample's standard deviation, 0.1."""
     assert effect_size(np.array([0.1, 0.3, 0.2])) == pytest.approx(2.0)
-    assert tally(np.array([0.1, -0.3, 0.0, 0.2])) == (2, 1, 1)
+    assert _tally(np.array([0.1, -0.3, 0.0, 0.2])) == (2, 1, 1)
 
 
 def test_holm_and_bonferroni_by_hand() -> None:
