@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gemma_st.files import atomic_directory, digest
-from ir_eval.data.text_files import atomic_path
+from gemma_st.files import atomic_directory, atomic_path, digest
 from ir_eval.errors import InputError
 
 file_key = digest  # the SHA-256 of a file's bytes
@@ -44,14 +43,8 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
     """
     folder = cache_dir() / name
     if not folder.is_dir():
-        try:
-            with atomic_directory(folder) as temporary:
-                build(temporary)
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot be written ({error.strerror}); expected a writable folder with room for the cache; "
-                "set IR_EVAL_CACHE to another folder"
-            ) from error
+        with _explain_failure(folder), atomic_directory(folder) as temporary:
+            build(temporary)
     return folder
 
 
@@ -73,7 +66,7 @@ def remembered(name: str, compute: Callable[[], bytes]) -> bytes:
         if hashlib.sha256(data).digest() == checksum:
             return data
     data = compute()
-    with atomic_path(path) as temporary:
+    with _explain_failure(path), atomic_path(path) as temporary:
         temporary.write_bytes(hashlib.sha256(data).digest() + data)
     return data
 
@@ -94,3 +87,15 @@ def content_key(*parts: str | bytes | int | float | None) -> str:
         key.update(f"{type(part).__name__}:{len(data)}:".encode())
         key.update(data)
     return key.hexdigest()
+
+
+@contextmanager
+def _explain_failure(path: Path) -> Iterator[None]:
+    """Turn an OSError into an InputError that names the path and the variable to set."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); expected a writable folder with room for the cache; "
+            "set IR_EVAL_CACHE to another folder"
+        ) from error

@@ -57,18 +57,6 @@ def check_folder(path: str | Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a path as `gemma_st.files.atomic_path` does, but raise InputError if the file cannot be written.
-
-    Example:
-        >>> with atomic_path("ids.txt") as temporary:
-        ...     _ = temporary.write_text("d1")
-    """
-    with _explain_failure(path), files.atomic_path(Path(path)) as temporary:
-        yield temporary
-
-
-@contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Yield a folder as `gemma_st.files.atomic_directory` does, but raise InputError if it cannot be written.
 
@@ -88,7 +76,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
         >>> with atomic_write("queries.tsv.gz") as file:
         ...     _ = file.write("q1\tdo goldfish grow\n")
     """
-    with atomic_path(path) as temporary:
+    with _explain_failure(path), files.atomic_path(Path(path)) as temporary:
         open_text = gzip.open if temporary.suffix == ".gz" else open
         with open_text(temporary, "wt", encoding="utf-8", newline="\n") as file:
             yield cast(IO[str], file)

@@ -80,8 +80,8 @@ def _check_same_queries(evaluations: Mapping[str, Evaluation]) -> None:
             measures = ", ".join(first.per_query), ", ".join(evaluation.per_query)
             raise InputError(f"{name} was measured by {measures[0]}, {other} by {measures[1]}; expected the same")
         if not np.array_equal(evaluation.query_ids, first.query_ids):
-            counts = len(first.query_ids), len(evaluation.query_ids)
-            raise InputError(f"{name} has {counts[0]} queries, {other} {counts[1]} or others; expected the same")
+            counts = f"{len(first.query_ids)} and {len(evaluation.query_ids)}"
+            raise InputError(f"{name} and {other} have different queries ({counts}); expected the same")
 
 
 def _compare_by(

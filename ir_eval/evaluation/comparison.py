@@ -134,10 +134,10 @@ class Comparison:
 
     @property
     def warnings(self) -> list[str]:
-        """One line for each system that the judgements may put at a disadvantage to a baseline.
+        """One line for each system whose hole rate is at least 0.05 above a baseline's.
 
-        Judgements are pooled from earlier systems, and unjudged documents count as not relevant (Thakur et al., BEIR,
-        NeurIPS 2021). A system is named if its hole rate is at least 0.05 above the baseline's.
+        Judgements are pooled from earlier systems, and unjudged documents count as not relevant, which puts a new
+        system at a disadvantage (Thakur et al., BEIR, NeurIPS 2021).
         """
         return [
             f"{system}: {rate:.1%} of its first {name.partition('@')[2]} documents have no judgement, "

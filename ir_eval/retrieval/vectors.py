@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gemma_st.files import atomic_path
 from ir_eval.cache import cache_dir
 from ir_eval.collections import Collection
 from ir_eval.data.table import Strings
-from ir_eval.data.text_files import atomic_path
 from ir_eval.errors import InputError
 from ir_eval.progress import progress_bar
 from ir_eval.retrieval.batching import batches

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ir_eval.data.text_files import atomic_directory, atomic_path, atomic_write, check_folder, read_lines
+from ir_eval.data.text_files import atomic_directory, atomic_write, check_folder, read_lines
 from ir_eval.errors import InputError
 
 
@@ -47,8 +47,8 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     for error in (KeyboardInterrupt, InputError("no"), RuntimeError("no")):
-        with pytest.raises(type(error) if isinstance(error, Exception) else error), atomic_path(path) as temporary:
-            temporary.write_text("new")
+        with pytest.raises(type(error) if isinstance(error, Exception) else error), atomic_write(path) as file:
+            file.write("new")
             raise error
     with pytest.raises(KeyboardInterrupt), atomic_directory(tmp_path / "folder") as folder:
         (folder / "half").touch()
