@@ -12,7 +12,7 @@ from pathlib import Path
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path that is renamed to ``path`` if the block ends without an error, and removed otherwise.
 
-    The folder of ``path`` is created. The temporary path has the same suffix; the block creates the file.
+    The folder of ``path`` is created, and the temporary path has the same suffix; the block creates the file.
 
     Example:
         >>> with atomic_path(Path("scores.txt")) as temporary:
@@ -51,7 +51,9 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    r"""Write a UTF-8 text file that appears under its name once it is complete; line ends are written as they are.
+    r"""Write a UTF-8 text file that appears under its name only once it is complete; its folder is created.
+
+    Line ends are written as they are.
 
     Example:
         >>> write_whole(Path("notes", "todo.txt"), "train\n")
