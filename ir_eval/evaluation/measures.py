@@ -105,7 +105,7 @@ class Judged(NamedTuple):
         """Return the chosen rows."""
         return Judged(*(column[chosen] for column in self))
 
-    def relevant(self, measure: "Measure", cutoff: bool = True) -> "Judged":
+    def relevant(self, measure: Measure, cutoff: bool = True) -> "Judged":
         """Return the relevant documents, by default only those above the measure's cutoff."""
         limit = measure.cutoff if cutoff and measure.cutoff else sys.maxsize
         return self.where((self.level >= measure.min_rel) & (self.place < limit))
