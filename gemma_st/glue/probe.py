@@ -23,7 +23,7 @@ def fit_last_layer(task: Task, model: CrossEncoder, split: Split, *, own: bool =
 
     L-BFGS minimises ``loss(W x + b) + 0.1 |W|²``, where ``x`` are the standardised inputs of the last layer. With
     ``own``, the last layer is a copy of a cross-encoder's, and the score of the cross-encoder is one more feature:
-    a comparison of two texts may show in that sum of features only.
+    how two texts compare may be visible in that weighted sum only, and not in single features.
 
     References:
         Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022.

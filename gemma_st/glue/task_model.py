@@ -54,7 +54,7 @@ def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> Cros
         raise ModelError(f"pooler {OWN_POOLER!r} keeps the model as it is, with {has}; set these, or another pooler")
     names = labels or ["LABEL_0"]
     new = Dense(last.in_features, len(names), activation_function=nn.Identity(), module_output_name="scores")
-    new.linear.weight.data.copy_(last.linear.weight[:1])  # better than random: it weighs features of relevance
+    new.linear.weight.data.copy_(last.linear.weight[:1])  # begin with the base's score: better than random
     settings: Any = source.config
     settings.id2label, settings.label2id = dict(enumerate(names)), {name: i for i, name in enumerate(names)}
     model = CrossEncoder(modules=[*kept, new], activation_fn=nn.Identity())

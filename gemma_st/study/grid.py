@@ -62,11 +62,7 @@ def _run_cells(study: Study) -> None:
 
 
 def _run_cell(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """Train and evaluate a cell, write ``NAME.json`` to the folder of all cells, and return its content.
-
-    Training resumes from a checkpoint, and the model is deleted. A cell that is finished, or that another process runs,
-    is skipped: None is returned.
-    """
+    """Train a cell and store its result; return None if the cell is finished or another process runs it."""
     work, lock, path = folder / cell.name, folder / f"{cell.name}.lock", folder / f"{cell.name}.json"
     with locked(lock) as ours:
         if not ours:
@@ -74,7 +70,7 @@ def _run_cell(cell: Cell, folder: Path) -> dict[str, Any] | None:
         result = None if path.exists() else _train(cell, work)
         if result:
             write_whole(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)  # checkpoints and the model
         lock.unlink(missing_ok=True)  # a process that has opened the lock already finds the cell finished
         return result
 

@@ -87,9 +87,6 @@ class RankingTask:
         config: The stage.
         name: Name of the task in the study's file.
 
-    Raises:
-        ModelError: The base is not a decoder, or lists, model, loss, trainer or evaluator cannot be used.
-
     Example:
         >>> from gemma_st.training.config import read_config
         >>> from gemma_st.training.evaluator import EvaluationConfig
