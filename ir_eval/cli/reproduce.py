@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from gemma_st.cli.options import add_data, data_folder
+from gemma_st.cli.options import add_data
 from ir_eval.errors import InputError
 from ir_eval.leaderboard import leaderboard_names, read_leaderboard, reproduce
 from ir_eval.report.leaderboard_tables import outcome_table, plan_table
@@ -34,15 +34,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    name, data = arguments.leaderboard, data_folder(arguments)
+    name = arguments.leaderboard
     if name is None and (arguments.rows or arguments.out):
         raise InputError(f"no leaderboard; expected one of {', '.join(leaderboard_names())}, or a .toml file; name it")
     if name is None or arguments.dry_run:
         for each in leaderboard_names() if name is None else [name]:
-            leaderboard = read_leaderboard(each, data)
+            leaderboard = read_leaderboard(each, arguments.data)
             show(plan_table(f"{leaderboard.name}: {leaderboard.title}", leaderboard.select(arguments.rows)))
         return 0
-    leaderboard = read_leaderboard(name, data)
+    leaderboard = read_leaderboard(name, arguments.data)
     outcomes = reproduce(leaderboard, arguments.rows, folder=arguments.out)
     show(outcome_table(f"{leaderboard.name}: {leaderboard.title}", outcomes))
     if arguments.out:

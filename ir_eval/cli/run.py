@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from gemma_st.cli.options import add_data, data_folder
+from gemma_st.cli.options import add_data
 from ir_eval.cli.options import add_measures
 from ir_eval.errors import InputError
 from ir_eval.experiment import DEFAULT_MEASURES, Experiment, read_experiment, run_experiment, single
@@ -62,7 +62,7 @@ def _experiment(arguments: argparse.Namespace) -> Experiment:
     if (arguments.collection or "").endswith(".toml"):
         if given:
             raise InputError(f"{arguments.collection} with the options {given}; expected them in the file; move them")
-        return read_experiment(arguments.collection, data_folder(arguments))
+        return read_experiment(arguments.collection, arguments.data)
     return single(
         arguments.collection or "python-docs",
         arguments.split,

@@ -56,11 +56,8 @@ class Submission:
 def write_submission(submission: Submission, dev: Run, evaluation: Run, folder: str | Path) -> Path:
     """Write ``ID/dev.txt.bz2``, ``ID/eval.txt.bz2`` and ``ID-metadata.json``, all or none; return the folder ``ID``.
 
-    Args:
-        submission: Metadata.
-        dev: Run of the Dev small queries; only the top 1000 documents of each query are written.
-        evaluation: Run of the eval queries, written in the same way.
-        folder: ``submissions/`` in a checkout of the leaderboard's repository.
+    The runs are those of the Dev small and of the eval queries; the top 1000 documents of each query are written. The
+    folder is ``submissions/`` in a checkout of the leaderboard's repository.
 
     Raises:
         InputError: A query or document id is not a whole number, a submission with this id exists, or the folder cannot

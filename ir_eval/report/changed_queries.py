@@ -37,15 +37,10 @@ class _ChangedQuery(NamedTuple):
 def changed_queries(
     outcome: CollectionOutcome, measure: str, baseline: str
 ) -> dict[str, dict[str, tuple[_ChangedQuery, ...]]]:
-    """Return the `MAX_QUERIES` queries that each system helps most, and those that it hurts most.
-
-    Args:
-        outcome: Outcome on a collection.
-        measure: Measure of the scores, one of those evaluated.
-        baseline: Name of the baseline.
+    """Return the `MAX_QUERIES` queries that each system helps most against the baseline, and those it hurts most.
 
     Returns:
-        For each other system ``{"Helped": queries, "Hurt": queries}``, the largest change first.
+        For each other system ``{"Helped": queries, "Hurt": queries}``, the largest change of the measure first.
 
     Example:
         >>> from ir_eval.experiment import run_experiment, single
