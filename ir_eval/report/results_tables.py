@@ -1,15 +1,12 @@
 """The tables of an experiment's results and of evaluated run files."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from ir_eval.evaluation.comparison import Difference
 from ir_eval.evaluation.evaluate import Evaluation
+from ir_eval.experiment import CollectionOutcome, Results
 from ir_eval.report.comparison_tables import difference_cell, significance_note
 from ir_eval.report.text_table import Cell, TextTable
-
-if TYPE_CHECKING:
-    from ir_eval.experiment import CollectionOutcome, Results
 
 
 def measures_table(
@@ -46,7 +43,7 @@ def measures_table(
 
 
 def results_table(
-    results: "Results", outcome: "CollectionOutcome", more: Mapping[str, Mapping[str, str]] | None = None
+    results: Results, outcome: CollectionOutcome, more: Mapping[str, Mapping[str, str]] | None = None
 ) -> TextTable:
     """Return the measures of all systems on one collection, marked where they differ from the baseline.
 
@@ -73,7 +70,7 @@ def results_table(
     )
 
 
-def results_notes(results: "Results") -> list[str]:
+def results_notes(results: Results) -> list[str]:
     """Explain the marks of `results_table`, if there are any, and add the warnings of each collection.
 
     Example:
