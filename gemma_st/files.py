@@ -12,12 +12,7 @@ from pathlib import Path
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path that is renamed to ``path`` if the block ends without an error, and removed otherwise.
 
-    Args:
-        path: The file to write; its folder is created. The temporary name has the same suffix and does not exist yet:
-            the block creates the file.
-
-    Raises:
-        OSError: The file cannot be written.
+    The folder of ``path`` is created, and the temporary path has the same suffix; the block creates the file.
 
     Example:
         >>> with atomic_path(Path("scores.txt")) as temporary:
@@ -39,9 +34,6 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
     If another process has created ``path`` in the meantime, its folder stays and ours is removed.
 
-    Raises:
-        OSError: The folder cannot be created or renamed.
-
     Example:
         >>> with atomic_directory(Path("index")) as temporary:
         ...     _ = (temporary / "part").write_text("content")
@@ -59,11 +51,9 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    r"""Write a UTF-8 text file that appears under its name only once it is complete.
+    r"""Write a UTF-8 text file that appears under its name only once it is complete; its folder is created.
 
-    Args:
-        path: The file to write; its folder is created.
-        text: The content; line ends are written as they are.
+    Line ends are written as they are.
 
     Example:
         >>> write_whole(Path("notes", "todo.txt"), "train\n")

@@ -28,10 +28,7 @@ def locate(name: str | Path) -> str:
 
     Args:
         name: A local directory, the name of a packaged model, ``all-minilm-l6-v2`` for the bi-encoder that is installed
-            as a Python package, or a hub id ``owner/model``.
-
-    Raises:
-        ModelError: The name is none of these, or the Python package is not installed.
+            as a Python package, or a hub id ``owner/model``; any other name is a ModelError.
 
     Example:
         >>> locate("reranker"), locate("google/gemma-3-270m")
@@ -62,13 +59,7 @@ def _minilm() -> str:
 
 @contextmanager
 def loading(name: str | Path) -> Iterator[None]:
-    """Turn the exceptions of the libraries for a model that cannot be loaded into a ModelError of one line.
-
-    Args:
-        name: The model's name, for the message.
-
-    Raises:
-        ModelError: The block raised an exception of this kind.
+    """Turn the exceptions of the libraries for a model that cannot be loaded into a ModelError that names the model.
 
     Example:
         >>> with loading("my-model"):

@@ -18,9 +18,6 @@ class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
         modules: The modules themselves, instead of a name. This and all other arguments are those of
             ``sentence_transformers.SentenceTransformer``.
 
-    Raises:
-        ModelError: There is no such model, or a model saved as bidirectional has a causal mask here.
-
     Example:
         >>> from gemma_st.build import sentence_transformer
         >>> sentence_transformer("decoder").save("bi-encoder")

@@ -74,10 +74,7 @@ OTHER = Family("any other decoder that honours is_causal", window="what transfor
 
 
 def family(config: "PreTrainedConfig") -> Family:
-    """Return the family of a configuration; ``OTHER`` if the table has no row for it.
-
-    Args:
-        config: The transformers configuration of a decoder.
+    """Return the family of a transformers configuration; ``OTHER`` if the table has no row for it.
 
     Example:
         >>> from transformers import Gemma3TextConfig
@@ -93,10 +90,8 @@ def encoder_config(config: "PreTrainedConfig") -> "PreTrainedConfig":
     """Return a copy of the text encoder's own configuration.
 
     Args:
-        config: The configuration of a decoder, or of a multimodal Gemma 3 or a T5Gemma, which contain a text encoder.
-
-    Raises:
-        ModelError: The configuration describes another model of several parts.
+        config: The configuration of a decoder, or of a multimodal Gemma 3 or a T5Gemma, which contain a text encoder;
+            another model of several parts is a ModelError.
 
     Example:
         >>> from transformers import T5GemmaConfig
