@@ -99,9 +99,9 @@ def sentence_transformer(
 ) -> "SentenceTransformer":
     """Build a bi-encoder from a decoder, to be trained with losses of sentence-transformers, and verify its mask.
 
-    The source, the pooler and the backbone options are those of [gemma_st.build.cross_encoder][]. The prompts of
-    ``encode_query`` and ``encode_document`` are ``Query: `` and ``Document: `` if not given. With ``normalize``, vectors
-    have length 1, so that their dot product is the cosine.
+    The source, the pooler and the backbone options are those of [gemma_st.build.cross_encoder][]. The prompts are those
+    of ``encode_query`` and ``encode_document``: ``Query: `` and ``Document: `` if not given. With ``normalize``,
+    vectors have length 1, so that their dot product is the cosine.
 
     Example:
         >>> sentence_transformer("decoder", pooler={"name": "last", "k": 2}).encode_query("do goldfish grow").shape

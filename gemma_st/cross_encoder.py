@@ -44,10 +44,8 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     start ``stride`` tokens apart, and its score is ``(2 · max(window scores) + first window score) / 3`` (see
     ``gemma_st.modeling.windows``). The stride is saved with the model.
 
-    Args:
-        model_name_or_path: A directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
-        modules: The modules themselves, instead of a name. This and all other arguments are those of
-            ``sentence_transformers.CrossEncoder``.
+    The arguments are those of the stock class; ``model_name_or_path`` is a directory, else a packaged model (see
+    [gemma_st.names.packaged][]), else a hub id.
 
     Example:
         >>> model = CrossEncoder("reranker")
@@ -218,7 +216,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         return scores
 
     def is_singular_input(self, inputs: PairInput | Sequence[PairInput]) -> TypeIs[PairInput]:
-        """Return whether the input is one pair rather than several inputs."""
+        """Return whether the input is a single pair."""
         return not isinstance(inputs, _Texts) and super().is_singular_input(inputs)
 
     def preprocess(

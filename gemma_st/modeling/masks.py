@@ -35,7 +35,6 @@ WINDOW = 16  # tokens; wider sliding windows are narrowed to this width
 
 Attention = Literal["bidirectional", "causal"]
 Span = tuple[int, int]  # begin and end of a row's text; the rest of the row is padding
-Case = tuple[str, list[Span]]  # a name for error messages and the text of each row
 
 
 def set_mask(config: "PreTrainedConfig", attention: Attention) -> None:
@@ -161,8 +160,8 @@ def _prepared(network: "PreTrainedModel") -> Iterator[int]:
         yield max(_window(network, layer, number) for number, layer in enumerate(layers))
 
 
-def _cases(window: int) -> Iterator[Case]:
-    """Yield each batch to run, given the widest window (0 for none)."""
+def _cases(window: int) -> Iterator[tuple[str, list[Span]]]:
+    """Yield the name and the texts of each batch to run, given the widest window (0 for none)."""
     short = max(min(SHORT_TEXT, window or SHORT_TEXT), 4)
     yield "one text", [(0, short)]
     yield "a padded batch", [(0, short), (0, short - 2), (2, short)]
