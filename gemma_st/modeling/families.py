@@ -87,11 +87,9 @@ def family(config: "PreTrainedConfig") -> Family:
 
 
 def encoder_config(config: "PreTrainedConfig") -> "PreTrainedConfig":
-    """Return a copy of the text encoder's own configuration.
+    """Return a copy of a decoder's configuration, or of that of the text encoder in a multimodal Gemma 3 or a T5Gemma.
 
-    Args:
-        config: The configuration of a decoder, or of a multimodal Gemma 3 or a T5Gemma, which contain a text encoder;
-            another model of several parts is a ModelError.
+    Another model of several parts is a ModelError.
 
     Example:
         >>> from transformers import T5GemmaConfig
