@@ -2,24 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from gemma_st.errors import ModelError
-from gemma_st.modeling.backbone import BackboneOptions, backbone
+from gemma_st.modeling.backbone import backbone
 from gemma_st.modeling.heads import make_head
-from gemma_st.modeling.masks import verify_attention
+from gemma_st.modeling.masks import Attention, verify_attention
 from gemma_st.modeling.template import PAIR, set_template
 
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Module, Transformer
     from torch import nn
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
     from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.sentence_transformer import SentenceTransformer
 
 Pooler = str | Mapping[str, Any]
 PROMPTS = {"query": "Query: ", "document": "Document: "}
+
+
+class _BackboneOptions(TypedDict, total=False):
+    attention: Attention
+    padding_side: Literal["left", "right"]
+    max_length: int | None
+    dtype: str
+    attn_implementation: str | None
+    revision: str | None
+    tokenizer: "str | Path | PreTrainedTokenizerBase | None"
 
 
 def cross_encoder(
@@ -32,9 +42,9 @@ def cross_encoder(
     query_length: int | None = None,
     document_length: int | None = None,
     stride: int | None = None,
-    **backbone_options: Unpack[BackboneOptions],
+    **backbone_options: Unpack[_BackboneOptions],
 ) -> "CrossEncoder":
-    """Build a cross-encoder of a decoder and a new head, and verify its attention mask.
+    """Build a cross-encoder from a decoder and a new head, and verify its attention mask.
 
     Args:
         source: A Gemma checkpoint, a directory or a hub id; or a configuration, for random weights.
@@ -48,9 +58,6 @@ def cross_encoder(
         stride: Number of tokens between window starts in a long document; it is truncated if not given.
         **backbone_options: ``attention``, ``padding_side``, ``max_length``, ``dtype``, ``attn_implementation``,
             ``revision`` and ``tokenizer``; see [gemma_st.modeling.backbone.backbone][].
-
-    Raises:
-        ModelError: An argument is invalid, the source cannot be loaded, or its attention falls back to causal.
 
     Example:
         >>> cross_encoder("decoder", labels=["no", "yes"], max_length=64).label_names
@@ -88,19 +95,13 @@ def sentence_transformer(
     pooler: Pooler = "mean",
     prompts: Mapping[str, str] | None = None,
     normalize: bool = True,
-    **backbone_options: Unpack[BackboneOptions],
+    **backbone_options: Unpack[_BackboneOptions],
 ) -> "SentenceTransformer":
-    """Build a bi-encoder of a decoder, to be trained with losses of sentence-transformers, and verify its mask.
+    """Build a bi-encoder from a decoder, to be trained with losses of sentence-transformers, and verify its mask.
 
-    Args:
-        source: A Gemma checkpoint, a directory or a hub id; or a configuration, for random weights.
-        pooler: A name, or ``{"name": …}`` with its options; see [gemma_st.modeling.pooling.pooler][].
-        prompts: Prompts of ``encode_query`` and ``encode_document``; ``Query: `` and ``Document: `` if not given.
-        normalize: Whether vectors have length 1, so that their dot product is the cosine.
-        **backbone_options: As for `cross_encoder`; see [gemma_st.modeling.backbone.backbone][].
-
-    Raises:
-        ModelError: An argument is invalid, the source cannot be loaded, or its attention falls back to causal.
+    The source, the pooler and the backbone options are those of [gemma_st.build.cross_encoder][]. The prompts are those
+    of ``encode_query`` and ``encode_document``: ``Query: `` and ``Document: `` if not given. With ``normalize``,
+    vectors have length 1, so that their dot product is the cosine.
 
     Example:
         >>> sentence_transformer("decoder", pooler={"name": "last", "k": 2}).encode_query("do goldfish grow").shape
@@ -117,7 +118,7 @@ def sentence_transformer(
 
 
 def _encoder(
-    source: "str | Path | PreTrainedConfig", pooler: Pooler, options: BackboneOptions
+    source: "str | Path | PreTrainedConfig", pooler: Pooler, options: _BackboneOptions
 ) -> "tuple[Transformer, Module]":
     """Return the backbone, with a verified attention mask, and the pooler."""
     from gemma_st.modeling.pooling import pooler as make_pooler

@@ -30,11 +30,7 @@ class Check:
 
 
 def write_report(found: list[Check], stream: TextIO) -> int:
-    """Write each check and its remedy; return 1 if a required part is missing or damaged, else 0.
-
-    Args:
-        found: The checks.
-        stream: The stream to write to.
+    """Write each check and its remedy to a stream; return 1 if a required part is missing or damaged, else 0.
 
     Example:
         >>> write_report([Check("peft", True, "missing (optional: LoRA)", "pip install peft")], sys.stdout)
@@ -61,12 +57,9 @@ def python() -> Check:
 
 
 def package(module: str, purpose: str, *, extra: str = "") -> Check:
-    """Check that a module is installed, without importing it.
+    """Check that a module is installed, without importing it; the purpose is its use, for the report.
 
-    Args:
-        module: Its import name.
-        purpose: Its use, for the report.
-        extra: The extra of this distribution that installs it; a module without an extra is required.
+    The ``extra`` is that of this distribution which installs the module; a module without an extra is required.
 
     Example:
         >>> package("no_such_module", "LoRA", extra="train").detail

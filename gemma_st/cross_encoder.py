@@ -44,13 +44,8 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     start ``stride`` tokens apart, and its score is ``(2 · max(window scores) + first window score) / 3`` (see
     ``gemma_st.modeling.windows``). The stride is saved with the model.
 
-    Args:
-        model_name_or_path: A directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
-        modules: The modules themselves, instead of a name. This and all other arguments are those of
-            ``sentence_transformers.CrossEncoder``.
-
-    Raises:
-        ModelError: There is no such model, or a model saved as bidirectional has a causal mask here.
+    The arguments are those of the stock class; ``model_name_or_path`` is a directory, else a packaged model (see
+    [gemma_st.names.packaged][]), else a hub id.
 
     Example:
         >>> model = CrossEncoder("reranker")
@@ -128,29 +123,11 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         chunk_size: int | None = None,
         **kwargs: Any,
     ) -> NDArray[np.float32] | torch.Tensor | list[torch.Tensor]:
-        """Score pairs; the arguments are those of the stock class, and no pairs give an empty float32 array.
+        """Score pairs of query and document, or a single pair; the arguments are those of the stock class.
 
-        Args:
-            inputs: Pairs of query and document, or a single pair.
-            prompt_name: Name of one of the model's prompts.
-            prompt: Text to put before each query.
-            batch_size: Number of pairs in a mini-batch.
-            show_progress_bar: Whether to show a progress bar.
-            activation_fn: Function to apply to the logits; the model's own if not given.
-            apply_softmax: Whether to apply a softmax over several labels.
-            convert_to_numpy: Whether to return an array rather than a list of tensors.
-            convert_to_tensor: Whether to return a tensor; it overrides ``convert_to_numpy``.
-            device: A device, or several devices to start a process on each.
-            pool: Processes that ``start_multi_process_pool`` started.
-            chunk_size: Number of pairs that each process gets at once.
-            **kwargs: Options of ``preprocess``, such as ``max_length`` in tokens.
-
-        Returns:
-            One score per pair, of shape ``(pairs,)``, or ``(pairs, labels)`` for several labels; one score for a
-            single pair.
-
-        Raises:
-            ModelError: The stride is below 1, or the model has a stride and several labels.
+        ``kwargs`` are options of ``preprocess``, such as ``max_length`` in tokens. The scores have the shape
+        ``(pairs,)``, or ``(pairs, labels)`` for several labels; no pairs give an empty float32 array. A stride below 1,
+        or together with several labels, is a ModelError.
         """
         if self.stride is not None and (self.stride < 1 or self.num_labels > 1):
             raise ModelError(
@@ -179,7 +156,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     ) -> NDArray[np.float32]:
         """Score single texts; ``predict(["a", "b"])`` would read two texts as one pair.
 
-        The arguments are those of ``predict``, of which ``kwargs`` accepts the others too. The scores have the shape
+        The arguments, and those that ``kwargs`` accepts, are those of ``predict``. The scores have the shape
         ``(texts,)``, or ``(texts, labels)`` for several labels.
         """
         if isinstance(texts, str):
@@ -205,14 +182,10 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         pool: Pool | None = None,
         chunk_size: int | None = None,
     ) -> list[dict[Literal["corpus_id", "score", "text"], int | float | str]]:
-        """Rank documents by their scores for a query; the arguments not listed here are those of ``predict``.
+        """Rank documents by their scores for a query; the arguments are those of the stock class.
 
-        Returns:
-            ``{"corpus_id": index in documents, "score": float}`` in descending order of the score, with ``"text"`` if
-            ``return_documents`` is true, of the best ``top_k`` documents, or of all if it is not given.
-
-        Raises:
-            ModelError: ``top_k`` is below 1, or there are fewer documents.
+        The result is ``{"corpus_id": index in documents, "score": float}`` in descending order of the score, with
+        ``"text"`` if ``return_documents`` is true, for the best ``top_k`` documents, or for all if it is not given.
         """
         if top_k is not None and not 0 < top_k <= len(documents):
             raise ModelError(f"top_k={top_k} of {len(documents)} documents; expected 1 to {len(documents)}, or None")
@@ -243,19 +216,16 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         return scores
 
     def is_singular_input(self, inputs: PairInput | Sequence[PairInput]) -> TypeIs[PairInput]:
-        """Return whether the input is one pair rather than several inputs."""
+        """Return whether the input is a single pair."""
         return not isinstance(inputs, _Texts) and super().is_singular_input(inputs)
 
     def preprocess(
         self, inputs: Sequence[Any], prompt: str | None = None, *, max_length: int | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Tokenize a batch; a document is truncated before its query, and ``truncation`` counts both.
+        """Tokenize pairs or single texts; a document is truncated before its query, and ``truncation`` counts both.
 
-        Args:
-            inputs: Pairs or single texts.
-            prompt: Text to put before each query or single text.
-            max_length: Maximum length of an input in tokens; the model's own if not given.
-            **kwargs: Options of the stock ``Transformer.preprocess``, such as ``processing_kwargs``.
+        ``max_length`` in tokens is the model's own if not given; ``kwargs`` are options of the stock
+        ``Transformer.preprocess``, such as ``processing_kwargs``.
         """
         truncator = self._truncator(max_length)
         if truncator and all(isinstance(item, str) or _is_pair(item) for item in inputs):

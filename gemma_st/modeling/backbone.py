@@ -2,10 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 from gemma_st.errors import ModelError
 from gemma_st.modeling.families import IMPLEMENTATIONS, Family, encoder_config, family
@@ -17,24 +15,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 TENSORS_IN_ERROR = 3  # number of tensors that an error names
-
-
-class BackboneOptions(TypedDict, total=False):
-    """The keyword arguments of [gemma_st.modeling.backbone.backbone][], for the functions that pass them on.
-
-    Example:
-        >>> options: BackboneOptions = {"attention": "causal", "max_length": 64}
-        >>> backbone("decoder", **options).max_seq_length
-        64
-    """
-
-    attention: Attention
-    padding_side: Literal["left", "right"]
-    max_length: int | None
-    dtype: str
-    attn_implementation: str | None
-    revision: str | None
-    tokenizer: "str | Path | PreTrainedTokenizerBase | None"
 
 
 def backbone(
@@ -65,9 +45,6 @@ def backbone(
         revision: Branch, tag or commit of the source on the hub.
         tokenizer: A directory, a hub id or a tokenizer to use instead of the source's own; a configuration needs it.
 
-    Raises:
-        ModelError: An argument is invalid, or the source cannot be loaded in full.
-
     Example:
         >>> encoder = backbone("decoder", padding_side="left")
         >>> encoder.model.config.is_causal, encoder.tokenizer.padding_side
@@ -82,31 +59,23 @@ def backbone(
     at = {**safe, **({"revision": revision} if revision else {})}
     options = {"dtype": dtype, **({"attn_implementation": attn_implementation} if attn_implementation else {})}
     label = str(source) if isinstance(source, str | Path) else type(source).__name__
-    with loading(label), _invalid_values_in_one_line(label):
-        config = _config(source, at)
-        _check_family(family(config), dtype, attn_implementation)
-        fast = _tokenizer(source, at) if tokenizer is None else _tokenizer(tokenizer, safe)
-        plain = encoder_config(config)
-        set_mask(plain, attention)
-        if isinstance(source, str | Path):
-            network = _pretrained(label, plain, family(config), {**at, **options})
-        else:
-            network = _random(plain, fast, options)
-        module = _module(network, fast, {"padding_side": padding_side}, max_length)
+    processor = {"padding_side": padding_side, **({"model_max_length": max_length} if max_length else {})}
+    try:
+        with loading(label):
+            config = _config(source, at)
+            _check_family(family(config), dtype, attn_implementation)
+            fast = _tokenizer(source, at) if tokenizer is None else _tokenizer(tokenizer, safe)
+            plain = encoder_config(config)
+            set_mask(plain, attention)
+            if isinstance(source, str | Path):
+                network = _pretrained(label, plain, family(config), {**at, **options})
+            else:
+                network = _random(plain, fast, options)
+            module = _module(network, fast, processor)
+    except KeyError as error:  # raised by transformers, such as for an unknown activation function
+        raise ModelError(f"model {label!r} has a value in its config.json that cannot be used: {error}") from error
     _complete_tokenizer(module.tokenizer, label)
     return module
-
-
-@contextmanager
-def _invalid_values_in_one_line(source: str) -> Iterator[None]:
-    """Turn the exceptions of transformers for invalid values in a configuration into a ModelError."""
-    from huggingface_hub.errors import StrictDataclassError
-
-    try:
-        yield
-    except (StrictDataclassError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"model {source!r} has a value in its config.json that cannot be used: {reason}") from error
 
 
 def _config(source: "str | Path | PreTrainedConfig", at: dict[str, Any]) -> "PreTrainedConfig":
@@ -197,12 +166,7 @@ def _tokenizer(
     return AutoTokenizer.from_pretrained(str(source), **at) if isinstance(source, str | Path) else source
 
 
-def _module(
-    network: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    processor_kwargs: dict[str, Any],
-    max_length: int | None,
-) -> "Transformer":
+def _module(network: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", options: dict[str, Any]) -> "Transformer":
     """Put a network and a tokenizer into the stock module.
 
     The stock module always loads its network itself and reports no missing tensors. So we load the tokenizer and the
@@ -215,15 +179,11 @@ def _module(
         def _load_model(self, *args: object, **kwargs: object) -> "PreTrainedModel":
             return network
 
-    if max_length:
-        processor_kwargs["model_max_length"] = max_length
     with tempfile.TemporaryDirectory() as folder:
         network.config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         _forget_processor(Path(folder))
-        module: Transformer = WithNetwork(
-            folder, transformer_task="feature-extraction", processor_kwargs=processor_kwargs
-        )
+        module: Transformer = WithNetwork(folder, transformer_task="feature-extraction", processor_kwargs=options)
     module.__class__ = Transformer
     if module.tokenizer is not None:
         module.tokenizer.name_or_path = tokenizer.name_or_path
@@ -249,7 +209,7 @@ def _complete_tokenizer(tokenizer: "PreTrainedTokenizerBase", source: str) -> No
 
 
 def _check_family(kind: Family, dtype: str, attn_implementation: str | None) -> None:
-    """Refuse a weight type or attention implementation that does not work for the family."""
+    """Refuse a weight type or an attention implementation that does not work for the family."""
     if dtype in kind.not_in:
         raise ModelError(f"dtype={dtype!r} overflows in {kind.name}; use bfloat16 or float32")
     if attn_implementation in set(IMPLEMENTATIONS) - set(kind.implementations):

@@ -32,9 +32,6 @@ class DropoutRates:
         head: Rate for the input of the head's last Dense: the hidden units (LayerNorm → Dense → activation → dropout →
             Dense), or the normalised vector of a linear head (LayerNorm → dropout → Dense).
 
-    Raises:
-        ModelError: A rate is not a number of at least 0 and below 1.
-
     Example:
         >>> DropoutRates(attention=0.1).head
         0.0
@@ -58,15 +55,11 @@ class DropoutRates:
 
 @contextmanager
 def fine_tuning_dropout(model: "nn.Module", rates: DropoutRates) -> Iterator[None]:
-    """Apply dropout in the modules of a model that are in training mode, until the context ends.
+    """Apply dropout in the modules of a sentence-transformers model that are in training mode, until the context ends.
 
     Modules in evaluation mode compute exactly the same as before. The configuration, the parameters and saved files
     are not changed, not even in a checkpoint saved inside the context. The backward pass belongs inside the context
     too: with gradient checkpointing it runs the layers again and drops the same values.
-
-    Args:
-        model: A sentence-transformers model: ``Transformer`` → pooler → any head.
-        rates: The dropout rate of each part.
 
     Raises:
         ModelError: The model lacks a part that has a rate, would ignore the rate, or has dropout there already.

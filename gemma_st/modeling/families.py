@@ -74,10 +74,7 @@ OTHER = Family("any other decoder that honours is_causal", window="what transfor
 
 
 def family(config: "PreTrainedConfig") -> Family:
-    """Return the family of a configuration; ``OTHER`` if the table has no row for it.
-
-    Args:
-        config: The transformers configuration of a decoder.
+    """Return the family of a transformers configuration; ``OTHER`` if the table has no row for it.
 
     Example:
         >>> from transformers import Gemma3TextConfig
@@ -90,13 +87,9 @@ def family(config: "PreTrainedConfig") -> Family:
 
 
 def encoder_config(config: "PreTrainedConfig") -> "PreTrainedConfig":
-    """Return a copy of the text encoder's own configuration.
+    """Return a copy of a decoder's configuration, or of that of the text encoder in a multimodal Gemma 3 or a T5Gemma.
 
-    Args:
-        config: The configuration of a decoder, or of a multimodal Gemma 3 or a T5Gemma, which contain a text encoder.
-
-    Raises:
-        ModelError: The configuration describes another model of several parts.
+    Another model of several parts is a ModelError.
 
     Example:
         >>> from transformers import T5GemmaConfig

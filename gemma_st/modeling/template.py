@@ -28,9 +28,6 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
         pair: The template, with ``{query}`` and ``{document}`` once each in this order; ``None`` puts the two texts
             of a pair one after the other.
 
-    Raises:
-        ModelError: The template lacks a field or has words that the tokenizer does not know, or the tokenizer is slow.
-
     Example:
         >>> from transformers import AutoTokenizer
         >>> tokenizer = AutoTokenizer.from_pretrained("decoder")
@@ -70,10 +67,7 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
 
 
 def read_template(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Return the template of a pair that a tokenizer stores, with begin and end tokens; empty if it has none.
-
-    Args:
-        tokenizer: A fast tokenizer.
+    """Return the template of a pair that a fast tokenizer stores, with begin and end tokens; empty if it has none.
 
     Example:
         >>> from transformers import AutoTokenizer

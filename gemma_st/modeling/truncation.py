@@ -74,14 +74,9 @@ class Truncator:
         self.query_length, self.document_length = query_length, document_length
 
     def cut(self, inputs: Sequence[Text], prompt: str | None = None) -> tuple[list[Text], Truncation]:
-        """Truncate the inputs that are too long.
+        """Return the pairs or single texts, truncated where they are too long, and the counts.
 
-        Args:
-            inputs: Pairs of query and document, or single texts.
-            prompt: Text that will be put before each query or single text; it is counted and never truncated.
-
-        Returns:
-            The inputs (the same objects where they fit) and the counts.
+        The prompt will be put before each query or single text; it is counted and never truncated.
         """
         used = self.prompt_tokens(prompt)
         offsets = self.offsets([text for item in inputs for text in ([item] if isinstance(item, str) else item)])

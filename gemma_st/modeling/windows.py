@@ -57,9 +57,7 @@ def split_windows(
 def combine_scores(scores: "Tensor", sizes: Sequence[int]) -> "Tensor":
     """Return ``(2 · max(window scores) + first window score) / 3`` of each document.
 
-    Args:
-        scores: The score of each window, of shape ``(windows,)``.
-        sizes: The number of windows of each document.
+    The scores have the shape ``(windows,)``, and ``sizes`` are the numbers of windows of the documents.
 
     Example:
         >>> import torch

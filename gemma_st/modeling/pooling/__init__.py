@@ -18,7 +18,13 @@ from gemma_st.modeling.pooling.tokens import refuse_empty
 
 __all__ = ["POOLERS", "AttentionPooling", "FirstK", "LastK", "pooler", "refuse_empty"]
 
-POOLERS = ("mean", "first", "last", "query-probe", "kv-probe")
+POOLERS: dict[str, tuple[str, ...]] = {  # name → its options
+    "mean": (),
+    "first": ("k",),
+    "last": ("k",),
+    "query-probe": ("probes", "heads"),
+    "kv-probe": ("probes", "heads"),
+}
 
 
 def pooler(
@@ -40,21 +46,16 @@ def pooler(
         heads: Number of attention heads (default: 8), for the two probes.
         include_prompt: Whether to pool the tokens of a prompt too.
 
-    Raises:
-        ModelError: The name is not known, or an argument is out of range or does not apply to this pooler.
-
     Example:
         >>> pooler("last", 32, k=4).get_config_dict()
         {'embedding_dimension': 32, 'k': 4, 'include_prompt': True}
     """
     if name not in POOLERS:
         raise ModelError(f"pooler={name!r} is not known; use one of {', '.join(POOLERS)}")
-    ends, attends = name in ("first", "last"), name.endswith("-probe")
-    given = {"k": not ends and k != 1, "probes": not attends and probes is not None}
-    given["heads"] = not attends and heads is not None
-    if unused := [argument for argument, value in given.items() if value]:
+    given = {"k": k != 1, "probes": probes is not None, "heads": heads is not None}
+    if unused := [option for option, is_given in given.items() if is_given and option not in POOLERS[name]]:
         raise ModelError(f"pooler={name!r} has no {' or '.join(unused)}; leave that out")
-    if attends:
+    if name.endswith("-probe"):
         probe, heads = name.removesuffix("-probe"), 8 if heads is None else heads
         return AttentionPooling(width, probe=probe, probes=probes, heads=heads, include_prompt=include_prompt)
     if k != 1:

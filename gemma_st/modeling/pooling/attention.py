@@ -45,9 +45,6 @@ class AttentionPooling(Pooler):
         heads: Number of heads ``H``, a divisor of ``D``.
         include_prompt: Whether to pool the tokens of a prompt too.
 
-    Raises:
-        ModelError: An argument is out of range.
-
     Example:
         >>> import torch
         >>> pooling = AttentionPooling(32, probe="kv", heads=4)
@@ -125,11 +122,7 @@ class AttentionPooling(Pooler):
         init_defaults: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Load a saved pooler, from safetensors only; the arguments are those of the stock ``Module.load``.
-
-        Raises:
-            ModelError: Configuration or weights are absent, or do not fit this class.
-        """
+        """Load a saved pooler, from safetensors only; the arguments are those of the stock ``Module.load``."""
         place = (subfolder, token, cache_folder, revision, local_files_only)
         pooling = super().load(model_name_or_path, *place, init_defaults, **kwargs)
         weights = cls.load_file_path(model_name_or_path, "model.safetensors", *place)

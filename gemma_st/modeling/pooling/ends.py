@@ -16,9 +16,6 @@ class FirstK(Pooler):
         k: Number of tokens ``K ≥ 1``.
         include_prompt: Whether to pool the tokens of a prompt too.
 
-    Raises:
-        ModelError: An argument is out of range.
-
     Example:
         >>> import torch
         >>> states = torch.arange(6.0).view(1, 3, 2)
@@ -43,7 +40,7 @@ class LastK(FirstK):
     """Last-K pooling, ``(B, T, D) → (B, D)``.
 
     ``y = 1/m · Σ_{t=n-m+1…n} x_t`` with ``m = min(K, n)``: the mean of the last ``K`` real tokens, or of all tokens of
-    a shorter text. There are no weights. Arguments and errors are those of [gemma_st.modeling.pooling.FirstK][].
+    a shorter text. There are no weights. The arguments are those of [gemma_st.modeling.pooling.FirstK][].
 
     Example:
         >>> import torch

@@ -53,11 +53,7 @@ class Pooler(Module):
         return value
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Add ``sentence_embedding (B, D)`` to ``token_embeddings (B, T, D)`` and ``attention_mask (B, T)``.
-
-        Raises:
-            ModelError: A text has no token to pool, or the mask does not fit the states.
-        """
+        """Add ``sentence_embedding (B, D)`` to ``token_embeddings (B, T, D)`` and ``attention_mask (B, T)``."""
         states, real = _pooled_tokens(features, self.include_prompt)
         features["sentence_embedding"] = self.pool(states, real).to(states.dtype)
         return features
@@ -67,11 +63,7 @@ class Pooler(Module):
         return self.embedding_dimension
 
     def save(self, output_path: str, *_: Any, safe_serialization: bool = True, **__: Any) -> None:
-        """Write ``config.json`` and, where there are weights, ``model.safetensors``.
-
-        Raises:
-            ModelError: ``safe_serialization`` is False, which asks for a pickle.
-        """
+        """Write ``config.json`` and, if there are weights, ``model.safetensors``; never a pickle."""
         if not safe_serialization:
             raise ModelError("safe_serialization=False writes a pickle; this pooler is saved as safetensors only")
         self.save_config(output_path)
@@ -80,11 +72,7 @@ class Pooler(Module):
 
     @classmethod
     def load_config(cls, model_name_or_path: str, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """Read ``config.json``; the arguments are those of the stock ``Module.load_config``.
-
-        Raises:
-            ModelError: The file is absent, or has other keys than this class writes.
-        """
+        """Read ``config.json``; the arguments are those of the stock ``Module.load_config``."""
         config = super().load_config(model_name_or_path, *arguments, **options)
         if set(config) != set(cls.config_keys):
             raise ModelError(
@@ -97,10 +85,8 @@ class Pooler(Module):
 def refuse_empty(pooling: Pooling) -> Pooling:
     """Make a stock pooler raise a ModelError for a text without real tokens; it would return zeros or padding.
 
-    The check is a forward hook and is not saved, so it must be added after every load. Adding it twice has no effect.
-
-    Args:
-        pooling: The stock pooler, changed in place.
+    The check is a forward hook of the given pooler and is not saved, so it must be added after every load. Adding it
+    twice has no effect.
 
     Example:
         >>> pooling = refuse_empty(Pooling(2, "mean"))

@@ -19,12 +19,12 @@ from tests.gemma_st.modeling.pooling.conftest import (
 
 def test_what_the_factory_makes() -> None:
     """It uses the stock class wherever that computes the same."""
-    stock = {name: pooler(name, WIDTH) for name in POOLERS[:3]}
+    stock = {name: pooler(name, WIDTH) for name in list(POOLERS)[:3]}
     assert [part.pooling_mode for part in stock.values()] == ["mean", "cls", "lasttoken"]
     assert all(type(part).__module__.startswith("sentence_transformers.") for part in stock.values())
     assert pooler("last", WIDTH, k=2).get_config_dict() == {"embedding_dimension": 16, "k": 2, "include_prompt": True}
     assert [type(pooler(name, WIDTH, k=2)) for name in ("first", "last")] == [FirstK, LastK]
-    assert [pooler(name, WIDTH).probes for name in POOLERS[3:]] == [1, 64]
+    assert [pooler(name, WIDTH).probes for name in list(POOLERS)[3:]] == [1, 64]
 
 
 @pytest.mark.parametrize(
