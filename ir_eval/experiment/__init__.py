@@ -5,7 +5,7 @@ and `read_results` reads that folder.
 """
 
 from ir_eval.experiment.config import DEFAULT_MEASURES, Experiment, single
-from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment, read_experiment
+from ir_eval.experiment.experiment_file import parse_experiment, read_experiment
 from ir_eval.experiment.results import CollectionOutcome, Results, SystemOutcome, read_results
 from ir_eval.experiment.runner import run_experiment
 from ir_eval.experiment.system_config import CollectionName, SystemConfig
@@ -23,7 +23,6 @@ __all__ = [
     "Retrieve",
     "SystemConfig",
     "SystemOutcome",
-    "experiment_toml",
     "parse_experiment",
     "read_experiment",
     "read_results",

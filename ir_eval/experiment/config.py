@@ -6,6 +6,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment.system_config import CollectionName, SystemConfig
@@ -73,6 +75,10 @@ class Experiment:
             "seed": self.seed,
             "systems": {name: system.to_dict() for name, system in self.systems.items()},
         }
+
+    def to_toml(self) -> str:
+        """Return the experiment as a TOML file, from which `read_experiment` reads an equal experiment."""
+        return tomli_w.dumps(self.to_dict())
 
 
 def single(

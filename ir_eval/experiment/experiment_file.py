@@ -1,10 +1,8 @@
-"""The TOML file of an experiment, read and written."""
+"""Reading the TOML file of an experiment."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import tomli_w
 
 from gemma_st.errors import ModelError
 from gemma_st.settings import from_table, read_toml, settings
@@ -71,19 +69,6 @@ def parse_experiment(table: Mapping[str, Any]) -> Experiment:
     checked = from_table(_Table, table, error=InputError)
     systems = {name: _system(f"[systems.{name}] ", system) for name, system in checked.systems.items()}
     return Experiment(**{**vars(checked), "systems": systems})
-
-
-def experiment_toml(experiment: Experiment) -> str:
-    """Return the TOML file of an experiment, defaults included; `read_experiment` reads an equal experiment from it.
-
-    Example:
-        >>> experiment = read_experiment("experiment.toml")
-        >>> Path("copy.toml").write_text(experiment_toml(experiment)) > 0
-        True
-        >>> read_experiment("copy.toml") == experiment
-        True
-    """
-    return tomli_w.dumps(experiment.to_dict())
 
 
 def _system(where: str, table: Mapping[str, Any]) -> SystemConfig:

@@ -80,11 +80,7 @@ class CollectionOutcome:
 
     @property
     def qrels(self) -> Qrels:
-        """The judgements.
-
-        Raises:
-            InputError: The collection has none.
-        """
+        """The judgements of the collection."""
         return self.collection.judgements()
 
     @property
@@ -135,11 +131,10 @@ class Results:
 
     def without_texts(self) -> "Results":
         """Return the same results without the texts of topics and documents, which a licence may protect."""
-        outcomes = (
-            replace(outcome, collection=replace(outcome.collection, topics=dict.fromkeys(topics, "")), texts=False)
-            for outcome in self.outcomes
-            for topics in [outcome.collection.topics]
-        )
+        outcomes = []
+        for outcome in self.outcomes:
+            collection = replace(outcome.collection, topics=dict.fromkeys(outcome.collection.topics, ""))
+            outcomes.append(replace(outcome, collection=collection, texts=False))
         return replace(self, outcomes=tuple(outcomes))
 
     def label(self, system: str) -> str:
@@ -155,8 +150,7 @@ class Results:
             **self.origin,
         }
         with atomic_write(Path(folder) / RESULTS_FILENAME) as file:
-            json.dump(found, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+            file.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
 def _to_dict(outcome: CollectionOutcome, folder: Path) -> dict[str, Any]:

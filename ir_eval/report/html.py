@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ir_eval.data.text_files import atomic_write
-from ir_eval.experiment import Results, experiment_toml
+from ir_eval.experiment import Results
 from ir_eval.report.plots import RECALL_LEVELS
 from ir_eval.report.section import Section
 from ir_eval.report.text_table import HYPHEN_AS_MINUS, Cell, TextTable
@@ -61,7 +61,7 @@ def _report_page(results: Results, folder: Path) -> str:
         results=results,
         sections=sections,
         overview=_overview(sections),
-        toml=experiment_toml(results.experiment),
+        toml=results.experiment.to_toml(),
         recall_levels=RECALL_LEVELS,
         style=style,
         script=script,

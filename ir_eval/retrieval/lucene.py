@@ -14,7 +14,7 @@ from ir_eval.collections import Collection
 from ir_eval.errors import InputError
 from ir_eval.progress import announce, progress_bar
 from ir_eval.retrieval import jvm
-from ir_eval.retrieval.batching import batches
+from ir_eval.retrieval.retriever import batches
 
 DOCUMENTS_PER_CALL = 5000  # the progress bar moves, and Ctrl-C takes effect, between two calls of Java
 
