@@ -38,8 +38,7 @@ def read_experiment(path: str | Path, data: str | Path | None = None) -> Experim
         data: Folder that ``{data}`` stands for in the file.
 
     Raises:
-        InputError: The file is missing or is not TOML, or a key or value is wrong. The message is one line with the
-            file, the table, the key, the value and the closest valid key.
+        InputError: The file is missing or is not TOML, or a key or value is wrong; the message names the closest key.
 
     Example:
         >>> list(read_experiment("experiment.toml").systems)
@@ -53,10 +52,7 @@ def read_experiment(path: str | Path, data: str | Path | None = None) -> Experim
 
 
 def parse_experiment(table: Mapping[str, Any]) -> Experiment:
-    """Make an experiment from the table of a TOML or JSON file.
-
-    Raises:
-        InputError: A key is unknown or missing, or a value has the wrong type.
+    """Make an experiment from the table of a TOML or JSON file, and check all keys and values.
 
     Example:
         >>> experiment = read_experiment("experiment.toml")

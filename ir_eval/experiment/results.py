@@ -178,8 +178,7 @@ def read_results(folder: str | Path) -> Results:
     """Read the folder that `run_experiment` wrote: the collections are opened and the runs evaluated again.
 
     Raises:
-        InputError: ``results.json`` is missing or incomplete, a run was changed since, or a collection is missing or
-            was changed.
+        InputError: ``results.json``, a run or a collection is missing or was changed.
 
     Example:
         >>> from ir_eval.experiment import read_experiment, run_experiment

@@ -1,6 +1,6 @@
 """Running an experiment: each run is written as soon as it is made, ``results.json`` after the last one."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -98,19 +98,12 @@ def _tuned(experiment: Experiment, collections: list[Collection]) -> dict[str, F
                 "expected a separate development collection"
             )
         made: dict[str, RunAndTime] = {}
-        needed = _with_inputs(config.fuse, experiment.systems)
-        for part, system in {**experiment.systems, **tuned}.items():
-            if part in needed:
-                made[part] = system.make(part, collection, made)
+        for part in experiment.with_inputs(name)[:-1]:
+            made[part] = tuned.get(part, experiment.systems[part]).make(part, collection, made)
         runs = [made[part][0] for part in config.fuse]
         found = tune(runs, collection.judgements(), experiment.measures[0], normalisation=config.normalisation)
         tuned[name] = replace(config, weights=found.weights, tune_on=None)
     return tuned
-
-
-def _with_inputs(names: Iterable[str], systems: Mapping[str, SystemConfig]) -> set[str]:
-    """Return systems and all systems that they are made of."""
-    return {need for name in names for need in (name, *_with_inputs(systems[name].inputs, systems))}
 
 
 def _run(
@@ -136,6 +129,7 @@ def _folders(collections: list[Collection]) -> list[str]:
     """Return a folder name for each collection; of two equal names the second ends in ``-2``."""
     folders: list[str] = []
     for collection in collections:
-        parts = [collection.name, *([collection.split] if collection.split and collection.name.count("/") == 0 else [])]
-        folders.append(unused("-".join(parts).replace("/", "-"), folders))
+        split = collection.split if "/" not in collection.name else None  # an ir_datasets id ends in its split
+        name = f"{collection.name}-{split}" if split else collection.name
+        folders.append(unused(name.replace("/", "-"), folders))
     return folders

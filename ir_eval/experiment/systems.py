@@ -1,7 +1,4 @@
-"""The four kinds of system in an experiment: a first stage, a run file, a fusion of systems, a reranked system.
-
-The fields of each class are the keys of its table ``[systems.NAME]`` in an experiment's file.
-"""
+"""The four kinds of system; the fields of each are the keys of its table ``[systems.NAME]`` in an experiment's file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, Strict
 from gemma_st.settings import DATA, settings
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
-from ir_eval.experiment import SystemConfig, parse_experiment
+from ir_eval.experiment import parse_experiment
 from ir_eval.leaderboard.rows import Leaderboard, LeaderboardRow
 
 PACKAGED_FOLDER = Path(__file__).parent
@@ -112,22 +112,16 @@ def _parse(name: str, table: Mapping[str, Any], data: str | Path | None) -> Lead
         key: {option: value for option, value in system.items() if option not in ROW_KEYS}
         for key, system in file.systems.items()
     }
-    configs = parse_experiment({"collections": [DATA], "systems": systems}).systems
+    experiment = parse_experiment({"collections": [DATA], "systems": systems})
     rows, used = [], set[str]()
     for key in [key for key, system in file.systems.items() if "published" in system]:
-        needed = {part: systems[part] for part in _with_inputs(key, configs)}
+        needed = {part: systems[part] for part in experiment.with_inputs(key)}
         rows.append(_row(file, key, needed, data))
         used.update(needed)
     for key in systems:
         if key not in used:
             raise InputError(f"[systems.{key}] has no published figures and is no input of a row; add published")
     return Leaderboard(name, file.title or name, tuple(rows))
-
-
-def _with_inputs(name: str, configs: Mapping[str, SystemConfig]) -> dict[str, None]:
-    """Return a system after all systems that it is made of."""
-    inputs = [part for one in configs[name].inputs for part in _with_inputs(one, configs)]
-    return dict.fromkeys([*inputs, name])
 
 
 def _row(file: _File, key: str, systems: Mapping[str, Any], data: str | Path | None) -> LeaderboardRow:

@@ -55,8 +55,7 @@ def load_reranker(name: str) -> Reranker:
     from gemma_st.names import locate
     from ir_eval.pipeline.bi_encoder import BiEncoder
 
-    model: Reranker = BiEncoder(SentenceTransformer(name)) if _is_bi_encoder(locate(name)) else CrossEncoder(name)
-    return model
+    return BiEncoder(SentenceTransformer(name)) if _is_bi_encoder(locate(name)) else CrossEncoder(name)
 
 
 def _is_bi_encoder(directory: str) -> bool:

