@@ -78,7 +78,7 @@ class Experiment:
         }
 
     def to_toml(self) -> str:
-        """Return the experiment as a TOML file, from which `read_experiment` reads an equal experiment."""
+        """Return the text of a TOML file from which `read_experiment` reads an equal experiment."""
         return tomli_w.dumps(self.to_dict())
 
 
@@ -106,9 +106,8 @@ def single(
         ['bm25', 'reranker']
     """
     first = _short_name(first_stage)
-    systems: dict[str, SystemConfig] = {
-        first: Retrieve("bm25", hits=max(DEFAULT_HITS, depth)) if first_stage == "bm25" else Given(first_stage)
-    }
+    start = Retrieve("bm25", hits=max(DEFAULT_HITS, depth)) if first_stage == "bm25" else Given(first_stage)
+    systems: dict[str, SystemConfig] = {first: start}
     for model in rerankers:
         systems[unused(_short_name(model), systems)] = Rerank(first, model, depth)
     return Experiment((CollectionName(collection, split),), systems, measures)

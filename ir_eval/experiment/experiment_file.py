@@ -1,4 +1,4 @@
-"""Reading the TOML file of an experiment."""
+"""Read an experiment from its TOML file."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Running an experiment: each run is written as soon as it is made, ``results.json`` after the last one."""
+"""Run an experiment: write each run as soon as it is made, and ``results.json`` after the last one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

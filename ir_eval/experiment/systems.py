@@ -44,7 +44,7 @@ class Retrieve(SystemConfig):
     def check(self) -> None:
         """Check ``hits``."""
         if self.hits < 1:
-            raise InputError(f"hits {self.hits}; expected at least 1 document a topic")
+            raise InputError(f"hits {self.hits}; expected at least 1 document per topic")
 
     def check_for(self, collection: Collection) -> None:
         """Check that the retriever takes these options."""
