@@ -72,11 +72,12 @@ def _glue(arguments: argparse.Namespace) -> None:
     config = GlueConfig(**{**given, "dropout": _rates(arguments.dropout), "freeze": tuple(arguments.freeze)})
     from rich.console import Console
 
-    from gemma_st.glue.benchmark import Request, run
+    from gemma_st.glue.benchmark import run
     from gemma_st.glue.score_table import table
 
-    request = Request(tasks, range(arguments.seeds), arguments.data, arguments.out, _command_line(arguments))
-    Console().print(table(run(request, config)))
+    seeds, command = range(arguments.seeds), _command_line(arguments)
+    results = run(tasks, seeds, config, source=arguments.data, output=arguments.out, command=command)
+    Console().print(table(results))
     sys.stdout.write(f"results, models and submissions written to {arguments.out}\n")
 
 

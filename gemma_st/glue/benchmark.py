@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,82 +14,64 @@ from gemma_st.files import write_whole
 from gemma_st.glue.config import GlueConfig
 from gemma_st.glue.datasets import Data, load
 from gemma_st.glue.finetune import fine_tune, score
-from gemma_st.glue.glue_submission import submission
 from gemma_st.glue.metrics import baseline, measure, predictions
-from gemma_st.glue.score_table import markdown
-from gemma_st.glue.task_card import write_task_card
-from gemma_st.glue.tasks import Task
+from gemma_st.glue.score_table import markdown, markdown_table
+from gemma_st.glue.sources import HUB
+from gemma_st.glue.tasks import HIGHEST_GRADE, Task
+from gemma_st.hub.card import USAGE, Facts, write_card
 from gemma_st.hub.saving import save
 
 PACKAGES = ("gemma-encoder", "sentence-transformers", "transformers", "torch", "datasets")
 BEST_FILENAME = "model.json"  # seed, dev score and submissions of the model that is kept
+# The line of the model card that uses the model, for single texts, classes of pairs and grades of pairs.
+TEXTS_USAGE = 'model.labels(model.predict_texts(["It works.", "It does not."]))'
+CLASSES_USAGE = f"scores = {USAGE['CrossEncoder']}\nmodel.labels(scores)  # class names"
+GRADES_USAGE = f"scores = {USAGE['CrossEncoder']}\nscores * {HIGHEST_GRADE:g}  # grades"
 
 
-@dataclass(frozen=True)
-class Request:
-    """The tasks and seeds to run.
+def run(
+    tasks: Sequence[Task], seeds: Sequence[int], config: GlueConfig, *, source: str | None, output: Path, command: str
+) -> dict[str, Any]:
+    """Train and evaluate, and write ``results.json``, ``results.md``, models and submissions after each task.
 
-    Attributes:
-        tasks: The tasks.
-        seeds: Random seeds; one model is trained for each task and seed.
+    A second call with the same arguments resumes an interrupted one. Return the content of ``results.json``.
+
+    Args:
+        tasks: The tasks to train on, one after the other.
+        seeds: Random seeds. One model is trained for each task and seed; the best on dev is kept.
+        config: Settings that all tasks and seeds share.
         source: Source of the examples; see [gemma_st.glue.datasets.load][].
         output: Folder for the results.
         command: Command line, for the table and the cards.
 
     Example:
-        >>> from gemma_st.glue.tasks import find
-        >>> request = Request(find(["sst-2"]), range(3), source="glue", output=Path("runs"), command="gemma-st glue …")
-    """
-
-    tasks: Sequence[Task]
-    seeds: Sequence[int]
-    source: str | None
-    output: Path
-    command: str
-
-
-def run(request: Request, config: GlueConfig) -> dict[str, Any]:
-    """Train and evaluate, and write ``results.json``, ``results.md``, models and submissions after each task.
-
-    A second call with the same request resumes an interrupted one. Return the content of ``results.json``.
-
-    Raises:
-        ModelError: The examples or the base cannot be used.
-
-    Example:
-        >>> from gemma_st.glue.tasks import find
-        >>> request = Request(find(["sst-2"]), [0], source="glue", output=Path("runs"), command="gemma-st glue …")
-        >>> results = run(request, GlueConfig(base="decoder", probe=True, epochs=0))
+        >>> from gemma_st.glue.tasks import TASKS
+        >>> tasks, config = [TASKS["sst-2"]], GlueConfig(base="decoder", probe=True, epochs=0)
+        >>> results = run(tasks, [0], config, source="glue", output=Path("runs"), command="gemma-st glue …")
         >>> results["rows"][0]["metrics"]
         {'accuracy': [1.0]}
     """
-    loaded = [(task, load(task, request.source, train_examples=config.train_examples)) for task in request.tasks]
+    loaded = [(task, load(task, source, train_examples=config.train_examples)) for task in tasks]
     results: dict[str, Any] = {
-        "command": request.command,
+        "command": command,
         "config": {**asdict(config), "freeze": list(config.freeze)},
-        "seeds": list(request.seeds),
+        "seeds": list(seeds),
         "versions": {name: version(name) for name in PACKAGES},
         "rows": [],
     }
     for task, data in loaded:
-        results["rows"] += _run_task(task, data, request, config)
-        write_whole(request.output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-        write_whole(request.output / "results.md", markdown(results))
+        folder = output / f"{task.name}-{config.key(task, data)}"
+        cells = [_run_seed(task, data, config, seed, folder) for seed in seeds]
+        best = json.loads((folder / BEST_FILENAME).read_text(encoding="utf-8"))
+        for name, text in best["submissions"].items():
+            write_whole(output / "submissions" / name, text)
+        model = {"model": f"{folder.name}/{task.name}", "model_seed": best["seed"]}
+        rows = [row | model for row in _rows(task, data, cells)]
+        _write_card(folder / task.name, task, rows, {**asdict(config), "command": command, "seeds": list(seeds)})
+        results["rows"] += rows
+        write_whole(output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        write_whole(output / "results.md", markdown(results))
     return results
-
-
-def _run_task(task: Task, data: Data, request: Request, config: GlueConfig) -> list[dict[str, Any]]:
-    """Run the seeds of a task, write its card and submissions, and return a row for each labelled set."""
-    folder = request.output / f"{task.name}-{config.key(task, data)}"
-    cells = [_run_seed(task, data, config, seed, folder) for seed in request.seeds]
-    best = json.loads((folder / BEST_FILENAME).read_text(encoding="utf-8"))
-    for name, text in best["submissions"].items():
-        write_whole(request.output / "submissions" / name, text)
-    model = {"model": f"{folder.name}/{task.name}", "model_seed": best["seed"]}
-    rows = [row | model for row in _rows(task, data, cells)]
-    settings = {**asdict(config), "command": request.command, "seeds": list(request.seeds)}
-    write_task_card(folder / task.name, task, rows, settings)
-    return rows
 
 
 def _rows(task: Task, data: Data, cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -124,7 +106,7 @@ def _run_seed(task: Task, data: Data, config: GlueConfig, seed: int, folder: Pat
     predicted = {name: predictions(task, score(model, split)) for name, split in sets.items()}
     metrics = {name: measure(task, predicted[name], split.labels) for name, split in sets.items()}
     submissions = {
-        task.submission_filename(part): submission(task, split.index, predicted[f"test{part}"])
+        task.submission_filename(part): task.submission(split.index, predicted[f"test{part}"])
         for part, split in data.test.items()
     }
     dev_score = metrics[next(iter(sets))][task.metrics[0]]
@@ -144,3 +126,33 @@ def _keep_best(folder: Path, task: Task, model: CrossEncoder, found: dict[str, A
             return
     save(model, folder / task.name)
     write_whole(kept, json.dumps(found, indent=2) + "\n")  # written last: it says whose weights the model has
+
+
+def _write_card(directory: Path, task: Task, rows: Sequence[dict[str, Any]], settings: dict[str, Any]) -> None:
+    """Write the card of a saved model: base, data, training settings and the scores of each seed."""
+    data = HUB[task.suite][0]
+    write_card(directory, CrossEncoder(str(directory)), Facts(base_model=settings["base"], training_data=(data,)))
+    path = directory / "README.md"
+    card = path.read_text(encoding="utf-8").partition("## Measured\n")[0]
+    if not task.choices:
+        card = card.replace("from sentence_transformers", "from gemma_st")
+        usage = TEXTS_USAGE if len(task.columns) == 1 else CLASSES_USAGE if task.labels else GRADES_USAGE
+        card = card.replace(USAGE["CrossEncoder"], usage)
+    options = [(name, str(value)) for name, value in settings.items() if name not in ("base", "command")]
+    measured = [
+        (f"{row['title']} {row['set']}", name, *(f"{100 * value:.1f}" for value in (*values, row["baseline"][name])))
+        for row in rows
+        for name, values in row["metrics"].items()
+    ]
+    header = ("set", "metric", *(f"seed {seed}" for seed in settings["seeds"]), "constant")
+    sections = [
+        card.rstrip(),
+        "## Training settings",
+        markdown_table(("", ""), options, left=(0, 1)),
+        "## Measured",
+        f"The model is that of seed {rows[0]['model_seed']}, the best on dev. The column `constant` "
+        "has the score of the same prediction for every example.",
+        f"`{settings['command']}`",
+        markdown_table(header, measured, left=(0, 1)),
+    ]
+    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")

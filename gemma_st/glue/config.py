@@ -55,9 +55,6 @@ class GlueConfig:
         bf16: Whether to compute in bfloat16. Weights, scores and losses stay in float32.
         train_examples: Number of training examples; None uses all.
 
-    Raises:
-        ModelError: A value has the wrong type or is out of range.
-
     Example:
         >>> GlueConfig(base="decoder", epochs=0)
         Traceback (most recent call last):

@@ -57,13 +57,10 @@ def load(task: Task, source: str | None = None, *, train_examples: int | None = 
     """Read the examples of a task. Without a dev set, a tenth of the training set is held out.
 
     Args:
-        task: The task.
+        task: The task whose sets are read.
         source: A folder that has a folder for each task, such as ``CoLA/train.tsv`` or ``BoolQ/train.jsonl``; or a hub
             id, or a local copy of a hub dataset. None loads the benchmark from the hub.
         train_examples: Number of training examples to draw at random; None uses all.
-
-    Raises:
-        ModelError: There is no training set, or a row is not an example of the task.
 
     Example:
         >>> from gemma_st.glue.tasks import TASKS

@@ -1,6 +1,7 @@
 """Fine-tune a model on one task with one seed, through the trainer of sentence-transformers."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,13 +14,14 @@ from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncode
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from gemma_st.cross_encoder import CrossEncoder
+from gemma_st.errors import ModelError
 from gemma_st.glue.config import OWN_POOLER, GlueConfig
 from gemma_st.glue.datasets import Data
 from gemma_st.glue.examples import Split
 from gemma_st.glue.length_batches import LengthBatches
 from gemma_st.glue.metrics import measure, predictions
 from gemma_st.glue.probe import fit_last_layer
-from gemma_st.glue.task_model import build, freeze
+from gemma_st.glue.task_model import build
 from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.losses.classification import ClassificationLoss, RegressionLoss, pairs
 from gemma_st.modeling.dropout import fine_tuning_dropout
@@ -51,7 +53,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         fit_last_layer(task, model, data.train, own=config.pooler == OWN_POOLER)
     if not config.epochs:
         return model
-    freeze(model, config.freeze)
+    _freeze(model, config.freeze)
     loss = ClassificationLoss(model) if task.labels else RegressionLoss(model, HIGHEST_GRADE)
     arguments = _arguments(task, config, seed, checkpoints)
     if config.relative_rates:
@@ -81,6 +83,18 @@ def score(model: CrossEncoder, split: Split) -> NDArray[np.float32]:
     texts: Any = [pair for row in split.texts for pair in pairs(row)]
     predict = model.predict_texts if isinstance(texts[0], str) else model.predict
     return predict(texts, show_progress_bar=False).reshape(len(split.texts), -1)
+
+
+def _freeze(model: CrossEncoder, parts: Sequence[str]) -> None:
+    """Exclude the parameters whose names contain one of the given substrings from training."""
+    names = [name for name, _ in model.named_parameters()]
+    for part in parts:
+        if not any(part in name for name in names):
+            raise ModelError(f"freeze {part!r} is in no parameter's name; the names are like {names[0]}")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not any(part in name for part in parts))
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError(f"freeze {' '.join(parts)} leaves nothing to train; freeze less, or set probe and epochs 0")
 
 
 def _arguments(task: Task, config: GlueConfig, seed: int, checkpoints: Path) -> CrossEncoderTrainingArguments:

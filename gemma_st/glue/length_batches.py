@@ -1,7 +1,7 @@
 """Mini-batches of examples of similar length, which need little padding."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
@@ -26,17 +26,9 @@ class LengthBatches(DefaultBatchSampler):
         [[0, 2], [1, 3]]
     """
 
-    def __init__(
-        self,
-        dataset: "Dataset",
-        batch_size: int,
-        drop_last: bool = False,
-        valid_label_columns: list[str] | None = None,
-        generator: torch.Generator | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, dataset: "Dataset", batch_size: int, drop_last: bool = False, **options: Any) -> None:
         """Measure the length of each example in characters."""
-        super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
+        super().__init__(dataset, batch_size, drop_last, **options)
         columns = [dataset[name] for name in TEXT_COLUMNS if name in dataset.column_names]
         self.lengths = torch.tensor([sum(map(len, texts)) for texts in zip(*columns, strict=True)])
 

@@ -23,19 +23,17 @@ def fit_last_layer(task: Task, model: CrossEncoder, split: Split, *, own: bool =
 
     L-BFGS minimises ``loss(W x + b) + 0.1 |W|²``, where ``x`` are the standardised inputs of the last layer. With
     ``own``, the last layer is a copy of a cross-encoder's, and the score of the cross-encoder is one more feature:
-    a comparison of two texts may show in that sum of features only.
+    how two texts compare may be visible in that weighted sum only, and not in single features.
 
     References:
         Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022.
 
     Example:
-        >>> from gemma_st.glue.datasets import load
         >>> from gemma_st.glue.tasks import TASKS
-        >>> from gemma_st.glue.task_model import GlueConfig, build
-        >>> model = build(TASKS["sst-2"], GlueConfig(base="decoder"))
-        >>> fit_last_layer(TASKS["sst-2"], model, load(TASKS["sst-2"], "glue").train)
-        >>> model.labels(model.predict_texts(["a fine film", "a dull film"]))
-        ['positive', 'negative']
+        >>> model, texts = CrossEncoder("reranker"), [("a dog", "a dog"), ("a dog", "gold")]
+        >>> fit_last_layer(TASKS["sts-b"], model, Split(texts, np.array([5.0, 0.0]), index=[0, 1]))
+        >>> model.predict(texts).round().tolist()
+        [1.0, 0.0]
     """
     inputs, last = _inputs(model, split, batch_size), cast(Dense, model[-1])
     known = last.linear.weight.detach()[: int(own)]  # (1, width), or (0, width)

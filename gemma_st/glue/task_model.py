@@ -21,9 +21,6 @@ FIRST_TEXT_SHARE = 0.75  # of max_length that the first text may take, so that s
 def build(task: Task, config: GlueConfig) -> CrossEncoder:
     """Put a new pooler and head on the backbone of the base; with ``pooler="own"``, a new last layer on the base.
 
-    Raises:
-        ModelError: The base does not fit the settings.
-
     Example:
         >>> from gemma_st.glue.tasks import TASKS
         >>> build(TASKS["mnli"], GlueConfig(base="decoder", pooler="last", head="linear")).label_names
@@ -57,7 +54,7 @@ def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> Cros
         raise ModelError(f"pooler {OWN_POOLER!r} keeps the model as it is, with {has}; set these, or another pooler")
     names = labels or ["LABEL_0"]
     new = Dense(last.in_features, len(names), activation_function=nn.Identity(), module_output_name="scores")
-    new.linear.weight.data.copy_(last.linear.weight[:1])  # better than random: it weighs features of relevance
+    new.linear.weight.data.copy_(last.linear.weight[:1])  # begin with the base's score: better than random
     settings: Any = source.config
     settings.id2label, settings.label2id = dict(enumerate(names)), {name: i for i, name in enumerate(names)}
     model = CrossEncoder(modules=[*kept, new], activation_fn=nn.Identity())
@@ -67,25 +64,3 @@ def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> Cros
     transformer: Any = model[0]
     transformer.query_length = max(int(FIRST_TEXT_SHARE * longest), 1)
     return model
-
-
-def freeze(model: CrossEncoder, parts: Sequence[str]) -> None:
-    """Exclude the parameters whose names contain one of the given substrings from training.
-
-    Raises:
-        ModelError: No name contains a substring, or no parameter is left to train.
-
-    Example:
-        >>> model = CrossEncoder("reranker")
-        >>> freeze(model, ["embed_tokens", "layers.0."])
-        >>> model.transformers_model.embed_tokens.weight.requires_grad
-        False
-    """
-    names = [name for name, _ in model.named_parameters()]
-    for part in parts:
-        if not any(part in name for name in names):
-            raise ModelError(f"freeze {part!r} is in no parameter's name; the names are like {names[0]}")
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not any(part in name for part in parts))
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ModelError(f"freeze {' '.join(parts)} leaves nothing to train; freeze less, or set probe and epochs 0")

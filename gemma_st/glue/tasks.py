@@ -1,8 +1,11 @@
 """The tasks of GLUE and SuperGLUE, one line each."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 from gemma_st.errors import ModelError
 
@@ -59,6 +62,20 @@ class Task:
         """Return the file name that the server prescribes: ``CoLA.tsv``, ``MNLI-mm.tsv``, ``BoolQ.jsonl``."""
         return f"{self.set_title(part)}.{'tsv' if self.suite == 'glue' else 'jsonl'}"
 
+    def submission(self, index: Sequence[int], predicted: NDArray[Any]) -> str:
+        """Return the text of a submission: TSV with ``index`` and ``prediction`` for GLUE, JSON lines for SuperGLUE.
+
+        ``index`` has the number of each example on the evaluation server, ``predicted`` its class number or grade. The
+        format is that of jiant, the toolkit of the benchmarks' authors; grades have three decimals.
+        """
+        spelled: list[Any] = [f"{grade:.3f}" for grade in predicted]
+        if self.labels:
+            spelled = [self.labels[label] if self.submit == "name" else int(label) for label in predicted]
+        rows = list(zip(index, spelled, strict=True))
+        if self.suite == "glue":
+            return "index\tprediction\n" + "".join(f"{number}\t{label}\n" for number, label in rows)
+        return "".join(json.dumps({"idx": number, "label": label}) + "\n" for number, label in rows)
+
 
 _ENTAILMENT = ("entailment", "not_entailment")
 _PAIR, _NLI = ("sentence1", "sentence2"), ("premise", "hypothesis")
@@ -87,9 +104,6 @@ TASKS = {task.name: task for task in TABLE}
 
 def find(names: Sequence[str]) -> list[Task]:
     """Return the tasks of the given names, each once.
-
-    Raises:
-        ModelError: There is no task of a name.
 
     Example:
         >>> [task.title for task in find(["rte", "sst-2", "rte"])]

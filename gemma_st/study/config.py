@@ -104,15 +104,12 @@ def read_study(path: str | Path, data: str | Path | None = None) -> Study:
         path: A TOML file; see ``docs/training.md``.
         data: Folder that replaces ``{data}`` in the file.
 
-    Raises:
-        ModelError: The file cannot be read, or a field, factor, value or task is unknown, missing or wrong.
-
     Example:
         >>> [cell.settings["attention"] for cell in read_study("study.toml").cells]
         ['bidirectional', 'causal']
     """
     file = from_table(_StudyFile, read_toml(path, data), f"{path}: ")
-    tasks: list[GlueTask | RankingTask] = []
+    tasks: list[StudyTask] = []
     if file.glue is not None:
         tasks += _glue_tasks(f"{path}: [glue]", file.glue)
     if file.ranking is not None:

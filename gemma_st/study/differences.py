@@ -15,7 +15,7 @@ def compare(cells: Sequence[Mapping[str, Any]], factor: str, *, listed: Sequence
 
     Args:
         cells: Finished cells, as their files hold them.
-        factor: The factor.
+        factor: Name of the factor, such as ``pooler``.
         listed: Values of the factor in the order of the study's grids. The first value that a task has is its baseline.
 
     Returns:

@@ -1,15 +1,23 @@
-"""Run all cells of a study, together with any other process that runs the same study, and write the report."""
+"""Run the cells of a study, together with any other process that runs the same study, and write the report."""
 
+import io
 import json
+import shutil
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from gemma_st.errors import ModelError
 from gemma_st.files import write_whole
-from gemma_st.study.cells import describe, locked, run_cell
-from gemma_st.study.config import Study
+from gemma_st.hub.training_record import PACKAGES
+from gemma_st.provenance import commit
+from gemma_st.study.config import Cell, Study
 from gemma_st.study.differences import compare
-from gemma_st.study.factors import FACTORS
+from gemma_st.study.factors import FACTORS, Settings, label
 from gemma_st.study.forest_plot import draw
 from gemma_st.study.tables import markdown
 
@@ -19,9 +27,6 @@ def run(study: Study) -> dict[str, Any]:
 
     An interruption also writes the report, and a second call resumes the study. Several processes can run the same
     study at once: a cell that another process runs is skipped. Return the content of ``results.json``.
-
-    Raises:
-        ModelError: A cell cannot be trained.
 
     Example:
         >>> from gemma_st.study.config import read_study
@@ -49,11 +54,71 @@ def _run_cells(study: Study) -> None:
             progressed = False
             for cell in study.cells:
                 bar.update(progress, completed=sum(path.exists() for path in _files(study)))
-                if result := run_cell(cell, study.output / "cells"):
+                if result := _run_cell(cell, study.output / "cells"):
                     progressed, (measure, value) = True, next(iter(result["measures"].items()))
-                    name = f"{cell.task.name}, {describe(cell.settings)}, seed {cell.seed}"
+                    name = f"{cell.task.name}, {_describe(cell.settings)}, seed {cell.seed}"
                     line = f"{name}: {measure} {value:.4f}, {result['seconds']:.0f} s"
                     console.print(line, markup=False, soft_wrap=True)
+
+
+def _run_cell(cell: Cell, folder: Path) -> dict[str, Any] | None:
+    """Train a cell and store its result; return None if the cell is finished or another process runs it."""
+    work, lock, path = folder / cell.name, folder / f"{cell.name}.lock", folder / f"{cell.name}.json"
+    with locked(lock) as ours:
+        if not ours:
+            return None
+        result = None if path.exists() else _train(cell, work)
+        if result:
+            write_whole(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        shutil.rmtree(work, ignore_errors=True)  # checkpoints and the model
+        lock.unlink(missing_ok=True)  # a process that has opened the lock already finds the cell finished
+        return result
+
+
+def _train(cell: Cell, work: Path) -> dict[str, Any]:
+    start = time.monotonic()
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # hide progress bars and logs
+            measures = cell.task.run(cell.settings, seed=cell.seed, folder=work)
+    except ModelError as error:
+        raise ModelError(f"{cell.task.name} with {_describe(cell.settings)}: {error}") from error
+    return {
+        "task": cell.task.name,
+        "settings": cell.settings,
+        "seed": cell.seed,
+        "measures": measures,
+        "seconds": round(time.monotonic() - start, 1),
+        "commit": commit(),
+        "versions": {name: version(name) for name in ("gemma-encoder", *PACKAGES)},
+    }
+
+
+def _describe(settings: Settings) -> str:
+    """Return settings as log lines and error messages display them: ``attention causal, pooler last k=4``."""
+    return ", ".join(f"{name} {label(value)}" for name, value in settings.items())
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Create and lock a file for the length of a block, and return whether that succeeded.
+
+    With ``wait``, block until the lock is free. The kernel releases the lock of a process that dies.
+
+    Example:
+        >>> with locked(Path("a.lock")) as ours, locked(Path("a.lock")) as theirs:
+        ...     ours, theirs
+        (True, False)
+    """
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def _files(study: Study) -> list[Path]:

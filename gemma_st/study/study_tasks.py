@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from gemma_st.errors import ModelError
 from gemma_st.files import digest
@@ -28,35 +27,6 @@ RANKING = "ranking"
 MODEL_DEFAULTS = {"attention": "bidirectional", "pooler": "mean", "padding_side": "right", "head": "mlp"}
 
 
-class StudyTask(Protocol):
-    """A task of a study.
-
-    Example:
-        >>> from gemma_st.study.config import read_study
-        >>> task: StudyTask = read_study("study.toml").cells[0].task
-        >>> task.name, task.defaults["head"]
-        ('sst-2', 'mlp')
-    """
-
-    @property
-    def name(self) -> str:
-        """Name of the task in the study's file."""
-        ...
-
-    @property
-    def defaults(self) -> Settings:
-        """The value of each factor that a grid does not list."""
-        ...
-
-    def key(self, settings: Settings) -> str:
-        """Return a digest of all that determines the result of a training, except the seed."""
-        ...
-
-    def run(self, settings: Settings, *, seed: int, folder: Path) -> dict[str, float]:
-        """Train, resuming from checkpoints in the folder, and return the measures. The first measure is compared."""
-        ...
-
-
 @dataclass(frozen=True)
 class GlueTask:
     """A task of GLUE or SuperGLUE, evaluated on dev.
@@ -64,7 +34,7 @@ class GlueTask:
     Attributes:
         task: The task.
         data: The examples.
-        config: Settings of model and training.
+        config: Settings of model and training; a grid replaces some of them.
 
     Example:
         >>> from gemma_st.glue.datasets import load
@@ -85,16 +55,16 @@ class GlueTask:
 
     @property
     def defaults(self) -> Settings:
-        """The values in the configuration."""
+        """The value of each factor that a grid does not list: that of the configuration."""
         given = asdict(self.config)
         return {name: parse(name, given[name]) for name in FACTORS}
 
     def key(self, settings: Settings) -> str:
-        """Return the key of [gemma_st.glue.config.GlueConfig][]."""
+        """Return a digest of all that determines the result of a training, except the seed."""
         return self._with(settings).key(self.task, self.data)
 
     def run(self, settings: Settings, *, seed: int, folder: Path) -> dict[str, float]:
-        """Train as ``gemma-st glue`` does, and evaluate the best checkpoint."""
+        """Train as ``gemma-st glue`` does, and measure the best checkpoint. A study compares the first measure."""
         from gemma_st.glue.finetune import fine_tune, score
         from gemma_st.glue.metrics import measure, predictions
 
@@ -116,9 +86,6 @@ class RankingTask:
     Attributes:
         config: The stage.
         name: Name of the task in the study's file.
-
-    Raises:
-        ModelError: The base is not a decoder, or lists, model, loss, trainer or evaluator cannot be used.
 
     Example:
         >>> from gemma_st.training.config import read_config
@@ -150,7 +117,7 @@ class RankingTask:
 
     @property
     def defaults(self) -> Settings:
-        """The values in the stage."""
+        """The value of each factor that a grid does not list: that of the stage."""
         given = {**MODEL_DEFAULTS, **self.config.model, "dropout": asdict(self.config.dropout)}
         return {name: parse(name, given[name]) for name in FACTORS}
 
@@ -177,3 +144,6 @@ class RankingTask:
         model = {**self.config.model, **{name: value for name, value in settings.items() if name != "dropout"}}
         rates, trainer = DropoutRates(**settings["dropout"]), {**self.config.trainer, "seed": seed}
         return replace(self.config, model=model, dropout=rates, trainer=trainer, output=folder)
+
+
+StudyTask = GlueTask | RankingTask

@@ -17,7 +17,7 @@ import torch
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.cli import main
-from gemma_st.glue.benchmark import Request, run
+from gemma_st.glue.benchmark import run
 from gemma_st.glue.config import GlueConfig
 from gemma_st.glue.datasets import load
 from gemma_st.glue.finetune import fine_tune, score
@@ -30,9 +30,10 @@ from tests.gemma_st.training.conftest import KILLED, same, weights
 FAST: dict[str, Any] = {"max_length": 64, "learning_rate": 3e-3, "epochs": 4, "batch_size": 8}
 
 
-def request(source: str, output: Path, *names: str, seeds: int = 1) -> Request:
-    """Make a request for tasks."""
-    return Request([TASKS[name] for name in names], range(seeds), source, output, "gemma-st glue …")
+def run_tasks(source: str, output: Path, config: GlueConfig, *names: str, seeds: int = 1) -> dict[str, Any]:
+    """Run tasks by their names, and return the results."""
+    tasks = [TASKS[name] for name in names]
+    return run(tasks, range(seeds), config, source=source, output=output, command="gemma-st glue …")
 
 
 def test_a_tiny_gemma_learns_what_can_be_told_apart(
@@ -40,7 +41,7 @@ def test_a_tiny_gemma_learns_what_can_be_told_apart(
 ) -> None:
     """Single texts, pairs, choices and grades are learned; models, cards, submissions and tables are written."""
     source, out = files("cola", "cb", "copa", "sts-b", count=48), tmp_path / "out"
-    results = run(request(source, out, "cola", "cb", "copa", "sts-b"), GlueConfig(base=str(tiny_gemma), **FAST))
+    results = run_tasks(source, out, GlueConfig(base=str(tiny_gemma), **FAST), "cola", "cb", "copa", "sts-b")
     found = {row["title"]: row["metrics"] for row in results["rows"]}
     assert found["CoLA"] == {"matthews": [1.0]}
     assert found["CB"] == {"accuracy": [1.0], "macro-f1": [1.0]}
@@ -113,11 +114,9 @@ def test_a_seed_killed_while_saving_goes_on_to_the_same_weights(
 
 def test_the_best_seeds_model_is_kept(files: Callable[..., str], tiny_gemma: Path, tmp_path: Path) -> None:
     """The saved model reproduces the reported dev score of its seed and the submitted predictions."""
-    source, config = (
-        files("rte", count=24),
-        GlueConfig(base=str(tiny_gemma), **FAST | {"epochs": 1, "learning_rate": 1e-3}),
-    )
-    (row,) = run(request(source, tmp_path / "out", "rte", seeds=3), config)["rows"]
+    source = files("rte", count=24)
+    config = GlueConfig(base=str(tiny_gemma), **FAST | {"epochs": 1, "learning_rate": 1e-3})
+    (row,) = run_tasks(source, tmp_path / "out", config, "rte", seeds=3)["rows"]
     found = row["metrics"]["accuracy"]
     assert row["model_seed"] == found.index(max(found))
     model, data = CrossEncoder(str(tmp_path / "out" / row["model"])), load(TASKS["rte"], source)
@@ -171,7 +170,7 @@ def test_ctrl_c_is_exit_130_with_one_line(
 
     monkeypatch.setattr(LossCheckpoint, "on_save", interrupted)
     request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores SIGINT
     assert main(command(files("rte", count=16), tmp_path / "out", tiny_gemma)) == 130
     out, err = capsys.readouterr()
     assert out == ""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gemma_st.study.cells import locked
 from gemma_st.study.config import read_study
+from gemma_st.study.grid import locked
 from gemma_st.training.checkpoints import LOSS_FILENAME, LossCheckpoint
 from tests.gemma_st.study.conftest import Ran, Write, ablate
 from tests.gemma_st.training.conftest import KILLED
@@ -128,7 +128,7 @@ def test_ctrl_c_leaves_the_report_of_what_is_finished(
 
     monkeypatch.setattr(LossCheckpoint, "on_save", interrupted)
     request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores SIGINT
     ran = ablate(study())
     assert (ran.code, ran.printed) == (130, "")
     assert ran.said.splitlines()[-1] == "gemma-st: interrupted; run the same command again to go on"

@@ -1,9 +1,8 @@
-"""Tests of gemma_st.glue.glue_submission: the exact content of the files."""
+"""Tests of gemma_st.glue.tasks: the exact names and content of submission files."""
 
 import numpy as np
 import pytest
 
-from gemma_st.glue.glue_submission import submission
 from gemma_st.glue.tasks import TASKS
 
 
@@ -28,12 +27,12 @@ from gemma_st.glue.tasks import TASKS
 def test_classes_are_spelled_as_the_server_wants_them(name: str, rows: str) -> None:
     """Classes are names or numbers, in TSV with a header or in JSON lines."""
     header = "index\tprediction\n" if TASKS[name].suite == "glue" else ""
-    assert submission(TASKS[name], [0, 4], np.array([1, 0])) == header + rows
+    assert TASKS[name].submission([0, 4], np.array([1, 0])) == header + rows
 
 
 def test_grades_have_three_decimals() -> None:
     """Grades from 0 to 5 are rounded to three decimals."""
-    assert submission(TASKS["sts-b"], [3, 5], np.array([5.0, 0.12345])) == "index\tprediction\n3\t5.000\n5\t0.123\n"
+    assert TASKS["sts-b"].submission([3, 5], np.array([5.0, 0.12345])) == "index\tprediction\n3\t5.000\n5\t0.123\n"
 
 
 def test_files_have_the_servers_names() -> None:
