@@ -23,13 +23,10 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code.
+    """Run a command with the given arguments, by default those of the process, and return its exit code.
 
     The code is 0 for success, 1 if ``doctor`` finds a fault or a figure of ``reproduce`` is off, 2 for wrong input, and
     130 after Ctrl-C.
-
-    Args:
-        argv: Arguments; by default those of the process.
 
     Example:
         >>> main(["evaluate", "qrels.txt", "bm25.trec", "-m", "mrr"])
@@ -38,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
           bm25.trec   0.2500
         0
     """
+    _quiet_libraries()
     argv = sys.argv[1:] if argv is None else argv
     arguments = _parser(argv).parse_args(argv)
     command: Callable[[argparse.Namespace], int | None] = arguments.command
-    _quiet_libraries()
     try:
         return command(arguments) or 0
     except KeyboardInterrupt:
@@ -51,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; only the modules of commands named in the arguments are imported."""
+    """Return the parser; only the modules of commands in the arguments are imported, so that ``--help`` is fast."""
     parser = argparse.ArgumentParser(prog="ir-eval", description="First stages, fusion, reranking and evaluation.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():

@@ -4,13 +4,23 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ir_eval.cli.options import add_measures
-from ir_eval.evaluation.comparison import CORRECTIONS, TESTS
-
-if TYPE_CHECKING:
-    from ir_eval.evaluation.comparison import Comparison
+from ir_eval.data.qrels import Qrels
+from ir_eval.data.run import Run
+from ir_eval.data.text_files import atomic_write, check_folder, read_lines
+from ir_eval.errors import InputError
+from ir_eval.evaluation.compare import compare
+from ir_eval.evaluation.comparison import CORRECTIONS, TESTS, Comparison, check_systems
+from ir_eval.evaluation.evaluate import evaluate
+from ir_eval.evaluation.holes import hole_rates
+from ir_eval.evaluation.measures import parse_measure
+from ir_eval.experiment import DEFAULT_MEASURES
+from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
+from ir_eval.report.latex import to_latex
+from ir_eval.report.markdown import to_markdown
+from ir_eval.report.terminal import file_labels, show
 
 FORMATS = {"": "table", ".md": "markdown", ".tex": "latex", ".json": "json"}
 
@@ -54,10 +64,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from ir_eval.data.text_files import atomic_write, check_folder
-    from ir_eval.evaluation.comparison import check_systems
-    from ir_eval.evaluation.measures import parse_measure
-
     layout = _layout(arguments)
     if arguments.out:
         check_folder(Path(arguments.out).parent)
@@ -68,7 +74,8 @@ def _compare(arguments: argparse.Namespace) -> None:
             parse_measure(measure)
     comparisons = {systems.title: _comparison(systems, arguments) for systems in collections}
     if layout == "table":
-        _show(comparisons)
+        for title, comparison in comparisons.items():
+            show(*comparison_tables(title, comparison), notes=comparison_notes(comparison))
     elif arguments.out:
         with atomic_write(arguments.out) as file:
             file.write(_text(comparisons, layout))
@@ -77,8 +84,6 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _layout(arguments: argparse.Namespace) -> str:
-    from ir_eval.errors import InputError
-
     layout: str | None = arguments.format or FORMATS.get(Path(arguments.out or "").suffix)
     if layout is None or (arguments.out and layout == "table"):
         raise InputError(f"{arguments.out}: a table is printed, not written; expected .md, .tex or .json, or --format")
@@ -86,9 +91,6 @@ def _layout(arguments: argparse.Namespace) -> str:
 
 
 def _files(arguments: argparse.Namespace) -> _Systems:
-    from ir_eval.experiment import DEFAULT_MEASURES
-    from ir_eval.report.terminal import file_labels
-
     labels = file_labels(arguments.runs)
     return _Systems(
         title="/".join(Path(arguments.source).parts[-2:]),
@@ -101,9 +103,6 @@ def _files(arguments: argparse.Namespace) -> _Systems:
 
 def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
     """Read the runs, measures and baseline from the ``results.json`` of an experiment."""
-    from ir_eval.data.text_files import read_lines
-    from ir_eval.errors import InputError
-
     folder = Path(arguments.source)
     if arguments.runs:
         raise InputError(f"{folder} is a folder; expected an experiment's folder alone, or judgements and runs")
@@ -128,13 +127,7 @@ def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
         raise InputError(f"{path}: not an experiment's results ({seen}); expected the file of ir-eval run") from error
 
 
-def _comparison(systems: _Systems, arguments: argparse.Namespace) -> "Comparison":
-    from ir_eval.data.qrels import Qrels
-    from ir_eval.data.run import Run
-    from ir_eval.evaluation.compare import compare
-    from ir_eval.evaluation.evaluate import evaluate
-    from ir_eval.evaluation.holes import hole_rates
-
+def _comparison(systems: _Systems, arguments: argparse.Namespace) -> Comparison:
     qrels = Qrels.read(systems.qrels)
     runs = {name: Run.read(path, name=str(path)) for name, path in systems.runs.items()}
     return compare(
@@ -147,23 +140,9 @@ def _comparison(systems: _Systems, arguments: argparse.Namespace) -> "Comparison
     )
 
 
-def _text(comparisons: "dict[str, Comparison]", layout: str) -> str:
-    from ir_eval.report.latex import to_latex
-    from ir_eval.report.markdown import to_markdown
-
+def _text(comparisons: dict[str, Comparison], layout: str) -> str:
     if layout == "json":
         plain = {title: comparison.to_dict() for title, comparison in comparisons.items()}
         return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     lay_out = to_markdown if layout == "markdown" else to_latex
     return "\n".join(lay_out(title, comparison) for title, comparison in comparisons.items())
-
-
-def _show(comparisons: "dict[str, Comparison]") -> None:
-    from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
-    from ir_eval.report.terminal import show
-
-    for title, comparison in comparisons.items():
-        *tables, last = comparison_tables(title, comparison)
-        for table in tables:
-            show(table)
-        show(last, *comparison_notes(comparison))

@@ -3,12 +3,12 @@
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from gemma_st import checks
 from gemma_st.checks import Check
 from ir_eval.cache import cache_dir
+from ir_eval.data.text_files import check_folder
 from ir_eval.errors import InputError
 from ir_eval.retrieval import jvm
 
@@ -21,16 +21,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         >>> callable(parser.parse_args([]).command)
         True
     """
-    parser.set_defaults(command=lambda arguments: checks.write_report(machine_checks(), sys.stdout))
+    parser.set_defaults(command=lambda arguments: checks.write_report(_machine_checks(), sys.stdout))
 
 
-def machine_checks() -> list[Check]:
-    """Check everything that an evaluation needs; this starts Java and imports torch, which takes seconds.
-
-    Example:
-        >>> [check.name for check in machine_checks() if check.name.startswith("p")]
-        ['python', 'pyserini']
-    """
+def _machine_checks() -> list[Check]:
+    """Check everything that an evaluation needs; this starts Java and imports torch, which takes seconds."""
     return [
         checks.python(),
         _java(),
@@ -57,11 +52,9 @@ def _java() -> Check:
 def _cache() -> Check:
     folder = cache_dir()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        return Check("cache", False, f"{folder} cannot be written ({error.strerror})", "export IR_EVAL_CACHE=~/ir_eval")
+        check_folder(folder)
+    except InputError as error:
+        return Check("cache", False, str(error), "export IR_EVAL_CACHE=~/ir_eval")
     return Check("cache", True, str(folder))
 
 

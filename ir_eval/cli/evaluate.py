@@ -3,12 +3,15 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ir_eval.cli.options import add_measures
-
-if TYPE_CHECKING:
-    from ir_eval.evaluation.evaluate import Evaluation
+from ir_eval.data.qrels import Qrels
+from ir_eval.data.run import Run
+from ir_eval.evaluation.evaluate import Evaluation, evaluate
+from ir_eval.evaluation.measures import parse_measure
+from ir_eval.experiment import DEFAULT_MEASURES
+from ir_eval.report.results_tables import measures_table
+from ir_eval.report.terminal import file_labels, show
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,21 +29,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("qrels", metavar="QRELS", help="judgements: a TREC qrels file or a BEIR TSV file")
     parser.add_argument("runs", metavar="RUN", nargs="+", help="TREC run files, plain or .gz")
     add_measures(parser)
-    parser.add_argument(
-        "--per-query", action="store_true", help="print tab-separated scores of every query, and the mean as 'all'"
-    )
+    text = "print tab-separated scores of every query, and the mean as 'all'"
+    parser.add_argument("--per-query", action="store_true", help=text)
     parser.set_defaults(command=_evaluate)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from ir_eval.data.qrels import Qrels
-    from ir_eval.data.run import Run
-    from ir_eval.evaluation.evaluate import evaluate
-    from ir_eval.evaluation.measures import parse_measure
-    from ir_eval.experiment import DEFAULT_MEASURES
-    from ir_eval.report.results_tables import measures_table
-    from ir_eval.report.terminal import file_labels, show
-
     measures = [parse_measure(text) for text in arguments.measures or DEFAULT_MEASURES]
     qrels = Qrels.read(arguments.qrels)
     evaluations, notes = {}, []
@@ -52,16 +46,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.per_query:
         sys.stdout.writelines(_per_query(evaluations))
         return
-    show(measures_table(evaluations), *filter(None, notes))
+    show(measures_table(evaluations), notes=filter(None, notes))
 
 
-def _rank_note(system: str, by_score: "Evaluation", by_rank: "Evaluation") -> str | None:
+def _rank_note(system: str, by_score: Evaluation, by_rank: Evaluation) -> str | None:
     """Return the measures by the rank column of a run file, or None if they equal those by score to four decimals."""
     figures, others = ([f"{name} {mean:.4f}" for name, mean in found.means.items()] for found in (by_score, by_rank))
     return None if figures == others else f"{system}: by its rank column, which trec_eval ignores: {'  '.join(others)}"
 
 
-def _per_query(evaluations: "dict[str, Evaluation]") -> Iterator[str]:
+def _per_query(evaluations: dict[str, Evaluation]) -> Iterator[str]:
     """Yield lines of query, measure and the score of each run, as ``trec_eval -q`` does."""
     yield "\t".join(("query", "measure", *evaluations)) + "\n"
     first, *_ = evaluations.values()

@@ -2,10 +2,11 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ir_eval.pipeline.fusion import Tuned
+from ir_eval.data.qrels import Qrels
+from ir_eval.data.run import Run
+from ir_eval.errors import InputError
+from ir_eval.pipeline.fusion import Tuned, fuse, tune
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -23,25 +24,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--normalisation", metavar="NAME", help=text)
     text = "multiply the scores of each run by its weight in a sum (default: 1)"
     parser.add_argument("--weights", type=float, nargs="+", metavar="W", help=text)
-    parser.add_argument(
-        "--tune-on",
-        nargs="+",
-        metavar=("DEV_QRELS", "DEV_RUN"),
-        help="tune the weights on development topics, which must not be among the fused topics: their judgements, then "
-        "a run of them for each RUN, in the same order",
-    )
-    parser.add_argument(
-        "-m", default="ndcg@10", dest="measure", help="tune the weights for this measure (default: %(default)s)"
-    )
+    text = "tune the weights on other topics than the fused ones: their judgements, then their runs in the order of RUN"
+    parser.add_argument("--tune-on", nargs="+", metavar=("DEV_QRELS", "DEV_RUN"), help=text)
+    text = "tune the weights for this measure (default: %(default)s)"
+    parser.add_argument("-m", default="ndcg@10", dest="measure", help=text)
     parser.add_argument("--out", required=True, metavar="FUSED.trec", help="write the fused run here, plain or .gz")
     parser.set_defaults(command=_fuse)
 
 
 def _fuse(arguments: argparse.Namespace) -> None:
-    from ir_eval.data.run import Run
-    from ir_eval.errors import InputError
-    from ir_eval.pipeline.fusion import fuse
-
     if arguments.weights and arguments.tune_on:
         raise InputError("--weights with --tune-on; expected one of them; remove the other")
     runs = [Run.read(path, name=path) for path in arguments.runs]
@@ -51,12 +42,7 @@ def _fuse(arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"{len(fused)} queries, {len(fused.docs)} documents written to {arguments.out}\n")
 
 
-def _tuned(arguments: argparse.Namespace) -> "Tuned":
-    from ir_eval.data.qrels import Qrels
-    from ir_eval.data.run import Run
-    from ir_eval.errors import InputError
-    from ir_eval.pipeline.fusion import tune
-
+def _tuned(arguments: argparse.Namespace) -> Tuned:
     qrels, *runs = arguments.tune_on
     if len(runs) != len(arguments.runs):
         raise InputError(f"--tune-on with {len(runs)} development runs; expected {len(arguments.runs)}, one a run")

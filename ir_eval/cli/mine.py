@@ -3,6 +3,9 @@
 import argparse
 import sys
 
+from ir_eval.collections import open_collection
+from ir_eval.pipeline.negatives import Mining, mine
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
@@ -33,9 +36,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _mine(arguments: argparse.Namespace) -> None:
-    from ir_eval.collections import open_collection
-    from ir_eval.pipeline.negatives import Mining, mine
-
     mining = Mining(
         first_stage=arguments.first_stage,
         start=arguments.start,

@@ -2,6 +2,10 @@
 
 import argparse
 import sys
+from pathlib import Path
+
+from ir_eval.experiment import read_results
+from ir_eval.report.html import REPORT_FILENAME, write_report
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +27,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from ir_eval.experiment import read_results
-    from ir_eval.report.html import REPORT_FILENAME, write_report
-
     path = arguments.out or Path(arguments.folder, REPORT_FILENAME)
     results = read_results(arguments.folder)
     write_report(results.without_texts() if arguments.without_texts else results, path, arguments.folder)

@@ -3,8 +3,11 @@
 import argparse
 import sys
 
-from ir_eval.cli.options import add_data
+from gemma_st.cli.options import add_data
 from ir_eval.errors import InputError
+from ir_eval.leaderboard import leaderboard_names, read_leaderboard, reproduce
+from ir_eval.report.leaderboard_tables import outcome_table, plan_table
+from ir_eval.report.terminal import show
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -31,14 +34,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    from ir_eval.leaderboard import leaderboard_names, read_leaderboard, reproduce
-    from ir_eval.report.leaderboard_tables import outcome_table, plan_table
-    from ir_eval.report.terminal import show
-
     name = arguments.leaderboard
     if name is None and (arguments.rows or arguments.out):
-        expected = f"one of {', '.join(leaderboard_names())}, or a .toml file"
-        raise InputError(f"no leaderboard; expected {expected}; name it first")
+        raise InputError(f"no leaderboard; expected one of {', '.join(leaderboard_names())}, or a .toml file; name it")
     if name is None or arguments.dry_run:
         for each in leaderboard_names() if name is None else [name]:
             leaderboard = read_leaderboard(each, arguments.data)

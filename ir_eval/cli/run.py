@@ -2,13 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ir_eval.cli.options import add_data, add_measures
+from gemma_st.cli.options import add_data
+from ir_eval.cli.options import add_measures
 from ir_eval.errors import InputError
-
-if TYPE_CHECKING:
-    from ir_eval.experiment import Experiment
+from ir_eval.experiment import DEFAULT_MEASURES, Experiment, read_experiment, run_experiment, single
+from ir_eval.report.html import REPORT_FILENAME, write_report
+from ir_eval.report.results_tables import results_notes, results_table
+from ir_eval.report.terminal import show
 
 DEMO_RERANKER = "gemma-encoder-msmarco"
 
@@ -47,27 +48,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from ir_eval.experiment import run_experiment
-    from ir_eval.report.html import REPORT_FILENAME, write_report
-    from ir_eval.report.results_tables import results_notes, results_table
-    from ir_eval.report.terminal import show
-
     results = run_experiment(_experiment(arguments), arguments.out)
     notes = results_notes(results)
     if arguments.out:
         write_report(results, Path(arguments.out, REPORT_FILENAME))
         notes.append(f"runs, results.json and {REPORT_FILENAME} in {arguments.out}")
-    *tables, last = (results_table(results, outcome) for outcome in results.outcomes)
-    for table in tables:
-        show(table)
-    show(last, *notes)
+    show(*(results_table(results, outcome) for outcome in results.outcomes), notes=notes)
 
 
-def _experiment(arguments: argparse.Namespace) -> "Experiment":
-    from ir_eval.experiment import DEFAULT_MEASURES, read_experiment, single
-
+def _experiment(arguments: argparse.Namespace) -> Experiment:
     options = {name: getattr(arguments, name) for name in ("split", "first_stage", "rerank", "depth", "measures")}
-    given = ", ".join(name for name, value in options.items() if value is not None)
+    given = ", ".join(f"--{name}".replace("_", "-") for name, value in options.items() if value is not None)
     if (arguments.collection or "").endswith(".toml"):
         if given:
             raise InputError(f"{arguments.collection} with the options {given}; expected them in the file; move them")

@@ -3,12 +3,14 @@
 import argparse
 import sys
 
+from ir_eval.data.run import Run
+from ir_eval.leaderboard import Submission, write_submission
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
     Example:
-        >>> from ir_eval import Run
         >>> Run.from_dict({"2": {"4339068": 1.0}}).write("run.trec")
         >>> from ir_eval.cli import main
         >>> main(["submit", "run.trec", "run.trec", "--id", "20260131-ours", "--team", "us", "--model", "BM25"])
@@ -30,16 +32,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _submit(arguments: argparse.Namespace) -> None:
-    from ir_eval.data.run import Run
-    from ir_eval.leaderboard import Submission, write_submission
-
     submission = Submission(
-        arguments.id,
-        arguments.team,
-        arguments.model,
-        arguments.paper,
-        arguments.code,
-        "reranking" if arguments.reranking else "full ranking",
+        id=arguments.id,
+        team=arguments.team,
+        model_description=arguments.model,
+        paper=arguments.paper,
+        code=arguments.code,
+        type="reranking" if arguments.reranking else "full ranking",
     )
     dev, evaluation = (Run.read(path, name=path) for path in (arguments.dev, arguments.eval))
     folder = write_submission(submission, dev, evaluation, arguments.out)

@@ -20,7 +20,7 @@ SUBMISSION_TYPES = ("full ranking", "reranking")
 
 @dataclass(frozen=True)
 class Submission:
-    """The metadata of a submission, as the leaderboard shows them.
+    """The metadata of a submission, as the leaderboard shows them; `InputError` if it would refuse them.
 
     Attributes:
         id: ``yyyymmdd-suffix``, with the day of the submission.
@@ -29,9 +29,6 @@ class Submission:
         paper: URL of the paper, or empty.
         code: URL of the code, or empty.
         type: ``full ranking``, or ``reranking`` of the official top 1000.
-
-    Raises:
-        InputError: The id or type is malformed, or the team or model description is empty.
 
     Example:
         >>> Submission("20260131-ourgroup", "Our Group", "BM25 and a cross-encoder").type
@@ -57,16 +54,10 @@ class Submission:
 
 
 def write_submission(submission: Submission, dev: Run, evaluation: Run, folder: str | Path) -> Path:
-    """Write ``ID/dev.txt.bz2``, ``ID/eval.txt.bz2`` and ``ID-metadata.json``: all three, or none.
+    """Write ``ID/dev.txt.bz2``, ``ID/eval.txt.bz2`` and ``ID-metadata.json``, all or none; return the folder ``ID``.
 
-    Args:
-        submission: Metadata.
-        dev: Run of the Dev small queries; only the top 1000 documents of each query are written.
-        evaluation: Run of the eval queries.
-        folder: ``submissions/`` in a checkout of the leaderboard's repository.
-
-    Returns:
-        The folder ``ID``.
+    The runs are those of the Dev small and of the eval queries; the top 1000 documents of each query are written. The
+    folder is ``submissions/`` in a checkout of the leaderboard's repository.
 
     Raises:
         InputError: A query or document id is not a whole number, a submission with this id exists, or the folder cannot

@@ -12,7 +12,7 @@ from ir_eval.collections import open_collection
 from ir_eval.data.text_files import atomic_write, check_folder
 from ir_eval.errors import InputError
 from ir_eval.experiment import run_experiment
-from ir_eval.leaderboard.rows import Leaderboard, LeaderboardRow
+from ir_eval.leaderboard.leaderboard_file import Leaderboard, LeaderboardRow
 from ir_eval.progress import announce
 from ir_eval.provenance import commit, sources, versions
 
@@ -41,19 +41,18 @@ class RowOutcome:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """Verdict by measure: ``OK``, or the measured less the published figure, such as ``off by +0.0012``."""
-        return {measure: self._verdict(measure) for measure in self.measured}
+        """Verdict by measure: ``OK``, or the measured minus the published figure, such as ``off by +0.0012``."""
+        return {measure: self._verdict(self.row.published[measure], mean) for measure, mean in self.measured.items()}
 
     @property
     def off(self) -> bool:
         """Whether a measured figure differs from the published one by more than the tolerance."""
         return any(verdict != "OK" for verdict in self.verdicts.values())
 
-    def _verdict(self, measure: str) -> str:
-        published = self.row.published[measure]
+    def _verdict(self, published: Decimal, measured: float) -> str:
         digits = -int(published.as_tuple().exponent)
         tolerance = Decimal(5).scaleb(-digits - 1) if self.row.tolerance is None else self.row.tolerance
-        difference = Decimal(self.measured[measure]) - published
+        difference = Decimal(measured) - published
         return "OK" if abs(difference) <= tolerance + ROUNDING_ERROR else f"off by {difference:+.{max(4, digits)}f}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,14 +77,14 @@ def reproduce(
     A row whose files are missing, or whose download fails, is not an error: its outcome names what is missing.
 
     Args:
-        leaderboard: Leaderboard that holds the rows.
+        leaderboard: Leaderboard, from `read_leaderboard`.
         rows: Names of the rows; if empty, all rows.
         folder: Folder for ``ROW.trec``, written after each row, and ``LEADERBOARD.json``, written at the end; if None,
             nothing is written.
 
     Raises:
         InputError: There is no such row, an option or a file is wrong, or the folder cannot be written.
-        gemma_st.errors.ModelError: A model's name is malformed, or the named directory is not there.
+        gemma_st.errors.ModelError: There is no such model.
 
     Example:
         >>> from ir_eval.leaderboard import read_leaderboard
@@ -96,11 +95,8 @@ def reproduce(
         check_folder(folder)
     outcomes = [_reproduce(row, folder) for row in leaderboard.select(rows)]
     if folder is not None:
-        found = {
-            "leaderboard": leaderboard.name,
-            "rows": [outcome.to_dict() for outcome in outcomes],
-            **{"versions": versions(), "commit": commit(), "sources": sources()},
-        }
+        found: dict[str, Any] = {"leaderboard": leaderboard.name, "rows": [outcome.to_dict() for outcome in outcomes]}
+        found |= {"versions": versions(), "commit": commit(), "sources": sources()}
         with atomic_write(Path(folder) / f"{leaderboard.name}.json") as file:
             json.dump(found, file, indent=2, ensure_ascii=False)
             file.write("\n")
@@ -116,23 +112,17 @@ def _reproduce(row: LeaderboardRow, folder: str | Path | None) -> RowOutcome:
     systems = row.experiment.systems.values()
     for config in systems:
         config.check()
+    failed_download = (InputError, ModelError) if row.downloads else ()  # without downloads every error is raised
     try:
         collection = open_collection(row.experiment.collections[0].name)
-    except InputError as error:
-        return _not_run(row, error)
+    except failed_download as error:
+        return RowOutcome(row, missing=str(error))
     for config in systems:
         config.check_for(collection)
     try:
         system = run_experiment(row.experiment).outcomes[0].systems[-1]
-    except (InputError, ModelError) as error:
-        return _not_run(row, error)
+    except failed_download as error:
+        return RowOutcome(row, missing=str(error))
     if folder is not None:
         system.run.write(Path(folder) / f"{row.name}.trec")
     return RowOutcome(row, system.evaluation.means)
-
-
-def _not_run(row: LeaderboardRow, error: InputError | ModelError) -> RowOutcome:
-    """Treat the error as a failed download, or raise it again if the row downloads nothing."""
-    if not row.downloads:
-        raise error
-    return RowOutcome(row, missing=str(error))

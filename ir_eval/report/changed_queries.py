@@ -23,42 +23,24 @@ class _Document(NamedTuple):
     text: str | None  # first characters; None if the text is not on this machine, or left out
 
 
-class ChangedQuery(NamedTuple):
-    """A query that a system helps or hurts.
-
-    Attributes:
-        query_id: Id in the collection.
-        text: Text of the query.
-        baseline: Score of the baseline.
-        system: Score of the system.
-        before: Top documents of the baseline.
-        after: Top documents of the system.
-
-    Example:
-        >>> ChangedQuery("q1", "do goldfish grow", baseline=0.5, system=1.0, before=(), after=()).system
-        1.0
-    """
+class _ChangedQuery(NamedTuple):
+    """A query that a system helps or hurts."""
 
     query_id: str
     text: str
-    baseline: float
+    baseline: float  # score of the baseline
     system: float
-    before: tuple[_Document, ...]
-    after: tuple[_Document, ...]
+    before: tuple[_Document, ...]  # top documents of the baseline
+    after: tuple[_Document, ...]  # top documents of the system
 
 
 def changed_queries(
     outcome: CollectionOutcome, measure: str, baseline: str
-) -> dict[str, dict[str, tuple[ChangedQuery, ...]]]:
-    """Return the `MAX_QUERIES` queries that each system helps most, and those that it hurts most.
-
-    Args:
-        outcome: Outcome on a collection.
-        measure: Measure of the scores, one of those evaluated.
-        baseline: Name of the baseline.
+) -> dict[str, dict[str, tuple[_ChangedQuery, ...]]]:
+    """Return the `MAX_QUERIES` queries that each system helps most against the baseline, and those it hurts most.
 
     Returns:
-        System to ``{"Helped": …, "Hurt": …}``, the largest change first.
+        For each other system ``{"Helped": queries, "Hurt": queries}``, the largest change of the measure first.
 
     Example:
         >>> from ir_eval.experiment import run_experiment, single
@@ -78,10 +60,10 @@ def changed_queries(
     }
     texts = outcome.collection.source.texts(sorted(shown)) if outcome.texts else {}  # one reading for all systems
 
-    def query(system: SystemOutcome, query_id: str) -> ChangedQuery:
+    def query(system: SystemOutcome, query_id: str) -> _ChangedQuery:
         place = np.flatnonzero(system.evaluation.query_ids == query_id)[0]
         before, after = _ranked(first, query_id), _ranked(system, query_id)
-        return ChangedQuery(
+        return _ChangedQuery(
             query_id,
             outcome.collection.topics.get(query_id, ""),
             float(first.evaluation.per_query[measure][place]),
@@ -98,8 +80,7 @@ def changed_queries(
 
 def _most_changed(baseline: SystemOutcome, system: SystemOutcome, measure: str) -> dict[str, list[str]]:
     """Return the ids of the queries helped and hurt most; ties are in the order of the query ids."""
-    scores = (found.evaluation.per_query[measure] for found in (system, baseline))
-    gains = paired_differences(*scores)
+    gains = paired_differences(system.evaluation.per_query[measure], baseline.evaluation.per_query[measure])
     query_ids = system.evaluation.query_ids.tolist()
     return {
         kind: [query_ids[place] for place in np.argsort(-change, kind="stable")[:MAX_QUERIES] if change[place] > 0]

@@ -13,22 +13,24 @@ _TEST_NAMES = {"t": "t", "randomization": "rand."}
 
 
 def comparison_tables(title: str, comparison: Comparison, *, uncorrected: bool = False) -> list[TextTable]:
-    """Return the tables: first the means of all systems, then a table for each measure and baseline.
+    """Return the tables of a comparison: the means of all systems, then a table for each measure and baseline.
 
     Args:
-        title: Name of the collection.
+        title: Name of the collection, which begins the titles of the tables.
         comparison: Comparison of the systems.
         uncorrected: Whether to add columns with the p-values before their correction.
 
     Example:
-        >>> from ir_eval import Qrels, Run, compare, evaluate
-        >>> runs = {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
-        >>> scores = {name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for name, run in runs.items()}
-        >>> [table.title for table in comparison_tables("mine", compare(scores, ["bm25"]))]
-        ['mine: 2 queries', 'mine: mrr against bm25']
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> results = run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",)))
+        >>> [table.title for table in comparison_tables("mine", results.comparisons["collection-test"])][:2]
+        ['mine: 2 queries', 'mine: ndcg@10 against bm25']
     """
-    pairs = [(measure, baseline) for measure in _measures(comparison) for baseline in comparison.baselines]
-    details = (_details(title, comparison, *pair, uncorrected=uncorrected) for pair in pairs)
+    details = [
+        _details(title, comparison, measure, baseline, uncorrected=uncorrected)
+        for measure in next(iter(comparison.means.values()))
+        for baseline in comparison.baselines
+    ]
     return [_summary(title, comparison), *details]
 
 
@@ -36,10 +38,9 @@ def comparison_notes(comparison: Comparison) -> list[str]:
     """Explain the marks and columns of `comparison_tables`, and add the comparison's warnings.
 
     Example:
-        >>> from ir_eval import Qrels, Run, compare, evaluate
-        >>> runs = {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
-        >>> scores = {name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for name, run in runs.items()}
-        >>> comparison_notes(compare(scores, ["bm25"]))[0]
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> results = run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",)))
+        >>> comparison_notes(results.comparisons["collection-test"])[0]
         '↑ above, ↓ below a baseline (a: bm25) where p ≤ 0.05 by t and randomization; p corrected over ...'
     """
     baselines = ", ".join(f"{label}: {baseline}" for baseline, label in _labels(comparison).items())
@@ -52,11 +53,7 @@ def comparison_notes(comparison: Comparison) -> list[str]:
 
 
 def significance_note(comparison: Comparison, baseline: str) -> str:
-    """Explain the marks, the tests and their correction.
-
-    Args:
-        comparison: Comparison of the systems.
-        baseline: Name or description of the baseline.
+    """Explain the marks, the tests and their correction; ``baseline`` names or describes the baseline.
 
     Example:
         >>> from ir_eval.evaluation.comparison import Method
@@ -85,23 +82,17 @@ def difference_cell(mean: float, difference: Difference | None, *, best: bool) -
     return Cell(f"{mean:.4f}", _mark({"": difference}), best, note)
 
 
-def _measures(comparison: Comparison) -> list[str]:
-    return list(next(iter(comparison.means.values())))
-
-
 def _summary(title: str, comparison: Comparison) -> TextTable:
-    labels, measures = _labels(comparison), _measures(comparison)
+    labels, measures = _labels(comparison), next(iter(comparison.means.values()))
     best = {measure: max(means[measure] for means in comparison.means.values()) for measure in measures}
-    found = {(row.system, row.measure, row.baseline): row for row in comparison.differences}
+    found = {(one.system, one.measure, one.baseline): one for one in comparison.differences}
     rows = []
     for system, means in comparison.means.items():
-        name = f"{system} ({labels[system]})" if system in labels else system
-        marks = {
-            measure: _mark({label: found.get((system, measure, baseline)) for baseline, label in labels.items()})
-            for measure in measures
-        }
-        cells = (Cell(f"{mean:.4f}", marks[measure], mean == best[measure]) for measure, mean in means.items())
-        rows.append((Cell(name), *cells))
+        row = [Cell(f"{system} ({labels[system]})" if system in labels else system)]
+        for measure, mean in means.items():
+            against = {label: found.get((system, measure, baseline)) for baseline, label in labels.items()}
+            row.append(Cell(f"{mean:.4f}", _mark(against), mean == best[measure]))
+        rows.append(tuple(row))
     return TextTable(f"{title}: {comparison.queries} queries", ("system", *measures), tuple(rows))
 
 

