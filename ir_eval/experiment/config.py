@@ -2,9 +2,11 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
@@ -26,10 +28,6 @@ class Experiment:
         correction: Correction for several comparisons; see [ir_eval.evaluation.comparison.Method][].
         seed: Seed of the randomization test and of the bootstrap.
 
-    Raises:
-        InputError: There is no collection, system or measure; a system uses one that is not above it; the baseline is
-            not a system; or a measure does not exist.
-
     Example:
         >>> systems = {"bm25": Retrieve("bm25"), "reranked": Rerank("bm25", "reranker", depth=2)}
         >>> Experiment((CollectionName("collection"),), systems, measures=("ndcg@10",)).baseline
@@ -44,7 +42,7 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check everything that does not need an open collection."""
+        """Check the names of systems, inputs, baseline and measures."""
         for key in ("collections", "systems", "measures"):
             if not getattr(self, key):
                 raise InputError(f"no {key}; expected at least one; add it to {key}")
@@ -63,6 +61,11 @@ class Experiment:
         if self.baseline not in self.systems:
             raise InputError(f"baseline {self.baseline!r}; expected one of {', '.join(above)}")
 
+    def with_inputs(self, system: str) -> list[str]:
+        """Return the names of a system and of all systems that it is made of, each after those that it uses."""
+        inputs = [name for own in self.systems[system].inputs for name in self.with_inputs(own)]
+        return list(dict.fromkeys([*inputs, system]))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the experiment as the table of its file, with every default filled in."""
         return {
@@ -73,6 +76,10 @@ class Experiment:
             "seed": self.seed,
             "systems": {name: system.to_dict() for name, system in self.systems.items()},
         }
+
+    def to_toml(self) -> str:
+        """Return the text of a TOML file from which `read_experiment` reads an equal experiment."""
+        return tomli_w.dumps(self.to_dict())
 
 
 def single(
@@ -99,9 +106,8 @@ def single(
         ['bm25', 'reranker']
     """
     first = _short_name(first_stage)
-    systems: dict[str, SystemConfig] = {
-        first: Retrieve("bm25", hits=max(DEFAULT_HITS, depth)) if first_stage == "bm25" else Given(first_stage)
-    }
+    start = Retrieve("bm25", hits=max(DEFAULT_HITS, depth)) if first_stage == "bm25" else Given(first_stage)
+    systems: dict[str, SystemConfig] = {first: start}
     for model in rerankers:
         systems[unused(_short_name(model), systems)] = Rerank(first, model, depth)
     return Experiment((CollectionName(collection, split),), systems, measures)
@@ -114,7 +120,8 @@ def unused(name: str, taken: Container[str]) -> str:
         >>> unused("bm25", ["bm25"])
         'bm25-2'
     """
-    return next(other for n in count(1) if (other := name if n == 1 else f"{name}-{n}") not in taken)
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(other for other in chain([name], numbered) if other not in taken)
 
 
 def _short_name(name: str) -> str:

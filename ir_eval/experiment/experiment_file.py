@@ -1,10 +1,8 @@
-"""The TOML file of an experiment, read and written."""
+"""Read an experiment from its TOML file."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import tomli_w
 
 from gemma_st.errors import ModelError
 from gemma_st.settings import from_table, read_toml, settings
@@ -40,8 +38,7 @@ def read_experiment(path: str | Path, data: str | Path | None = None) -> Experim
         data: Folder that ``{data}`` stands for in the file.
 
     Raises:
-        InputError: The file is missing or is not TOML, or a key or value is wrong. The message is one line with the
-            file, the table, the key, the value and the closest valid key.
+        InputError: The file is missing or is not TOML, or a key or value is wrong; the message names the closest key.
 
     Example:
         >>> list(read_experiment("experiment.toml").systems)
@@ -55,10 +52,7 @@ def read_experiment(path: str | Path, data: str | Path | None = None) -> Experim
 
 
 def parse_experiment(table: Mapping[str, Any]) -> Experiment:
-    """Make an experiment from the table of a TOML or JSON file.
-
-    Raises:
-        InputError: A key is unknown or missing, or a value has the wrong type.
+    """Make an experiment from the table of a TOML or JSON file, and check all keys and values.
 
     Example:
         >>> experiment = read_experiment("experiment.toml")
@@ -71,19 +65,6 @@ def parse_experiment(table: Mapping[str, Any]) -> Experiment:
     checked = from_table(_Table, table, error=InputError)
     systems = {name: _system(f"[systems.{name}] ", system) for name, system in checked.systems.items()}
     return Experiment(**{**vars(checked), "systems": systems})
-
-
-def experiment_toml(experiment: Experiment) -> str:
-    """Return the TOML file of an experiment, defaults included; `read_experiment` reads an equal experiment from it.
-
-    Example:
-        >>> experiment = read_experiment("experiment.toml")
-        >>> Path("copy.toml").write_text(experiment_toml(experiment)) > 0
-        True
-        >>> read_experiment("copy.toml") == experiment
-        True
-    """
-    return tomli_w.dumps(experiment.to_dict())
 
 
 def _system(where: str, table: Mapping[str, Any]) -> SystemConfig:

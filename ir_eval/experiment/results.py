@@ -79,11 +79,7 @@ class CollectionOutcome:
 
     @property
     def qrels(self) -> Qrels:
-        """The judgements.
-
-        Raises:
-            InputError: The collection has none.
-        """
+        """The judgements of the collection."""
         return self.collection.judgements()
 
     @property
@@ -134,11 +130,10 @@ class Results:
 
     def without_texts(self) -> "Results":
         """Return the same results without the texts of topics and documents, which a licence may protect."""
-        outcomes = (
-            replace(outcome, collection=replace(outcome.collection, topics=dict.fromkeys(topics, "")), texts=False)
-            for outcome in self.outcomes
-            for topics in [outcome.collection.topics]
-        )
+        outcomes = []
+        for outcome in self.outcomes:
+            collection = replace(outcome.collection, topics=dict.fromkeys(outcome.collection.topics, ""))
+            outcomes.append(replace(outcome, collection=collection, texts=False))
         return replace(self, outcomes=tuple(outcomes))
 
     def label(self, system: str) -> str:
@@ -154,8 +149,7 @@ class Results:
             **self.origin,
         }
         with atomic_write(Path(folder) / RESULTS_FILENAME) as file:
-            json.dump(found, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+            file.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
 def _to_dict(outcome: CollectionOutcome, folder: Path) -> dict[str, Any]:
@@ -183,8 +177,7 @@ def read_results(folder: str | Path) -> Results:
     """Read the folder that `run_experiment` wrote: the collections are opened and the runs evaluated again.
 
     Raises:
-        InputError: ``results.json`` is missing or incomplete, a run was changed since, or a collection is missing or
-            was changed.
+        InputError: ``results.json``, a run or a collection is missing or was changed.
 
     Example:
         >>> from ir_eval.experiment import read_experiment, run_experiment

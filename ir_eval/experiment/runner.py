@@ -1,6 +1,6 @@
-"""Running an experiment: each run is written as soon as it is made, ``results.json`` after the last one."""
+"""Run an experiment: write each run as soon as it is made, and ``results.json`` after the last one."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from ir_eval.errors import InputError
 from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.experiment.config import Experiment, unused
 from ir_eval.experiment.results import RESULTS_FILENAME, CollectionOutcome, Results, SystemOutcome
-from ir_eval.experiment.system_config import SystemConfig, TimedRun
+from ir_eval.experiment.system_config import RunAndTime, SystemConfig
 from ir_eval.experiment.systems import Fuse, Given
 from ir_eval.pipeline.fusion import tune
 from ir_eval.provenance import commit, sources, versions
@@ -45,15 +45,15 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
     collections = _open(experiment)
     if folder is not None:
         (Path(folder) / RESULTS_FILENAME).unlink(missing_ok=True)  # its runs are about to be replaced
-    systems = _with_tuned_weights(experiment, collections)
+    tuned = _tuned(experiment, collections)
+    systems = {**experiment.systems, **tuned}
     outcomes = []
     for place, collection, label in zip(experiment.collections, collections, _folders(collections), strict=True):
         own = None if folder is None else Path(folder) / label
         found = _run(systems, place.measures or experiment.measures, collection, own)
         texts = collection.source.local or any(system.reads_documents for system in systems.values())
         outcomes.append(CollectionOutcome(collection, label, found, texts))
-    changed = {name: system for name, system in systems.items() if system != experiment.systems[name]}
-    weights = {name: list(system.weights or ()) for name, system in changed.items() if isinstance(system, Fuse)}
+    weights = {name: list(system.weights or ()) for name, system in tuned.items()}
     origin = {"tuned": weights, "versions": versions(), "commit": commit(), "sources": sources()}
     results = Results(experiment, tuple(outcomes), origin)
     if folder is not None:
@@ -84,9 +84,9 @@ def _naming(system: str) -> Iterator[None]:
         raise InputError(f"system {system!r}: {error}") from error
 
 
-def _with_tuned_weights(experiment: Experiment, collections: list[Collection]) -> dict[str, SystemConfig]:
-    """Return the systems, with weights in place of ``tune_on``: each part is run on the development collection."""
-    systems = dict(experiment.systems)
+def _tuned(experiment: Experiment, collections: list[Collection]) -> dict[str, Fuse]:
+    """Return the systems that have ``tune_on``, with weights in its place, tuned on the development collection."""
+    tuned: dict[str, Fuse] = {}
     for name, config in experiment.systems.items():
         if not isinstance(config, Fuse) or not config.tune_on:
             continue
@@ -97,26 +97,20 @@ def _with_tuned_weights(experiment: Experiment, collections: list[Collection]) -
                 f"system {name!r} is tuned on topic {shared[0]!r}, which is also evaluated; "
                 "expected a separate development collection"
             )
-        made: dict[str, TimedRun] = {}
-        for part, system in systems.items():
-            if part in _with_inputs(config.fuse, systems):
-                made[part] = system.make(part, collection, made)
-        runs = [made[part].run for part in config.fuse]
+        made: dict[str, RunAndTime] = {}
+        for part in experiment.with_inputs(name)[:-1]:
+            made[part] = tuned.get(part, experiment.systems[part]).make(part, collection, made)
+        runs = [made[part][0] for part in config.fuse]
         found = tune(runs, collection.judgements(), experiment.measures[0], normalisation=config.normalisation)
-        systems[name] = replace(config, weights=tuple(found.weights), tune_on=None)
-    return systems
-
-
-def _with_inputs(names: Iterable[str], systems: Mapping[str, SystemConfig]) -> set[str]:
-    """Return systems and all systems that they are made of."""
-    return {need for name in names for need in (name, *_with_inputs(systems[name].inputs, systems))}
+        tuned[name] = replace(config, weights=found.weights, tune_on=None)
+    return tuned
 
 
 def _run(
     systems: Mapping[str, SystemConfig], measures: Sequence[str], collection: Collection, folder: Path | None
 ) -> tuple[SystemOutcome, ...]:
     qrels = collection.judgements()
-    made: dict[str, TimedRun] = {}
+    made: dict[str, RunAndTime] = {}
     found = []
     for name, config in systems.items():
         run, seconds = made[name] = config.make(name, collection, made)
@@ -135,6 +129,7 @@ def _folders(collections: list[Collection]) -> list[str]:
     """Return a folder name for each collection; of two equal names the second ends in ``-2``."""
     folders: list[str] = []
     for collection in collections:
-        parts = [collection.name, *([collection.split] if collection.split and collection.name.count("/") == 0 else [])]
-        folders.append(unused("-".join(parts).replace("/", "-"), folders))
+        split = collection.split if "/" not in collection.name else None  # an ir_datasets id ends in its split
+        name = f"{collection.name}-{split}" if split else collection.name
+        folders.append(unused(name.replace("/", "-"), folders))
     return folders

@@ -3,10 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
+
+# The run of a system, and its time in seconds from topics to ranking, with the time of the systems that it is made of
+# and without loading and indexing; None if unknown, as for a run file.
+RunAndTime = tuple[Run, float | None]
 
 
 @dataclass(frozen=True)
@@ -33,23 +37,6 @@ class CollectionName:
         """Return the table that stands for this collection in an experiment's file."""
         own = {"split": self.split, "measures": list(self.measures)}
         return {"name": self.name, **{key: value for key, value in own.items() if value}}
-
-
-class TimedRun(NamedTuple):
-    """The run of a system on one collection, and the time it took.
-
-    Attributes:
-        run: Ranking of every topic.
-        seconds: Time from topics to ranking, including the systems that this one is made of, without loading and
-            indexing; None if unknown, as for a run file.
-
-    Example:
-        >>> TimedRun(Run.read("bm25.trec"), None).seconds is None
-        True
-    """
-
-    run: Run
-    seconds: float | None
 
 
 class SystemConfig(ABC):
@@ -82,8 +69,8 @@ class SystemConfig(ABC):
         return None
 
     @abstractmethod
-    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
-        """Make the run.
+    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+        """Make the run, and measure its time.
 
         Args:
             name: Name of the system, and of its run.

@@ -1,23 +1,19 @@
-"""The four kinds of system in an experiment: a first stage, a run file, a fusion of systems, a reranked system.
-
-The fields of each class are the keys of its table ``[systems.NAME]`` in an experiment's file.
-"""
+"""The four kinds of system; the fields of each are the keys of its table ``[systems.NAME]`` in an experiment's file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gemma_st.names import locate
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
-from ir_eval.experiment.system_config import CollectionName, SystemConfig, TimedRun
+from ir_eval.experiment.system_config import CollectionName, RunAndTime, SystemConfig
+from ir_eval.pipeline.fusion import check_fusion, fuse
 from ir_eval.pipeline.rerank import load_reranker, rerank
-
-if TYPE_CHECKING:
-    from ir_eval.retrieval import Retriever
+from ir_eval.retrieval import Retriever, open_retriever
 
 DEFAULT_HITS = 1000  # the usual depth of a first stage in IR evaluation
 
@@ -48,25 +44,23 @@ class Retrieve(SystemConfig):
     def check(self) -> None:
         """Check ``hits``."""
         if self.hits < 1:
-            raise InputError(f"hits {self.hits}; expected at least 1 document a topic")
+            raise InputError(f"hits {self.hits}; expected at least 1 document per topic")
 
     def check_for(self, collection: Collection) -> None:
         """Check that the retriever takes these options."""
         self._open(collection)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
         """Search; building the index is not counted in the time."""
         run, seconds = self._open(collection).retrieve(collection.topics, self.hits)
-        return TimedRun(replace(run, name=name), seconds)
+        return replace(run, name=name), seconds
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"retrieve": …, "hits": …}`` and the options."""
         options = {key: value for key, value in self.options.items() if value is not None}
         return {"retrieve": self.retrieve, "hits": self.hits, **options}
 
-    def _open(self, collection: Collection) -> "Retriever":
-        from ir_eval.retrieval import open_retriever
-
+    def _open(self, collection: Collection) -> Retriever:
         return open_retriever(self.retrieve, collection, **self.options)
 
 
@@ -91,9 +85,9 @@ class Given(SystemConfig):
         if not path.is_file():
             raise InputError(f"{path}: no such file; expected the TREC run of {collection.name}; check the path")
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
         """Read the file; its time is unknown."""
-        return TimedRun(Run.read(self.path(collection), name=name), None)
+        return Run.read(self.path(collection), name=name), None
 
     def path(self, collection: Collection) -> Path:
         """Return the path of the run of a collection."""
@@ -129,8 +123,6 @@ class Fuse(SystemConfig):
 
     def check(self) -> None:
         """Check the method, the normalisation and the weights."""
-        from ir_eval.pipeline.fusion import check_fusion
-
         if self.tune_on and (self.weights or self.method != "sum"):
             raise InputError(
                 f"tune_on with method = {self.method!r}, weights = {self.weights}; "
@@ -138,14 +130,12 @@ class Fuse(SystemConfig):
             )
         check_fusion(len(self.fuse), self.method, normalisation=self.normalisation, weights=self.weights)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
         """Fuse the runs; the time includes the time of each."""
-        from ir_eval.pipeline.fusion import fuse
-
         runs, seconds = zip(*(made[part] for part in self.fuse), strict=True)
         start = perf_counter()
         run = fuse(runs, self.method, normalisation=self.normalisation, weights=self.weights, name=name)
-        return TimedRun(run, None if None in seconds else sum(seconds) + perf_counter() - start)
+        return run, None if None in seconds else sum(seconds) + perf_counter() - start
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"fuse": […], …}`` without the options that are not used."""
@@ -188,8 +178,8 @@ class Rerank(SystemConfig):
             raise InputError(f"depth {self.depth}; expected at least 1 document to rerank")
         locate(self.model)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, TimedRun]) -> TimedRun:
+    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
         """Rerank; if the first stage's time is unknown, the time is that of the model alone."""
-        first = made[self.rerank]
-        run, seconds = rerank(first.run, collection, load_reranker(self.model), depth=self.depth, name=name)
-        return TimedRun(run, (first.seconds or 0.0) + seconds)
+        first, earlier = made[self.rerank]
+        run, seconds = rerank(first, collection, load_reranker(self.model), depth=self.depth, name=name)
+        return run, (earlier or 0.0) + seconds

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, Strict
 from gemma_st.settings import DATA, settings
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
-from ir_eval.experiment import Experiment, Retrieve, SystemConfig, parse_experiment
+from ir_eval.experiment import Experiment, Retrieve, parse_experiment
 
 PACKAGED_FOLDER = Path(__file__).parent
 SHARED_KEYS = ("collection", "source", "first_stage")  # given once at the top of the file, or by each system
@@ -181,10 +181,10 @@ def read_leaderboard(name: str | Path, data: str | Path | None = None) -> Leader
 
 
 def _parse(name: str, file: _File, systems: Mapping[str, Any], data: str) -> Leaderboard:
-    configs = parse_experiment({"collections": [DATA], "systems": systems}).systems
+    experiment = parse_experiment({"collections": [DATA], "systems": systems})
     rows, used = [], set[str]()
     for key in [key for key, system in file.systems.items() if "published" in system]:
-        needed = {part: systems[part] for part in _with_inputs(key, configs)}
+        needed = {part: systems[part] for part in experiment.with_inputs(key)}
         rows.append(_row(file, key, needed, data))
         used.update(needed)
     for key in systems:
@@ -200,12 +200,6 @@ def _experiment_keys(name: str, system: Mapping[str, Any]) -> dict[str, Any]:
         if closest := get_close_matches(key, ROW_KEYS, n=1, cutoff=0.8):
             raise InputError(f"[systems.{name}] unknown {key}; did you mean {closest[0]}?")
     return found
-
-
-def _with_inputs(name: str, configs: Mapping[str, SystemConfig]) -> dict[str, None]:
-    """Return a system after all systems that it is made of."""
-    inputs = [part for one in configs[name].inputs for part in _with_inputs(one, configs)]
-    return dict.fromkeys([*inputs, name])
 
 
 def _row(file: _File, key: str, systems: Mapping[str, Any], data: str) -> LeaderboardRow:

@@ -1,8 +1,6 @@
-"""Use a bi-encoder as a reranker: the score of a pair is the similarity of two vectors. It is a cheap baseline."""
+"""Use a bi-encoder as a reranker: a cheap baseline."""
 
-import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +13,7 @@ if TYPE_CHECKING:
 
 
 class BiEncoder:
-    """Scores a pair by the model's own similarity of the query vector and the document vector.
-
-    Args:
-        model: A bi-encoder.
+    """Scores a pair by the model's own similarity function of the query vector and the document vector.
 
     Example:
         >>> from gemma_st import SentenceTransformer
@@ -48,21 +43,3 @@ class BiEncoder:
 def _encode_distinct(encode: Callable[..., NDArray[np.float32]], texts: Sequence[str]) -> NDArray[np.float32]:
     rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     return encode(list(rows), show_progress_bar=False)[[rows[text] for text in texts]]  # (texts, D)
-
-
-def is_bi_encoder(directory: str) -> bool:
-    """Tell whether a saved model is a bi-encoder. A model saved by an old release does not name its type.
-
-    Args:
-        directory: Directory or hub id.
-
-    Example:
-        >>> is_bi_encoder("reranker")
-        False
-    """
-    from sentence_transformers.util.file_io import load_file_path
-
-    files = (load_file_path(directory, name) for name in ("config_sentence_transformers.json", "modules.json"))
-    config, modules = (json.loads(Path(path).read_text(encoding="utf-8")) if path else None for path in files)
-    kind = (config or {}).get("model_type")
-    return kind == "SentenceTransformer" or (kind is None and modules is not None)

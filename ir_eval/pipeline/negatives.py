@@ -15,6 +15,8 @@ from ir_eval.collections import Collection
 from ir_eval.data.run import Run
 from ir_eval.data.text_files import atomic_write, check_folder
 from ir_eval.errors import InputError
+from ir_eval.provenance import commit, versions
+from ir_eval.retrieval.bm25 import BM25
 
 _AtLeastOne = Annotated[int, Field(ge=1)]
 
@@ -48,7 +50,7 @@ class Mining:
     seed: Annotated[int, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
-        """Compare the ranks."""
+        """Check that there is a rank from start to depth."""
         if self.start > self.depth:
             raise InputError(f"start {self.start}, depth {self.depth}; expected a start of at most the depth")
 
@@ -118,13 +120,7 @@ def _line(query: str, positives: list[tuple[str, int]], negatives: list[str]) ->
 
 
 def first_stage(collection: Collection, name: str, topics: Mapping[str, str], depth: int) -> Run:
-    """Return the top ``depth`` documents of each topic.
-
-    Args:
-        collection: Documents that ``bm25`` searches.
-        name: ``bm25``, or the file of a TREC run.
-        topics: Topics that ``bm25`` searches for, query id to query text.
-        depth: Number of documents per topic.
+    """Return the top ``depth`` documents of each topic, by BM25 if ``name`` is ``bm25``, else from the run file.
 
     Example:
         >>> from ir_eval import open_collection
@@ -133,14 +129,10 @@ def first_stage(collection: Collection, name: str, topics: Mapping[str, str], de
     """
     if name != "bm25":
         return Run.read(name).top(depth)
-    from ir_eval.retrieval.bm25 import BM25
-
     return BM25(collection).search(topics, k=depth)
 
 
 def _record(collection: Collection, mining: Mining, path: Path, written: int) -> dict[str, Any]:
-    from ir_eval.provenance import commit, versions
-
     given = mining.first_stage != "bm25"
     return {
         "collection": collection.name,

@@ -1,9 +1,11 @@
 """Rerank the top of a run with a model that scores (query, document) pairs."""
 
+import json
 from collections.abc import Callable
 from itertools import chain
+from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +15,8 @@ from ir_eval.collections import Collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.progress import progress_bar
+from ir_eval.retrieval import TimedRun
+from ir_eval.retrieval.retriever import batches
 
 Pairs = list[tuple[str, str]]  # (query, document)
 
@@ -34,22 +38,6 @@ class Reranker(Protocol):
         """Return one score per (query, document) pair."""
 
 
-class Reranked(NamedTuple):
-    """The result of `rerank`.
-
-    Attributes:
-        run: The scored documents, and no others.
-        seconds: Time of the model. For scores from the cache, the time of their original computation.
-
-    Example:
-        >>> Reranked(Run.read("reranked.trec"), seconds=0.2).run.name
-        'ours'
-    """
-
-    run: Run
-    seconds: float
-
-
 def load_reranker(name: str) -> Reranker:
     """Load a cross-encoder, or a bi-encoder as a reranker.
 
@@ -65,21 +53,30 @@ def load_reranker(name: str) -> Reranker:
     """
     from gemma_st import CrossEncoder, SentenceTransformer
     from gemma_st.names import locate
-    from ir_eval.pipeline.bi_encoder import BiEncoder, is_bi_encoder
+    from ir_eval.pipeline.bi_encoder import BiEncoder
 
-    model: Reranker = BiEncoder(SentenceTransformer(name)) if is_bi_encoder(locate(name)) else CrossEncoder(name)
-    return model
+    return BiEncoder(SentenceTransformer(name)) if _is_bi_encoder(locate(name)) else CrossEncoder(name)
+
+
+def _is_bi_encoder(directory: str) -> bool:
+    """Tell whether a saved model is a bi-encoder; a model saved by an old release does not name its type."""
+    from sentence_transformers.util.file_io import load_file_path
+
+    files = (load_file_path(directory, name) for name in ("config_sentence_transformers.json", "modules.json"))
+    config, modules = (json.loads(Path(path).read_text(encoding="utf-8")) if path else None for path in files)
+    kind = (config or {}).get("model_type")
+    return kind == "SentenceTransformer" or (kind is None and modules is not None)
 
 
 def rerank(
     run: Run, collection: Collection, reranker: Reranker, *, depth: int = 100, name: str = "reranker"
-) -> Reranked:
+) -> TimedRun:
     """Score the top ``depth`` documents of every query with a model, and order them by these scores.
 
-    The remaining documents are dropped. Pairs are scored in batches of whole queries. If the model has a method
-    ``fingerprint``, which returns a hash of everything that decides a score, the scores of a batch are cached under a
-    hash of the fingerprint and the texts. Interrupted work then resumes after its last complete batch, and a changed
-    model or text is scored anew.
+    The remaining documents are dropped, and the time is that of the model. Pairs are scored in batches of whole
+    queries. If the model has a method ``fingerprint``, which returns a hash of everything that decides a score, the
+    scores of a batch are cached under a hash of the fingerprint and the texts. Interrupted work then resumes after its
+    last complete batch, and a changed model or text is scored anew.
 
     Args:
         run: Run of the first stage; queries that are not topics of the collection are ignored.
@@ -109,20 +106,17 @@ def rerank(
     texts = collection.texts(chain.from_iterable(candidates.values()))
     hash_model: Callable[[], str] | None = getattr(reranker, "fingerprint", None)
     fingerprint = hash_model() if hash_model else None
-    queries, per_batch, scored = list(candidates), max(1, PAIRS_PER_BATCH // depth), []
+    scored = []
     with progress_bar() as bar:
-        task = bar.add_task(f"reranking with {name}", total=len(queries))
-        for start in range(0, len(queries), per_batch):
-            batch = queries[start : start + per_batch]
-            pairs = [
-                (collection.topics[query_id], texts[doc_id]) for query_id in batch for doc_id in candidates[query_id]
-            ]
+        task = bar.add_task(f"reranking with {name}", total=len(candidates))
+        for batch in batches(candidates.items(), max(1, PAIRS_PER_BATCH // depth)):
+            pairs = [(collection.topics[query_id], texts[doc_id]) for query_id, doc_ids in batch for doc_id in doc_ids]
             scored.append(_score(reranker, pairs, fingerprint))
             bar.advance(task, len(batch))
-    rows = [(query_id, doc_id) for query_id, doc_ids in candidates.items() for doc_id in doc_ids]
+    query_ids = [query_id for query_id, doc_ids in candidates.items() for _ in doc_ids]
     scores = np.concatenate([batch[1:] for batch in scored])
-    reranked = Run.from_columns([row[0] for row in rows], [row[1] for row in rows], scores, name=name)
-    return Reranked(reranked, sum(float(batch[0]) for batch in scored))
+    reranked = Run.from_columns(query_ids, list(chain.from_iterable(candidates.values())), scores, name=name)
+    return TimedRun(reranked, sum(float(batch[0]) for batch in scored))
 
 
 def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None) -> NDArray[np.float64]:

@@ -1,8 +1,4 @@
-"""The evaluator ``rerank`` of ``gemma-st train``: evaluate a reranker on development topics while it is trained.
-
-``pyproject.toml`` registers `rerank_evaluator` as an entry point of the group ``gemma_st.evaluators``, so that
-``gemma_st`` finds it without importing this package. The ``[evaluation]`` table of a stage holds its arguments.
-"""
+"""The evaluator ``rerank`` of ``gemma-st train``, an entry point: evaluate a reranker on topics while it is trained."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +31,8 @@ def rerank_evaluator(
 ) -> Evaluator:
     """Return an evaluator that reranks the top of a first stage with the model and evaluates the result.
 
+    The arguments are the keys of a stage's ``[evaluation]`` table.
+
     Args:
         collection: Folder, ir_datasets id, or ``python-docs``.
         split: Name of the judgements, if the collection has several.
@@ -64,17 +62,15 @@ def rerank_evaluator(
     if queries is not None and queries < len(judged):
         places = np.random.default_rng(seed).permutation(len(judged))[:queries]
         judged = [judged[place] for place in sorted(places.tolist())]
-    sample = replace(
-        opened,
-        topics={query_id: text for query_id, text in opened.topics.items() if query_id in set(judged)},
-        qrels=Qrels.from_dict({query_id: qrels[query_id] for query_id in judged}),
-    )
+    sampled = Qrels.from_dict({query_id: qrels[query_id] for query_id in judged})
+    topics = {query_id: text for query_id, text in opened.topics.items() if query_id in sampled}
+    sample = replace(opened, topics=topics, qrels=sampled)
     return _RerankEvaluator(sample, run, depth, tuple(str(parse_measure(measure)) for measure in measures))
 
 
 @dataclass(frozen=True)
 class _RerankEvaluator:
-    """Reranks and evaluates. Its first call searches, and reads the texts into memory."""
+    """Reranks and evaluates. Its first call searches, and reads the texts of the candidates into memory."""
 
     collection: Collection
     first_stage: str
@@ -82,11 +78,7 @@ class _RerankEvaluator:
     measures: tuple[str, ...]
 
     def __call__(self, model: Reranker) -> dict[str, float]:
-        """Evaluate a model. Its scores are not cached, since the weights change with every training step.
-
-        Raises:
-            InputError: The run does not belong to the collection, or a score is not finite.
-        """
+        """Evaluate a model. Its scores are not cached, since the weights change with every training step."""
         run, collection = self._candidates
         reranked = rerank(run, collection, _Unkept(model), depth=self.depth, name="dev").run
         return evaluate(collection.judgements(), reranked, self.measures).means
@@ -94,9 +86,9 @@ class _RerankEvaluator:
     @cached_property
     def _candidates(self) -> tuple[Run, Collection]:
         """The first stage's run, and a collection of only the documents in it, held in memory."""
-        run = first_stage(self.collection, self.first_stage, self.collection.topics, self.depth).top(self.depth)
-        wanted = {doc_id for query_id in run if query_id in self.collection.topics for doc_id in run[query_id][0]}
-        return run, replace(self.collection, source=_Texts(self.collection.texts(sorted(map(str, wanted)))))
+        run = first_stage(self.collection, self.first_stage, self.collection.topics, self.depth)
+        wanted = (doc_id for query_id in run if query_id in self.collection.topics for doc_id in run[query_id][0])
+        return run, replace(self.collection, source=_Texts(self.collection.texts(wanted)))
 
 
 @dataclass(frozen=True)

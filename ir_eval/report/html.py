@@ -15,7 +15,7 @@ import numpy as np
 from ir_eval.cache import file_key
 from ir_eval.data.text_files import atomic_write
 from ir_eval.evaluation.measures import parse_measure
-from ir_eval.experiment import CollectionOutcome, Results, SystemOutcome, experiment_toml
+from ir_eval.experiment import CollectionOutcome, Results, SystemOutcome
 from ir_eval.progress import progress_bar
 from ir_eval.report.changed_queries import changed_queries
 from ir_eval.report.comparison_tables import UNDEFINED, comparison_notes, comparison_tables, significance_note
@@ -97,7 +97,7 @@ def _report_page(results: Results, folder: Path) -> str:
         results=results,
         sections=sections,
         overview=_overview(sections),
-        toml=experiment_toml(results.experiment),
+        toml=results.experiment.to_toml(),
         recall_levels=RECALL_LEVELS,
         style=style,
         script=script,

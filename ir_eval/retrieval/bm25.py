@@ -15,7 +15,6 @@ from ir_eval.cache import cached, content_key
 from ir_eval.collections import Collection
 from ir_eval.retrieval import jvm
 from ir_eval.retrieval.lucene import build_index, feedback_options, given_key, given_path
-from ir_eval.retrieval.options import check_options
 from ir_eval.retrieval.retriever import Retriever, Topics
 
 # Whitespace, control characters and lone surrogates: each would break a line of Anserini's topics file.
@@ -45,9 +44,6 @@ class BM25(Retriever):
             Lucene index, or the name of a prebuilt index of Pyserini such as ``msmarco-v1-passage`` (downloaded once).
         threads: Number of threads for indexing and searching; one per core if None.
 
-    Raises:
-        InputError: An option has a wrong type or is out of range.
-
     Example:
         >>> from ir_eval import open_collection
         >>> collection = open_collection("collection")
@@ -64,10 +60,6 @@ class BM25(Retriever):
     feedback: Literal["rm3", "rocchio"] | None = None
     index: str | None = None
     threads: Annotated[int, Field(ge=1)] | None = None
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        check_options(self)
 
     @property
     def _workers(self) -> int:

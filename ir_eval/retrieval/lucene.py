@@ -14,11 +14,11 @@ from ir_eval.collections import Collection
 from ir_eval.errors import InputError
 from ir_eval.progress import announce, progress_bar
 from ir_eval.retrieval import jvm
-from ir_eval.retrieval.batching import batches
+from ir_eval.retrieval.retriever import batches
 
 DOCUMENTS_PER_CALL = 5000  # the progress bar moves, and Ctrl-C takes effect, between two calls of Java
 
-# Prebuilt indexes without document vectors, with the format of their documents: feedback reads these, as in Pyserini.
+# Prebuilt indexes without document vectors, and the format of the documents in them: feedback reads the documents.
 RAW_DOCUMENTS = {
     **dict.fromkeys(("msmarco-v1-passage", "msmarco-v1-doc", "msmarco-v1-doc-segmented"), "JsonCollection"),
     **dict.fromkeys(("msmarco-v2-passage", "msmarco-v2-passage-augmented"), "MsMarcoV2PassageCollection"),

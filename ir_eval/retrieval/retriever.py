@@ -1,44 +1,44 @@
-"""The base class of all first stages, and `open_retriever`, which makes a first stage from its kind and options.
-
-To add a first stage, write a frozen dataclass that inherits from `Retriever` in a file of its own, and add its kind to
-``_CLASSES``.
-"""
+"""The base class of all first stages, and `open_retriever`, which makes a first stage from its kind and options."""
 
 import inspect
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from ir_eval.cache import cache_dir, content_key, remembered
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.progress import progress_bar
-from ir_eval.retrieval.batching import batches
 
+T = TypeVar("T")
 Topics = list[tuple[str, str]]  # (query id, query text)
 
 TOPICS_PER_BATCH = 512  # searched and cached together; an interruption loses at most one batch
 SECONDS = struct.Struct("<d")  # header of a cached batch: the search time
+# The class of each kind, imported when it is used; add a new first stage here.
 _CLASSES = {"bm25": "ir_eval.retrieval.bm25:BM25", "dense": "ir_eval.retrieval.dense:Dense"}
 
 
-class Retrieved(NamedTuple):
-    """The result of `Retriever.retrieve`.
+class TimedRun(NamedTuple):
+    """A run, and the time of the search or the model that made it.
 
     Attributes:
-        run: The documents found.
-        seconds: Search time, without `Retriever.prepare`. For a run from the cache, the time of its original search.
+        run: The ranking.
+        seconds: Time without loading and indexing. For results from the cache, the time of their original computation.
 
     Example:
-        >>> Retrieved(Run.read("bm25.trec"), seconds=0.5).run.name
+        >>> TimedRun(Run.read("bm25.trec"), seconds=0.5).run.name
         'bm25'
     """
 
@@ -49,8 +49,9 @@ class Retrieved(NamedTuple):
 class Retriever(ABC):
     """A first stage over one collection: finds the best documents of each topic.
 
-    A subclass defines `name`, `key`, `prepare` and `search_batch`, and inherits `search` and `retrieve`, which search
-    in batches and cache the run of each batch: an interrupted search resumes after its last complete batch.
+    A subclass is a frozen dataclass that defines `name`, `key`, `prepare` and `search_batch`. It inherits `search` and
+    `retrieve`, which search in batches and cache the run of each batch: an interrupted search resumes after its last
+    complete batch. Its fields, but for ``collection``, are its options.
 
     Example:
         >>> from ir_eval import BM25, open_collection
@@ -59,6 +60,20 @@ class Retriever(ABC):
         >>> (len(run), seconds > 0)
         (2, True)
     """
+
+    def __post_init__(self) -> None:
+        """Check the options against their annotations, as pydantic does in strict mode: no value is converted.
+
+        Raises:
+            InputError: An option has a wrong type or value; the error names the option, the value and the rule.
+        """
+        hints = get_type_hints(type(self), include_extras=True)
+        for name in [field.name for field in fields(self) if field.name != "collection"]:  # type: ignore[arg-type]
+            value = getattr(self, name)
+            try:
+                TypeAdapter(hints[name]).validate_python(value, strict=True)
+            except ValidationError as error:
+                raise InputError(f"{type(self).__name__} with {name} = {value!r}; {error.errors()[0]['msg']}") from None
 
     @property
     @abstractmethod
@@ -91,8 +106,8 @@ class Retriever(ABC):
         """
         return self.retrieve(topics, k).run
 
-    def retrieve(self, topics: Mapping[str, str], k: int = 1000) -> Retrieved:
-        """Search as `search` does, and return the search time with the run."""
+    def retrieve(self, topics: Mapping[str, str], k: int = 1000) -> TimedRun:
+        """Search as `search` does, and return the time of the search without `prepare`."""
         if k < 1:
             raise InputError(f"{self.name} for the best {k} documents; expected at least 1")
         # Topics are sorted, so that their order does not decide which topics share a batch: the last bit of a model's
@@ -115,12 +130,24 @@ class Retriever(ABC):
                     f"{self.name}: no document for any of {len(topics)} topics; "
                     "expected topics in the language of the collection"
                 )
-            return Retrieved(Run.read(whole, name=self.name), seconds)
+            return TimedRun(Run.read(whole, name=self.name), seconds)
 
     def _timed(self, batch: Topics, k: int, path: Path) -> bytes:
         start = perf_counter()
         self.search_batch(batch, k, path)
         return SECONDS.pack(perf_counter() - start) + path.read_bytes()
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of ``size`` items; the last list may be shorter.
+
+    Example:
+        >>> list(batches("abcde", 2))
+        [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 def _place(key: str, k: int, batch: Topics) -> str:
@@ -134,9 +161,7 @@ def open_retriever(kind: str, collection: Collection, **options: Any) -> Retriev
     Args:
         kind: ``bm25`` or ``dense``.
         collection: Documents to search.
-        **options: Options of the class. ``bm25`` takes ``k1``, ``b``, ``similarity``, ``feedback``, ``index`` and
-            ``threads`` (see [ir_eval.retrieval.bm25.BM25][]); ``dense`` takes ``model``, ``index``, ``query_prompt``
-            and ``document_prompt`` (see [ir_eval.retrieval.dense.Dense][]).
+        **options: Options of the class: [ir_eval.retrieval.bm25.BM25][] or [ir_eval.retrieval.dense.Dense][].
 
     Raises:
         InputError: The kind or an option does not exist, an option is missing, or an option has a wrong value.

@@ -15,13 +15,12 @@ from ir_eval.collections import Collection
 from ir_eval.data.table import Strings
 from ir_eval.errors import InputError
 from ir_eval.progress import progress_bar
-from ir_eval.retrieval.batching import batches
+from ir_eval.retrieval.retriever import batches
 
 Matrix = NDArray[np.float32]
 
-DOCUMENTS_PER_BATCH = (
-    1024  # encoded and saved together; the model sorts them by length and the progress bar moves after
-)
+# Encoded and saved together. The model sorts the texts of a batch by length; an interruption loses at most one batch.
+DOCUMENTS_PER_BATCH = 1024
 
 
 class Vectors(NamedTuple):

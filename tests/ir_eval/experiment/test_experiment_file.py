@@ -6,7 +6,7 @@ import pytest
 
 from ir_eval.errors import InputError
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Retrieve, read_experiment
-from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment
+from ir_eval.experiment.experiment_file import parse_experiment
 
 FULL = """
 collections = ["vaswani", {name = "dl19", measures = ["map-l2"]}, {name = "squad", split = "dev"}]
@@ -66,7 +66,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         seed=7,
     )
     assert parse_experiment(experiment.to_dict()) == experiment
-    path.write_text(experiment_toml(experiment))
+    path.write_text(experiment.to_toml())
     assert read_experiment(path) == experiment
 
 

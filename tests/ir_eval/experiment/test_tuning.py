@@ -7,7 +7,8 @@ import pytest
 
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
-from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, SystemConfig, read_results, run_experiment
+from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, read_results, run_experiment
+from ir_eval.experiment.system_config import SystemConfig
 
 
 def write(folder: str, query: str) -> None:

@@ -9,8 +9,8 @@ from sentence_transformers import SentenceTransformer
 from gemma_st.build import sentence_transformer
 from gemma_st.hub.saving import save
 from gemma_st.names import locate
-from ir_eval.pipeline.bi_encoder import BiEncoder, is_bi_encoder
-from ir_eval.pipeline.rerank import load_reranker
+from ir_eval.pipeline.bi_encoder import BiEncoder
+from ir_eval.pipeline.rerank import _is_bi_encoder, load_reranker
 
 PAIRS = [
     ("do goldfish grow", "Goldfish grow as long as they live."),
@@ -49,8 +49,8 @@ def test_the_fingerprint_covers_model_and_similarity(model: BiEncoder) -> None:
 
 def test_a_bi_encoder_is_recognised_by_its_files(tiny_gemma: Path, tiny_reranker: Path, tmp_path: Path) -> None:
     """Bi-encoders saved by old and new releases are; cross-encoders and plain checkpoints are not."""
-    assert is_bi_encoder(locate("all-minilm-l6-v2"))
-    assert is_bi_encoder(str(save(sentence_transformer(tiny_gemma), tmp_path / "bi")))
-    assert not is_bi_encoder(str(tiny_reranker))
-    assert not is_bi_encoder(locate("gemma-encoder-msmarco"))
-    assert not is_bi_encoder(str(tiny_gemma))
+    assert _is_bi_encoder(locate("all-minilm-l6-v2"))
+    assert _is_bi_encoder(str(save(sentence_transformer(tiny_gemma), tmp_path / "bi")))
+    assert not _is_bi_encoder(str(tiny_reranker))
+    assert not _is_bi_encoder(locate("gemma-encoder-msmarco"))
+    assert not _is_bi_encoder(str(tiny_gemma))

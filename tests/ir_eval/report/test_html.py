@@ -16,7 +16,7 @@ from ir_eval.cli import main
 from ir_eval.data.run import Run
 from ir_eval.data.text_files import atomic_write
 from ir_eval.experiment import CollectionName, Experiment, Fuse, Given, Rerank, Results, Retrieve, run_experiment
-from ir_eval.experiment.experiment_file import experiment_toml, parse_experiment
+from ir_eval.experiment.experiment_file import parse_experiment
 from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
 from ir_eval.report.html import _report_page, write_report
 from ir_eval.report.plots import precision_at_recall, retrieved_levels
@@ -227,7 +227,7 @@ def test_an_experiment_and_its_file_are_the_same() -> None:
     }
     places = (CollectionName("x"), CollectionName("y", "dev", ("map-l2",)))
     experiment = Experiment(places, systems, ("ndcg@10",), "fused", "tukey", 3)
-    assert parse_experiment(tomllib.loads(experiment_toml(experiment))) == experiment
+    assert parse_experiment(tomllib.loads(experiment.to_toml())) == experiment
 
 
 def test_one_system_and_two_collections(tmp_path: Path) -> None:
