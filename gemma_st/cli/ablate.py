@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from gemma_st.cli.options import add_data, data_folder
+from gemma_st.cli.options import add_data
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
     from gemma_st.study.grid import run
     from gemma_st.study.tables import question_table
 
-    study = read_study(arguments.study, data_folder(arguments))
+    study = read_study(arguments.study, arguments.data)
     results = run(study)
     for name, rows in results["questions"].items():
         Console().print(question_table(name, rows))

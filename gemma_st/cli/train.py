@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from gemma_st.cli.options import add_data, data_folder
+from gemma_st.cli.options import add_data
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def _train(arguments: argparse.Namespace) -> None:
     from gemma_st.training.config import read_config
     from gemma_st.training.trainer import train
 
-    config = read_config(arguments.config, data_folder(arguments))
+    config = read_config(arguments.config, arguments.data)
     try:
         directory = train(config)
     except ModelError as error:

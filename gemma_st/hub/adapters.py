@@ -11,14 +11,9 @@ if TYPE_CHECKING:
 
 
 def merge(directory: str | Path, target: str | Path) -> Path:
-    """Merge a trained adapter into its backbone, and save the result as a model of stock modules.
+    """Merge the adapter of a model trained with ``[lora]``, and save a model of stock modules to a new directory.
 
-    Args:
-        directory: Directory of a model trained with ``[lora]``.
-        target: New or empty directory to save to.
-
-    Raises:
-        ModelError: The model has no adapter or no backbone, the target exists, or a merged weight is not finite.
+    A weight that is not finite after merging raises `ModelError`.
 
     Example:
         >>> from gemma_st import CrossEncoder

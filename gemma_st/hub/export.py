@@ -16,13 +16,8 @@ TRAINING_FOLDERS = ("checkpoints", "student", "base")  # written by training, no
 def export(name: str, directory: str | Path, facts: Facts | None = None) -> Path:
     """Copy a packaged or local model, and write its card if it has none or if facts are given.
 
-    Args:
-        name: Name of a packaged model, or directory of a model.
-        directory: New or empty directory to write to; it appears only when it is complete.
-        facts: Facts for the card that the model itself does not know.
-
-    Raises:
-        ModelError: The model is not on this machine or has an unmerged adapter, or the directory is not empty.
+    The directory must be new or empty, and appears only when it is complete. A model with an unmerged adapter is
+    refused.
 
     Example:
         >>> export("reranker", "exported", Facts(license="gemma", training_data=("nq",))).name

@@ -1,12 +1,12 @@
 """LoRA adapters (Hu et al., ICLR 2022): train low-rank additions to the backbone's weights in place of the weights."""
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from gemma_st.files import atomic_directory
 from gemma_st.settings import settings
 
 if TYPE_CHECKING:
@@ -41,14 +41,8 @@ class AdapterConfig:
 def add_adapter(model: "CrossEncoder", config: AdapterConfig, base: Path, *, write: bool = True) -> None:
     """Give a model's backbone adapters and freeze its other weights; pooler and head are still trained in full.
 
-    The backbone is saved first, because its configuration says that the mask is bidirectional, and a saved adapter
-    does not contain that configuration.
-
-    Args:
-        model: The model, changed in place.
-        config: The size of the adapters.
-        base: Folder to save the backbone in.
-        write: Whether this process saves the backbone.
+    The backbone is first saved to the folder ``base``, because a saved adapter does not contain the configuration that
+    says that the mask is bidirectional. Only one of several processes may ``write``.
 
     Raises:
         ValueError: The backbone has no layer with the name of a target.
@@ -64,11 +58,9 @@ def add_adapter(model: "CrossEncoder", config: AdapterConfig, base: Path, *, wri
 
     network: Any = model.transformers_model
     if write:
-        base.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=base.parent, prefix=f".{base.name}.") as folder:
-            network.save_pretrained(Path(folder, base.name))
+        with atomic_directory(base) as temporary:
+            network.save_pretrained(temporary)
             shutil.rmtree(base, ignore_errors=True)
-            Path(folder, base.name).rename(base)
     network.add_adapter(
         LoraConfig(
             r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=list(config.targets)

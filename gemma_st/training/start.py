@@ -16,13 +16,7 @@ NEW_HEAD_OPTIONS = {"pooler", "head"}  # if one of them is given, a cross-encode
 
 
 def load_teacher(name: str) -> "SentenceTransformer":
-    """Load the bi-encoder to learn from.
-
-    Args:
-        name: A directory, a hub id, or ``all-minilm-l6-v2`` for the model that is installed as a Python package.
-
-    Raises:
-        ModelError: The model cannot be loaded.
+    """Load the bi-encoder to learn from: a directory, a hub id, or ``all-minilm-l6-v2`` from its Python package.
 
     Example:
         >>> load_teacher("all-minilm-l6-v2").get_embedding_dimension()
@@ -39,9 +33,6 @@ def load_teacher(name: str) -> "SentenceTransformer":
 
 def start(config: TrainingConfig) -> "CrossEncoder":
     """Return the model to train: a decoder with a new pooler and a new head, or a saved cross-encoder.
-
-    Args:
-        config: The stage.
 
     Raises:
         ModelError: The base cannot be loaded, is an adapter, or lacks a weight.

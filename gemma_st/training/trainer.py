@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, cast
 
 from gemma_st.errors import ModelError
 from gemma_st.hub.saving import save
-from gemma_st.hub.training_record import History, data_names, write_record
+from gemma_st.hub.training_record import data_names, write_record
 from gemma_st.modeling.dropout import fine_tuning_dropout
 from gemma_st.training.arguments import relative_rates, training_arguments
 from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists, shorten, triples
-from gemma_st.training.losses import make_loss
+from gemma_st.training.losses import make_loss, reads_triples
 from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ def train(config: TrainingConfig) -> Path:
     contains the model, its card and the record of its training. Under ``accelerate launch`` every process calls this
     function, and the first process writes the files.
 
-    Args:
-        config: The stage.
-
     Raises:
         ModelError: The lists, the base, the loss or the evaluator cannot be used, or the checkpoints in the directory
             are of another stage.
@@ -49,7 +46,6 @@ def train(config: TrainingConfig) -> Path:
     """
     from transformers import set_seed
 
-    from gemma_st.losses.registry import reads_triples
     from gemma_st.training.sharding import ShardedTrainer, in_shards
 
     sharded = in_shards(config)
@@ -70,7 +66,7 @@ def train(config: TrainingConfig) -> Path:
     if isinstance(trainer, ShardedTrainer):
         model = trainer.whole()
     if trainer.is_world_process_zero():
-        _finish(config, model, stage, _history(trainer, evaluator))
+        _finish(config, trainer, model, stage, evaluator)
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return config.output.resolve()
@@ -168,17 +164,18 @@ def _run(trainer: "CrossEncoderTrainer", last: Path | None) -> None:
     trainer.state = state
 
 
-def _history(trainer: "CrossEncoderTrainer", evaluator: Evaluator | None) -> History:
-    """Return the trainer's log, the measures, and the step of the weights that are kept."""
-    state = trainer.state
-    best = state.best_global_step if trainer.args.load_best_model_at_end else None
-    return History(state.log_history, evaluator.measures if evaluator else (), best or state.global_step)
-
-
-def _finish(config: TrainingConfig, model: "CrossEncoder", stage: "Stage", history: History) -> None:
+def _finish(
+    config: TrainingConfig,
+    trainer: "CrossEncoderTrainer",
+    model: "CrossEncoder",
+    stage: "Stage",
+    evaluator: Evaluator | None,
+) -> None:
     """Save the model, the record of its training, and its card."""
     from gemma_st.hub.card import Facts, write_card
 
     directory = save(model, config.output, storage=config.storage, exact=tuple(config.exact))
-    write_record(directory, stage, history)
+    state, measures = trainer.state, evaluator.measures if evaluator else ()
+    best = state.best_global_step if trainer.args.load_best_model_at_end else None
+    write_record(directory, stage, state.log_history, measures=measures, step=best or state.global_step)
     write_card(directory, model, Facts(base_model=config.model["base"], training_data=data_names(stage)))
