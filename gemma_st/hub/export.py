@@ -5,9 +5,8 @@ import tempfile
 from pathlib import Path
 
 from gemma_st.errors import ModelError
-from gemma_st.hub.adapters import is_adapter
 from gemma_st.hub.card import Facts, write_card
-from gemma_st.hub.saving import new_directory, open_model
+from gemma_st.hub.saving import is_adapter, new_directory, open_model
 from gemma_st.names import locate
 
 TRAINING_FOLDERS = ("checkpoints", "student", "base")  # written by training, not part of the model

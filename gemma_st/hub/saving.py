@@ -75,6 +75,16 @@ def open_model(
     return classes[saved](str(directory), device=device, model_kwargs=dict(model_kwargs or {}))
 
 
+def is_adapter(directory: str | Path) -> bool:
+    """Return whether a saved model has a LoRA adapter that is not merged into its backbone.
+
+    Example:
+        >>> is_adapter("reranker")
+        False
+    """
+    return (Path(directory) / "adapter_config.json").exists()
+
+
 def new_directory(directory: str | Path) -> Path:
     """Return the absolute path of a directory to write to; raise `ModelError` if it exists and is not empty.
 

@@ -1,4 +1,4 @@
-"""LoRA adapters (Hu et al., ICLR 2022): train low-rank additions to the backbone's weights in place of the weights."""
+"""LoRA adapters (Hu et al., ICLR 2022): train low-rank additions to the backbone's weights, and merge them later."""
 
 import shutil
 from pathlib import Path
@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from gemma_st.errors import ModelError
 from gemma_st.files import atomic_directory
+from gemma_st.hub.saving import is_adapter, new_directory, open_model, save
 from gemma_st.settings import settings
 
 if TYPE_CHECKING:
+    from gemma_st.base import Encoder
     from gemma_st.cross_encoder import CrossEncoder
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -67,3 +70,41 @@ def add_adapter(model: "CrossEncoder", config: AdapterConfig, base: Path, *, wri
         )
     )
     network.peft_config[network.active_adapters()[0]].base_model_name_or_path = str(base.resolve())
+
+
+def merge(directory: str | Path, target: str | Path) -> Path:
+    """Merge the adapter of a model trained with ``[lora]``, and save a model of stock modules to a new directory.
+
+    A weight that is not finite after merging raises `ModelError`.
+
+    Example:
+        >>> from gemma_st import CrossEncoder
+        >>> add_adapter(model := CrossEncoder("reranker"), AdapterConfig(rank=2), Path("lora/base"))
+        >>> merge(save(model, "lora"), "merged").name
+        'merged'
+    """
+    target = new_directory(target)
+    if not is_adapter(directory):
+        raise ModelError(f"{directory}: has no adapter_config.json; expected a model trained with [lora]")
+    model = open_model(directory, device="cpu")
+    _merge_adapters(model)
+    return save(model, target)
+
+
+def _merge_adapters(model: "Encoder") -> None:
+    """Add each adapter to its weight in place, ``W ← W + alpha / rank · B A``, and leave a plain backbone."""
+    from peft.tuners.lora import LoraLayer
+
+    network: Any = model.transformers_model
+    adapted = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, LoraLayer)]
+    for name, layer in adapted:
+        try:
+            layer.merge(safe_merge=True)
+        except ValueError as error:
+            raise ModelError(f"{name}: not finite with its adapter; lower the learning rate, or use float32") from error
+        parent, _, own = name.rpartition(".")
+        setattr(network.get_submodule(parent), own, layer.get_base_layer())
+    network._hf_peft_config_loaded = False
+    network.__dict__.pop("_weight_conversions", None)  # would rename the weights to those of an adapter's backbone
+    del network.peft_config
+    network.requires_grad_(True)

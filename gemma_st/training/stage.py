@@ -18,11 +18,8 @@ Stage = dict[str, Any]
 def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool = False) -> Stage:
     """Return everything that determines a stage's trained weights, as JSON values; its output directory does not.
 
-    Args:
-        config: The settings of the stage.
-        start: Fingerprint of the model before training.
-        processes: Number of processes that train the model.
-        sharded: Whether the model is trained in shards, whose checkpoints have files of their own.
+    ``start`` is the fingerprint of the model before training. A model that is trained in shards has checkpoints with
+    other files, so it is another stage.
 
     Example:
         >>> from gemma_st.training.config import read_config

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
-from gemma_st.hub.adapters import is_adapter
+from gemma_st.hub.saving import is_adapter
 from gemma_st.training.config import TrainingConfig
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.evaluation import BaseEvaluator
     from sentence_transformers.base.model import BaseModel
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
@@ -52,7 +51,10 @@ def train(config: TrainingConfig) -> Path:
     with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = training_arguments(config, evaluator)
-    data, teacher = _inputs(config, arguments)
+    data = read_lists(config.lists)
+    if config.documents:
+        data = shorten(data, config.documents, seed=arguments.seed)
+    teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the new head; the trainer sets the seed only after the model is made
     model, stage, last = _begin(config, arguments, sharded=sharded)
     with section("loss"):
@@ -70,16 +72,6 @@ def train(config: TrainingConfig) -> Path:
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return config.output.resolve()
-
-
-def _inputs(
-    config: TrainingConfig, arguments: "CrossEncoderTrainingArguments"
-) -> "tuple[Dataset, SentenceTransformer | None]":
-    """Return the lists and the teacher."""
-    data = read_lists(config.lists)
-    if config.documents:
-        data = shorten(data, config.documents, seed=arguments.seed)
-    return data, load_teacher(config.teacher).to(arguments.device) if config.teacher else None
 
 
 def _begin(
