@@ -72,7 +72,7 @@ def _check_weights(base: Path, model: "CrossEncoder") -> None:
     missing = sorted(expected - found)
     unused = sorted(name for name in found - expected if name.partition(".")[0] in parts)
     if missing or unused:
-        first = f"{missing[0]} is missing" if missing else f"{unused[0]} has no place"
+        first = f"{missing[0]} is missing" if missing else f"{unused[0]} is unexpected"
         raise ModelError(
             f"base {str(base)!r} does not load in full: {len(missing) + len(unused)} tensors do not match its "
             f"config.json, the first: {first}; get the weights and config.json again"
