@@ -25,9 +25,12 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
     """
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
+    from gemma_st.losses.listwise import ListLoss
+
     # DDP must not broadcast buffers: processes may run different numbers of mini-batches, and it would deadlock.
     implied: dict[str, Any] = {"ddp_broadcast_buffers": False}
-    if reads_triples(loss_class(config)):  # calls the model twice before the backward pass, which DDP's search forbids
+    # These losses call the model several times before the backward pass; DDP could not search for unused parameters.
+    if issubclass(loss := loss_class(config), ListLoss) or reads_triples(loss):
         implied["ddp_find_unused_parameters"] = False
     if config.evaluation and evaluator:
         implied |= {"eval_strategy": "steps", "eval_steps": config.evaluation.steps}
