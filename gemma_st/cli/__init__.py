@@ -21,17 +21,19 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    The code is 0; 1 if a check of ``doctor`` or ``verify`` fails; 2 for bad input; 130 after Ctrl-C.
-
-    Args:
-        argv: Arguments of the command line; by default, those of the process.
+    The code is 0; 1 if a check of ``doctor`` or ``verify`` fails; 2 for bad input; 130 after Ctrl-C. Without ``argv``
+    the arguments are those of the process.
 
     Example:
         >>> main(["export", "reranker", "exported"])
         model written to ...exported; check it with: gemma-st verify ...exported
         0
     """
-    arguments = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(prog="gemma-st", description="Gemma decoders as bidirectional encoders.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (add, summary) in COMMANDS.items():
+        add(commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
+    arguments = parser.parse_args(argv)
     command: Callable[[argparse.Namespace], int | None] = arguments.command
     try:
         return command(arguments) or 0
@@ -44,11 +46,3 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int) -> int:
     sys.stderr.write(f"gemma-st: {' '.join(message.split())}\n")
     return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gemma-st", description="Gemma decoders as bidirectional encoders.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (add, summary) in COMMANDS.items():
-        add(commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
-    return parser

@@ -33,9 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     poolers = "mean, first, last, query-probe, kv-probe; or own, to keep pooler and head of BASE (default: mean)"
     model.add_argument("--pooler", default="mean", help=poolers)
-    model.add_argument(
-        "--head", choices=("mlp", "linear"), default="mlp", help="linear: no hidden layer (default: mlp)"
-    )
+    model.add_argument("--head", choices=("mlp", "linear"), default="mlp", help="mlp: one hidden layer (default: mlp)")
     model.add_argument(
         "--attention", choices=("bidirectional", "causal"), default="bidirectional", help="default: bidirectional"
     )
@@ -54,9 +52,7 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
     freeze = "freeze parameters with PART in their name, such as layers.0."
     group.add_argument("--freeze", nargs="+", default=[], metavar="PART", help=freeze)
     group.add_argument("--probe", action="store_true", help="fit the last layer alone before training all parameters")
-    group.add_argument(
-        "--epochs", type=int, default=3, metavar="N", help="0 with --probe: the probe alone (default: 3)"
-    )
+    group.add_argument("--epochs", type=int, default=3, metavar="N", help="0 trains only the probe (default: 3)")
     group.add_argument("--batch-size", type=int, default=32, metavar="N", help="examples per step (default: 32)")
     group.add_argument("--bf16", action="store_true", help="compute in bfloat16, scores and losses in float32")
 

@@ -18,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(arguments: argparse.Namespace) -> None:
-    from gemma_st.hub.adapters import merge
+    from gemma_st.training.lora import merge
 
     target = merge(arguments.source, arguments.target)
     sys.stdout.write(f"model written to {target}; check it with: gemma-st verify {target}\n")

@@ -100,20 +100,21 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
         >>> from gemma_st import CrossEncoder
         >>> write_card(Path("reranker"), CrossEncoder("reranker"), Facts(license="gemma"))
     """
-    kind, said = model.model_type, describe(model)
+    kind, described = model.model_type, describe(model)
     package = "gemma_st" if model.own_modules else "sentence_transformers"
     data = ModelCardData(
         license=facts.license or None,
         base_model=facts.base_model or None,
         datasets=list(facts.training_data) or None,
         library_name="sentence-transformers",
-        pipeline_tag="text-classification" if "labels" in said else TASKS[kind],
-        tags=["sentence-transformers", "gemma-encoder", said["attention"]],
+        pipeline_tag="text-classification" if "labels" in described else TASKS[kind],
+        tags=["sentence-transformers", "gemma-encoder", described["attention"]],
     )
-    shown = {**({"base model": facts.base_model} if facts.base_model else {}), **said}
-    rows = "\n".join(f"| {name} | {value} |" for name, value in shown.items())
+    shown = {"base model": facts.base_model, **described}
+    rows = "\n".join(f"| {name} | {value} |" for name, value in shown.items() if value)
     trained = "\n".join(f"- {name}" for name in facts.training_data) or UNSTATED
-    run = f"## Training run\n\n{described}\n\n" if (described := describe_training(directory)) else ""
+    record = describe_training(directory)
+    run = f"## Training run\n\n{record}\n\n" if record else ""
     usage = f'from {package} import {kind}\n\nmodel = {kind}("{directory.name}")\n{USAGE[kind]}'
     content = (
         f"# {directory.name}\n\n```python\n{usage}\n```\n\n| | |\n|---|---|\n{rows}\n\n"
@@ -124,9 +125,6 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
 
 def results_table(paths: Sequence[Path]) -> str:
     """Return a Markdown table of ``results.json`` files of ``ir-eval run COLLECTION --out``, a row per collection.
-
-    Raises:
-        ModelError: A file does not hold the results of a first stage and a model.
 
     Example:
         >>> results_table([])
@@ -169,11 +167,11 @@ def missing_facts(directory: Path, model: "Encoder") -> list[str]:
     path = directory / "README.md"
     if not path.exists():
         return ["README.md"]
-    card, said = ModelCard.load(path), describe(model)
+    card, described = ModelCard.load(path), describe(model)
     missing = [name for name in ("license", "base_model") if not getattr(card.data, name, None)]
-    missing += [name for name in CHECKED if name in said and said[name] not in card.text]
-    sections = {part.partition("\n")[0].strip().lower(): part for part in card.text.split("\n## ")[1:]}
+    missing += [name for name in CHECKED if name in described and described[name] not in card.text]
+    sections = card.text.split("\n## ")[1:]
     for title in ("training", "measured"):
-        section = next((text for heading, text in sections.items() if heading.startswith(title)), UNSTATED)
+        section = next((text for text in sections if text.strip().lower().startswith(title)), UNSTATED)
         missing += [title] if UNSTATED in section else []
     return missing

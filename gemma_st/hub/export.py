@@ -5,9 +5,8 @@ import tempfile
 from pathlib import Path
 
 from gemma_st.errors import ModelError
-from gemma_st.hub.adapters import is_adapter
 from gemma_st.hub.card import Facts, write_card
-from gemma_st.hub.saving import new_directory, open_model
+from gemma_st.hub.saving import is_adapter, new_directory, open_model
 from gemma_st.names import locate
 
 TRAINING_FOLDERS = ("checkpoints", "student", "base")  # written by training, not part of the model
@@ -16,13 +15,8 @@ TRAINING_FOLDERS = ("checkpoints", "student", "base")  # written by training, no
 def export(name: str, directory: str | Path, facts: Facts | None = None) -> Path:
     """Copy a packaged or local model, and write its card if it has none or if facts are given.
 
-    Args:
-        name: Name of a packaged model, or directory of a model.
-        directory: New or empty directory to write to; it appears only when it is complete.
-        facts: Facts for the card that the model itself does not know.
-
-    Raises:
-        ModelError: The model is not on this machine or has an unmerged adapter, or the directory is not empty.
+    The directory must be new or empty, and appears only when it is complete. A model with an unmerged adapter is
+    refused.
 
     Example:
         >>> export("reranker", "exported", Facts(license="gemma", training_data=("nq",))).name

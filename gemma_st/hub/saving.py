@@ -22,14 +22,14 @@ def save(model: "Encoder", directory: str | Path, *, storage: str = "float32", e
     """Save a model in the format that stock sentence-transformers loads, and return its directory.
 
     Args:
-        model: The model.
+        model: The model to save.
         directory: Where to save. A model that is there is replaced as a whole or not at all; its other files stay.
         storage: Dtype of the backbone's weights on disk; the model is loaded in float32 all the same. The head is
             always stored in float32; with float8, so are one-dimensional weights.
         exact: Prefixes of the names of weights to store in float32.
 
     Raises:
-        ModelError: The storage dtype is not known, or a weight is beyond its range.
+        ModelError: A weight is beyond the range of the storage dtype.
 
     Example:
         >>> from gemma_st import CrossEncoder
@@ -56,13 +56,7 @@ def open_model(
 ) -> "CrossEncoder | SentenceTransformer":
     """Load a saved model as the class it was saved from, a `CrossEncoder` or a `SentenceTransformer`.
 
-    Args:
-        directory: Directory of the model.
-        device: Device to load the model on; by default, the fastest one present.
-        model_kwargs: Options for transformers, such as ``{"dtype": "float32"}``.
-
-    Raises:
-        ModelError: The directory holds no saved model, or the model cannot be loaded.
+    Without a device the fastest one is used. ``model_kwargs`` are passed to transformers: ``{"dtype": "float32"}``.
 
     Example:
         >>> type(open_model("reranker", device="cpu")).__name__
@@ -81,13 +75,22 @@ def open_model(
     return classes[saved](str(directory), device=device, model_kwargs=dict(model_kwargs or {}))
 
 
+def is_adapter(directory: str | Path) -> bool:
+    """Return whether a saved model has a LoRA adapter that is not merged into its backbone.
+
+    Example:
+        >>> is_adapter("reranker")
+        False
+    """
+    return (Path(directory) / "adapter_config.json").exists()
+
+
 def new_directory(directory: str | Path) -> Path:
     """Return the absolute path of a directory to write to; raise `ModelError` if it exists and is not empty.
 
     Example:
-        >>> new_directory("reranker")
-        Traceback (most recent call last):
-        gemma_st.errors.ModelError: ...reranker: exists already; expected a new or empty directory
+        >>> new_directory("exported").name
+        'exported'
     """
     target = Path(directory).resolve()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):

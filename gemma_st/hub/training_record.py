@@ -3,54 +3,44 @@
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomli_w
 
 from gemma_st.errors import ModelError
 from gemma_st.files import write_whole
-from gemma_st.hub.curves import curves, draw
 from gemma_st.provenance import commit
 
 RECORD_FILENAME, PICTURE_FILENAME = "training.json", "training.svg"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate")  # whose versions are recorded
+GREY = "#7f7f7f"  # readable on white and on black
+Log = Sequence[Mapping[str, Any]]
+Points = list[tuple[float, float]]
 
 
-class History(NamedTuple):
-    """The log of a trainer, the names of the evaluator's measures, and the step whose weights were kept.
-
-    Example:
-        >>> History(log=[{"step": 1, "loss": 0.7}], measures=[], step=1).step
-        1
-    """
-
-    log: list[dict[str, Any]]
-    measures: Sequence[str]
-    step: int
-
-
-def write_record(directory: Path, stage: Mapping[str, Any], history: History) -> None:
+def write_record(directory: Path, stage: Mapping[str, Any], log: Log, *, measures: Sequence[str], step: int) -> None:
     """Write ``training.json`` and ``training.svg`` into the directory of a model trained with a resolved stage.
 
+    ``log`` is the log of the trainer, and ``step`` the step whose weights were kept.
+
     Example:
-        >>> history = History([{"step": 1, "loss": 0.7}], [], 1)
-        >>> write_record(Path("reranker"), {"lists": [{"file": "lists.jsonl"}]}, history)
-        >>> Path("reranker/training.svg").exists()
-        True
+        >>> stage, log = {"lists": [{"file": "lists.jsonl"}]}, [{"step": 1, "loss": 0.7}]
+        >>> write_record(Path("reranker"), stage, log, measures=[], step=1)
     """
     record = {
         "stage": stage,
         "commit": commit(),
         "versions": {name: version(name) for name in PACKAGES},
         "data": [_origin(Path(list_["file"])) for list_ in stage["lists"]],
-        "measures": list(history.measures),
-        "step": history.step,
-        "log": history.log,
+        "measures": list(measures),
+        "step": step,
+        "log": log,
     }
     write_whole(directory / RECORD_FILENAME, json.dumps(record, indent=1) + "\n")
-    if lines := curves(history.log, history.measures):
-        write_whole(directory / PICTURE_FILENAME, draw(lines))
+    if lines := _curves(log, measures):
+        write_whole(directory / PICTURE_FILENAME, _draw(lines))
 
 
 def describe_training(directory: Path) -> str:
@@ -65,7 +55,7 @@ def describe_training(directory: Path) -> str:
         return ""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        lines = curves(record["log"], record["measures"])
+        lines = _curves(record["log"], record["measures"])
         built = [f"commit `{record['commit']}`"] if record["commit"] else []
         built += [f"{name} {number}" for name, number in record["versions"].items()]
         rows = "\n".join(f"| {name} | {_point(*points[0])} | {_point(*points[-1])} |" for name, points in lines.items())
@@ -88,6 +78,38 @@ def data_names(stage: Mapping[str, Any]) -> tuple[str, ...]:
     """
     paths = [Path(list_["file"]) for list_ in stage["lists"]]
     return tuple(dict.fromkeys(_origin(path).get("collection", path.stem) for path in paths))
+
+
+def _curves(log: Log, measures: Sequence[str]) -> dict[str, Points]:
+    """Return the (step, value) points of the loss and of each measure that the log contains."""
+    keys = {"loss": "loss", **{measure: f"eval_{measure}" for measure in measures}}
+    found = {
+        name: [(float(entry["step"]), float(entry[key])) for entry in log if key in entry] for name, key in keys.items()
+    }
+    return {name: points for name, points in found.items() if points}
+
+
+def _draw(lines: Mapping[str, Points]) -> str:
+    """Return an SVG with one panel per curve; the id of a curve's group is the name of the curve."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    # Text stays text, and equal curves give equal files.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gemma_st", "font.size": 9}):
+        figure = Figure(figsize=(5.8, 1.7 * len(lines)), layout="constrained")
+        panels = figure.subplots(len(lines), sharex=True, squeeze=False)[:, 0]
+        for place, (panel, (name, points)) in enumerate(zip(panels, lines.items(), strict=True)):
+            marker = "." if len(points) <= 40 else ""
+            panel.plot(*zip(*points, strict=True), color=f"C{place}", marker=marker, gid=name)
+            panel.set_title(name, loc="left", color=f"C{place}")
+            panel.tick_params(colors=GREY)
+            panel.spines[:].set_color(GREY)
+            panel.spines[["top", "right"]].set_visible(False)
+        panels[-1].set_xlabel("step", color=GREY)
+        panels[-1].locator_params(axis="x", integer=True)
+        file = StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return file.getvalue()
 
 
 def _point(step: float, value: float) -> str:

@@ -29,9 +29,6 @@ class ListLoss(nn.Module, ABC):
         mini_batch_size: Number of pairs in one forward pass. The activations of all mini-batches are kept for the
             backward pass.
 
-    Raises:
-        ModelError: The model has several labels.
-
     Inputs:
         | Texts                               | Labels           | Number of model output labels |
         |-------------------------------------|------------------|-------------------------------|

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator
-from gemma_st.training.losses import loss_class
+from gemma_st.training.losses import loss_class, reads_triples
 
 if TYPE_CHECKING:
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
@@ -18,13 +18,6 @@ NORMAL_MEDIAN = 1.5  # the standard deviation of normally distributed values, di
 def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEncoderTrainingArguments":
     """Return the trainer's arguments: a stage's ``[trainer]`` table and what its other tables imply.
 
-    Args:
-        config: The stage.
-        evaluator: The evaluator, if the model is evaluated during training.
-
-    Raises:
-        ModelError: A value is not valid.
-
     Example:
         >>> from gemma_st.training.config import read_config
         >>> training_arguments(read_config("stage.toml"), None).max_steps
@@ -32,11 +25,12 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
     """
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
-    from gemma_st.losses.registry import reads_triples
+    from gemma_st.losses.listwise import ListLoss
 
     # DDP must not broadcast buffers: processes may run different numbers of mini-batches, and it would deadlock.
     implied: dict[str, Any] = {"ddp_broadcast_buffers": False}
-    if reads_triples(loss_class(config)):  # calls the model twice before the backward pass, which DDP's search forbids
+    # These losses call the model several times before the backward pass; DDP could not search for unused parameters.
+    if issubclass(loss := loss_class(config), ListLoss) or reads_triples(loss):
         implied["ddp_find_unused_parameters"] = False
     if config.evaluation and evaluator:
         implied |= {"eval_strategy": "steps", "eval_steps": config.evaluation.steps}
@@ -54,12 +48,7 @@ def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
     few columns of far larger values. AdamW moves each value by about its learning rate, so a step changes every
     parameter by the same share of its size. This helps where the sizes of parameters differ a hundredfold.
 
-    Args:
-        loss: The loss, with the model inside.
-        rate: The learning rate for a parameter of size 1.
-
-    Returns:
-        Learning rates by a regular expression for the name of the parameter.
+    The keys are regular expressions that match the name of one parameter of the loss, which contains the model.
 
     Example:
         >>> from torch import nn

@@ -43,10 +43,7 @@ class LossCheckpoint(TrainerCallback):
 
 
 def last_checkpoint(directory: Path) -> Path | None:
-    """Return the complete checkpoint with the highest step, or None; incomplete checkpoints are ignored.
-
-    Args:
-        directory: The trainer's output directory.
+    """Return the complete checkpoint with the highest step in a trainer's output directory, or None.
 
     Example:
         >>> for name in ("checkpoint-2/loss.safetensors", "checkpoint-4/model.safetensors"):

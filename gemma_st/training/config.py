@@ -37,9 +37,6 @@ class TrainingConfig:
         relative_rates: If true, the learning rate of each parameter is multiplied by the typical size of its values;
             see [gemma_st.training.arguments.relative_rates][].
 
-    Raises:
-        ModelError: A value is not valid.
-
     Example:
         >>> stage = {"output": "trained", "lists": ["lists.jsonl"], "model": {"base": "decoder"}}
         >>> TrainingConfig(**stage, loss={"name": "softmax"}, trainer={"max_steps": 1}).storage
@@ -69,14 +66,9 @@ class TrainingConfig:
 
 
 def read_config(path: str | Path, data: str | Path | None = None) -> TrainingConfig:
-    """Read the TOML file of a training stage.
+    """Read a training stage from a TOML file, whose keys are the fields of `TrainingConfig`.
 
-    Args:
-        path: The file, with the fields of [gemma_st.training.config.TrainingConfig][].
-        data: Directory that replaces ``{data}`` in the file.
-
-    Raises:
-        ModelError: The file cannot be read, or a field is unknown, missing or not valid.
+    ``data`` is the directory that replaces ``{data}`` in the file. An error begins with the path of the file.
 
     Example:
         >>> read_config("stage.toml").model
@@ -87,13 +79,7 @@ def read_config(path: str | Path, data: str | Path | None = None) -> TrainingCon
 
 @contextmanager
 def section(name: str) -> Iterator[None]:
-    """Raise errors about the values of a table as one-line errors that name the table.
-
-    Args:
-        name: Name of the table.
-
-    Raises:
-        ModelError: The block raised a TypeError or a ValueError.
+    """Turn a TypeError or ValueError of the block into a `ModelError` of one line that names a table of the file.
 
     Example:
         >>> with section("loss"):

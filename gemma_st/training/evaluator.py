@@ -71,10 +71,7 @@ class Evaluator(Protocol):
 
 
 def open_evaluator(config: EvaluationConfig) -> Evaluator:
-    """Return the evaluator that a stage names.
-
-    Args:
-        config: The stage's ``[evaluation]`` table.
+    """Return the evaluator that a stage's ``[evaluation]`` table names.
 
     Raises:
         ModelError: No installed package has an evaluator of that name.

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 def read_lists(paths: Sequence[Path]) -> "Dataset":
     """Read JSONL files whose lines are ``{"query": str, "documents": [str, …], "labels": [number, …]}``.
 
-    Args:
-        paths: The files; their lists are concatenated in this order.
-
-    Raises:
-        ModelError: A file cannot be read, a line is not a list, or there is no list at all.
+    The lists of all files are concatenated in the order of the files. It is an error if there is no list at all.
 
     Example:
         >>> lists = read_lists([Path("lists.jsonl")])
@@ -45,16 +41,11 @@ def read_lists(paths: Sequence[Path]) -> "Dataset":
 
 
 def shorten(data: "Dataset", documents: int, *, seed: int) -> "Dataset":
-    """Return the lists with at most a number of documents each; the order of the documents is kept.
+    """Return the lists with at most ``documents`` documents each; the order of the documents is kept.
 
     Documents with a label above 0 are always kept, even if there are more of them. In a list without such a document,
     for example of a teacher's negative scores, the document with the highest label is kept. The other documents are
     drawn at random, once.
-
-    Args:
-        data: Rows of query, documents and labels.
-        documents: Maximum number of documents in each list.
-        seed: Seed of the draw.
 
     Example:
         >>> shorten(read_lists([Path("lists.jsonl")]), 1, seed=0)[0]["documents"]
@@ -78,11 +69,7 @@ def shorten(data: "Dataset", documents: int, *, seed: int) -> "Dataset":
 def triples(data: "Dataset") -> "Dataset":
     """Return a row (query, positive, negative, margin) for each pair of a list's best document and one of its others.
 
-    Args:
-        data: Rows of query, documents and labels; the labels are a teacher's scores.
-
-    Raises:
-        ModelError: No list has two documents.
+    The labels are a teacher's scores. It is an error if no list has two documents.
 
     Example:
         >>> triples(read_lists([Path("lists.jsonl")]))[0]["label"]

@@ -1,5 +1,7 @@
-"""Make the loss that a stage's ``[loss]`` table names."""
+"""The losses that a stage can name: entry points of the group ``gemma_st.losses``, of any installed package."""
 
+import inspect
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from gemma_st.errors import ModelError
@@ -11,12 +13,11 @@ if TYPE_CHECKING:
 
     from gemma_st.cross_encoder import CrossEncoder
 
+GROUP = "gemma_st.losses"
+
 
 def loss_class(config: TrainingConfig) -> "type[nn.Module]":
     """Return the class of a stage's loss.
-
-    Args:
-        config: The stage.
 
     Raises:
         ModelError: No installed package has a loss of that name, or the loss needs a teacher and the stage has none.
@@ -26,15 +27,11 @@ def loss_class(config: TrainingConfig) -> "type[nn.Module]":
         >>> loss_class(read_config("stage.toml")).__name__
         'SoftmaxLoss'
     """
-    from gemma_st.losses.registry import find_loss, loss_names, needs_teacher
-
-    name = config.loss.get("name")
-    if not isinstance(name, str):
-        raise ModelError(f"[loss] name = {name!r}; use one of {', '.join(loss_names())}")
-    try:
-        loss = find_loss(name)
-    except ModelError as error:
-        raise ModelError(f"[loss] {error}") from error
+    name, installed = config.loss.get("name"), entry_points(group=GROUP)
+    names = sorted(installed.names)
+    if name not in names:
+        raise ModelError(f"[loss] name = {name!r} is not known; use one of {', '.join(names)}")
+    loss: type[nn.Module] = installed[name].load()
     if needs_teacher(loss) and config.teacher is None:
         raise ModelError(f'[loss] name = "{name}" learns from a bi-encoder; set teacher')
     return loss
@@ -43,12 +40,7 @@ def loss_class(config: TrainingConfig) -> "type[nn.Module]":
 def make_loss(
     config: TrainingConfig, model: "CrossEncoder", *, teacher: "SentenceTransformer | None" = None
 ) -> "nn.Module":
-    """Return a stage's loss for its model.
-
-    Args:
-        config: The stage.
-        model: The model to train.
-        teacher: The bi-encoder to learn from, for a loss that takes a ``teacher``.
+    """Return a stage's loss for its model; only a loss that takes a ``teacher`` receives the bi-encoder.
 
     Raises:
         ModelError: As for `loss_class`.
@@ -57,12 +49,31 @@ def make_loss(
     Example:
         >>> from gemma_st import CrossEncoder
         >>> from gemma_st.training.config import read_config
-        >>> loss = make_loss(read_config("stage.toml"), CrossEncoder("reranker"))
-        >>> loss.mini_batch_size
+        >>> make_loss(read_config("stage.toml"), CrossEncoder("reranker")).mini_batch_size
         32
     """
-    from gemma_st.losses.registry import needs_teacher
-
     loss, options = loss_class(config), {key: value for key, value in config.loss.items() if key != "name"}
     taught = {"teacher": teacher} if needs_teacher(loss) else {}
     return loss(model=model, **taught, **options)
+
+
+def needs_teacher(loss: "type[nn.Module]") -> bool:
+    """Return whether the constructor of a loss takes a bi-encoder as ``teacher``.
+
+    Example:
+        >>> from gemma_st import SoftmaxLoss
+        >>> needs_teacher(SoftmaxLoss)
+        False
+    """
+    return "teacher" in inspect.signature(loss).parameters
+
+
+def reads_triples(loss: "type[nn.Module]") -> bool:
+    """Return whether a loss reads triples (query, positive, negative) with a margin instead of lists.
+
+    Example:
+        >>> from gemma_st.losses.margin_mse import MarginMSELoss
+        >>> reads_triples(MarginMSELoss)
+        True
+    """
+    return bool(getattr(loss, "reads_triples", False))

@@ -12,33 +12,29 @@ from transformers import Trainer, TrainerCallback
 
 from gemma_st.cross_encoder import CrossEncoder
 from gemma_st.errors import ModelError
-from gemma_st.losses.registry import needs_teacher
 from gemma_st.training.config import TrainingConfig
-from gemma_st.training.losses import loss_class
+from gemma_st.training.losses import loss_class, needs_teacher
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 FSDP_FILE = "examples/accelerate/fsdp.yaml"
 DDP_FILE = "examples/accelerate/ddp.yaml"
-# The environment variables that accelerate launch sets from the file. FSDP2 rather than FSDP1, whose shards are flat;
-# a full state dict, to save a plain model; every process loads the weights, to verify the mask; and the layers are the
-# shards, which a minimum size could not express.
-REQUIRED_ENVIRONMENT = {
-    **{"FSDP_VERSION": "2", "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT"},
-    **{"FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP", "FSDP_CPU_RAM_EFFICIENT_LOADING": "false"},
-    **{"FSDP_OFFLOAD_PARAMS": "false", "FSDP_ACTIVATION_CHECKPOINTING": "false"},
+REQUIRED_ENVIRONMENT = {  # accelerate launch sets these variables from the file
+    "FSDP_VERSION": "2",  # FSDP1 flattens the weights
+    "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",  # checkpoints are whole models
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",  # each layer is sharded as one unit
+    "FSDP_CPU_RAM_EFFICIENT_LOADING": "false",  # every process loads the weights, to verify the mask
+    "FSDP_OFFLOAD_PARAMS": "false",
+    "FSDP_ACTIVATION_CHECKPOINTING": "false",
 }
 
 
 def in_shards(config: TrainingConfig) -> bool:
     """Return whether accelerate launch asks this process to train the model in shards.
 
-    Args:
-        config: The stage.
-
     Raises:
-        ModelError: The stage, or the file that accelerate launch was given, asks for what does not work in shards.
+        ModelError: An option of the stage or of accelerate's configuration file does not work with shards.
 
     Example:
         >>> from gemma_st.training.config import read_config
@@ -65,9 +61,6 @@ class ShardedTrainer(CrossEncoderTrainer):
     """The sentence-transformers trainer for a model whose layers accelerate shards; its checkpoints are whole models.
 
     The arguments are those of ``CrossEncoderTrainer``.
-
-    Raises:
-        ModelError: accelerate does not shard the model here.
 
     Example:
         >>> from gemma_st import CrossEncoder

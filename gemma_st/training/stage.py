@@ -16,13 +16,10 @@ Stage = dict[str, Any]
 
 
 def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool = False) -> Stage:
-    """Return all that determines the weights of a stage, as JSON values; the output directory is not part of it.
+    """Return everything that determines a stage's trained weights, as JSON values; its output directory does not.
 
-    Args:
-        config: The stage.
-        start: Fingerprint of the model before training.
-        processes: Number of processes that train the model.
-        sharded: Whether the model is trained in shards, whose checkpoints have files of their own.
+    ``start`` is the fingerprint of the model before training. A model that is trained in shards has checkpoints with
+    other files, so it is another stage.
 
     Example:
         >>> from gemma_st.training.config import read_config
@@ -39,12 +36,9 @@ def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool
 
 
 def claim(checkpoints: Path, stage: Stage, *, write: bool = True) -> Path | None:
-    """Return the checkpoint from which a stage resumes, or None; write the stage into the folder if it has none.
+    """Return the trainer's checkpoint from which a resolved stage resumes, or None.
 
-    Args:
-        checkpoints: The folder of the trainer's checkpoints.
-        stage: The return value of `resolve`.
-        write: Whether this process writes the file.
+    Without a checkpoint, the process that may ``write`` saves the stage in the folder of the checkpoints.
 
     Raises:
         ModelError: The checkpoints are of another stage; the message names the settings that differ.

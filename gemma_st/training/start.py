@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
-from gemma_st.hub.adapters import is_adapter
+from gemma_st.hub.saving import is_adapter
 from gemma_st.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -16,13 +16,7 @@ NEW_HEAD_OPTIONS = {"pooler", "head"}  # if one of them is given, a cross-encode
 
 
 def load_teacher(name: str) -> "SentenceTransformer":
-    """Load the bi-encoder to learn from.
-
-    Args:
-        name: A directory, a hub id, or ``all-minilm-l6-v2`` for the model that is installed as a Python package.
-
-    Raises:
-        ModelError: The model cannot be loaded.
+    """Load the bi-encoder to learn from: a directory, a hub id, or ``all-minilm-l6-v2`` from its Python package.
 
     Example:
         >>> load_teacher("all-minilm-l6-v2").get_embedding_dimension()
@@ -39,9 +33,6 @@ def load_teacher(name: str) -> "SentenceTransformer":
 
 def start(config: TrainingConfig) -> "CrossEncoder":
     """Return the model to train: a decoder with a new pooler and a new head, or a saved cross-encoder.
-
-    Args:
-        config: The stage.
 
     Raises:
         ModelError: The base cannot be loaded, is an adapter, or lacks a weight.
@@ -81,7 +72,7 @@ def _check_weights(base: Path, model: "CrossEncoder") -> None:
     missing = sorted(expected - found)
     unused = sorted(name for name in found - expected if name.partition(".")[0] in parts)
     if missing or unused:
-        first = f"{missing[0]} is missing" if missing else f"{unused[0]} has no place"
+        first = f"{missing[0]} is missing" if missing else f"{unused[0]} is unexpected"
         raise ModelError(
             f"base {str(base)!r} does not load in full: {len(missing) + len(unused)} tensors do not match its "
             f"config.json, the first: {first}; get the weights and config.json again"

@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING, cast
 
 from gemma_st.errors import ModelError
 from gemma_st.hub.saving import save
-from gemma_st.hub.training_record import History, data_names, write_record
+from gemma_st.hub.training_record import data_names, write_record
 from gemma_st.modeling.dropout import fine_tuning_dropout
 from gemma_st.training.arguments import relative_rates, training_arguments
 from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists, shorten, triples
-from gemma_st.training.losses import make_loss
+from gemma_st.training.losses import make_loss, reads_triples
 from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.evaluation import BaseEvaluator
     from sentence_transformers.base.model import BaseModel
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
@@ -33,9 +32,6 @@ def train(config: TrainingConfig) -> Path:
     contains the model, its card and the record of its training. Under ``accelerate launch`` every process calls this
     function, and the first process writes the files.
 
-    Args:
-        config: The stage.
-
     Raises:
         ModelError: The lists, the base, the loss or the evaluator cannot be used, or the checkpoints in the directory
             are of another stage.
@@ -49,14 +45,16 @@ def train(config: TrainingConfig) -> Path:
     """
     from transformers import set_seed
 
-    from gemma_st.losses.registry import reads_triples
     from gemma_st.training.sharding import ShardedTrainer, in_shards
 
     sharded = in_shards(config)
     with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = training_arguments(config, evaluator)
-    data, teacher = _inputs(config, arguments)
+    data = read_lists(config.lists)
+    if config.documents:
+        data = shorten(data, config.documents, seed=arguments.seed)
+    teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the new head; the trainer sets the seed only after the model is made
     model, stage, last = _begin(config, arguments, sharded=sharded)
     with section("loss"):
@@ -70,20 +68,10 @@ def train(config: TrainingConfig) -> Path:
     if isinstance(trainer, ShardedTrainer):
         model = trainer.whole()
     if trainer.is_world_process_zero():
-        _finish(config, model, stage, _history(trainer, evaluator))
+        _finish(config, trainer, model, stage, evaluator)
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return config.output.resolve()
-
-
-def _inputs(
-    config: TrainingConfig, arguments: "CrossEncoderTrainingArguments"
-) -> "tuple[Dataset, SentenceTransformer | None]":
-    """Return the lists and the teacher."""
-    data = read_lists(config.lists)
-    if config.documents:
-        data = shorten(data, config.documents, seed=arguments.seed)
-    return data, load_teacher(config.teacher).to(arguments.device) if config.teacher else None
 
 
 def _begin(
@@ -168,17 +156,18 @@ def _run(trainer: "CrossEncoderTrainer", last: Path | None) -> None:
     trainer.state = state
 
 
-def _history(trainer: "CrossEncoderTrainer", evaluator: Evaluator | None) -> History:
-    """Return the trainer's log, the measures, and the step of the weights that are kept."""
-    state = trainer.state
-    best = state.best_global_step if trainer.args.load_best_model_at_end else None
-    return History(state.log_history, evaluator.measures if evaluator else (), best or state.global_step)
-
-
-def _finish(config: TrainingConfig, model: "CrossEncoder", stage: "Stage", history: History) -> None:
+def _finish(
+    config: TrainingConfig,
+    trainer: "CrossEncoderTrainer",
+    model: "CrossEncoder",
+    stage: "Stage",
+    evaluator: Evaluator | None,
+) -> None:
     """Save the model, the record of its training, and its card."""
     from gemma_st.hub.card import Facts, write_card
 
     directory = save(model, config.output, storage=config.storage, exact=tuple(config.exact))
-    write_record(directory, stage, history)
+    state, measures = trainer.state, evaluator.measures if evaluator else ()
+    best = state.best_global_step if trainer.args.load_best_model_at_end else None
+    write_record(directory, stage, state.log_history, measures=measures, step=best or state.global_step)
     write_card(directory, model, Facts(base_model=config.model["base"], training_data=data_names(stage)))

@@ -1,38 +1,32 @@
-"""What losses over lists share: scores come flat, one list after the other, and lists may be of any length."""
+"""Terms of losses over lists of any length; the scores of all lists come in one flat tensor, list after list."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.nn.utils.rnn import pad_sequence
 
-OUT = -1e9  # score of a slot that a shorter list leaves empty
-
-
-def rows(flat: Tensor, sizes: list[int], fill: float = 0) -> Tensor:
-    """Cut a flat tensor into rows of the given sizes, filled up to the longest."""
-    return pad_sequence(list(torch.split(flat, sizes)), batch_first=True, padding_value=fill)
+from gemma_st.losses.listwise import PADDED_SCORE, pad_rows
 
 
 def list_divergence(scores: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:
-    """Return ``KL(softmax(wanted) ‖ softmax(score))``, in nats, the mean over the lists.
+    """Return ``KL(softmax(wanted) ‖ softmax(scores))``, in nats, the mean over the lists.
 
     Args:
-        scores: Of the model, (pairs,).
-        wanted: Of its teacher, (pairs,).
-        sizes: How many documents each list has; they add up to the pairs.
+        scores: The model's scores. (pairs,)
+        wanted: The teacher's scores. (pairs,)
+        sizes: Number of documents in each list; the sum is the number of pairs.
     """
-    target = rows(wanted, sizes, fill=OUT).softmax(-1)
+    target = pad_rows(wanted, sizes, fill=PADDED_SCORE).softmax(-1)
     entropy: Tensor = torch.special.xlogy(target, target).sum(-1).mean()
-    return cross_entropy(rows(scores, sizes, fill=OUT), target) + entropy
+    return cross_entropy(pad_rows(scores, sizes, fill=PADDED_SCORE), target) + entropy
 
 
 def label_entropy(scores: Tensor, labels: list[Tensor], sizes: list[int]) -> Tensor:
-    """Return ``-Σ y log softmax(score)`` with labels that are made to add up to 1, the mean over the lists.
+    """Return ``-Σ y log softmax(scores)``, the mean over the lists; labels with a sum above 1 are divided by it.
 
     Args:
-        scores: Of the model, (pairs,).
-        labels: Relevance, a tensor a list.
-        sizes: How many documents each list has.
+        scores: The model's scores. (pairs,)
+        labels: Relevance, one tensor per list.
+        sizes: Number of documents in each list.
     """
-    gold = rows(torch.cat(labels).float().to(scores.device), sizes)
-    return cross_entropy(rows(scores, sizes, fill=OUT), gold / gold.sum(-1, keepdim=True).clamp(min=1))
+    gold = pad_rows(torch.cat(labels).float().to(scores.device), sizes)
+    return cross_entropy(pad_rows(scores, sizes, fill=PADDED_SCORE), gold / gold.sum(-1, keepdim=True).clamp(min=1))

@@ -1,4 +1,4 @@
-"""Tests of gemma_st.hub.training_record and gemma_st.hub.curves."""
+"""Tests of gemma_st.hub.training_record: the record of a training run, its picture, and its section of the card."""
 
 import json
 import re
@@ -9,9 +9,9 @@ import pytest
 
 from gemma_st import ModelError
 from gemma_st.hub.card import Facts, missing_facts
-from gemma_st.hub.curves import curves, draw
 from gemma_st.hub.export import export
 from gemma_st.hub.saving import open_model
+from gemma_st.hub.training_record import _curves, _draw
 from gemma_st.provenance import commit
 from gemma_st.training.config import read_config
 from gemma_st.training.trainer import train
@@ -78,15 +78,15 @@ def test_a_trained_model_has_its_card_record_and_picture(
 
 def test_each_measure_has_a_curve_with_high_values_at_the_top() -> None:
     """The first step is on the left; equal curves give equal pictures, without a date."""
-    lines = curves([{"step": 1, "loss": 2.0}, {"step": 3, "loss": 1.0}, {"step": 3, "eval_mrr": 0.5}], ["mrr", "none"])
+    lines = _curves([{"step": 1, "loss": 2.0}, {"step": 3, "loss": 1.0}, {"step": 3, "eval_mrr": 0.5}], ["mrr", "none"])
     assert lines == {"loss": [(1.0, 2.0), (3.0, 1.0)], "mrr": [(3.0, 0.5)]}
-    picture = draw(lines)
+    picture = _draw(lines)
     (left, top), (right, bottom) = points(picture)["loss"]
     assert (left < right, top < bottom) == (True, True)
     assert [round(x, 3) for x, _ in points(picture)["mrr"]] == [round(right, 3)]
     assert "nan" not in picture
     assert "date" not in picture
-    assert draw(lines) == picture
+    assert _draw(lines) == picture
 
 
 def test_a_malformed_record_is_an_error_of_one_line(tiny_reranker: Path, tmp_path: Path) -> None:

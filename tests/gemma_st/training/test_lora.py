@@ -12,12 +12,11 @@ from safetensors.torch import load_file
 
 from gemma_st import CrossEncoder, ModelError, verify_bidirectional
 from gemma_st.cli import main
-from gemma_st.hub.adapters import merge
 from gemma_st.hub.export import export
 from gemma_st.hub.saving import save
 from gemma_st.training.checkpoints import LossCheckpoint
 from gemma_st.training.config import read_config
-from gemma_st.training.lora import AdapterConfig, add_adapter
+from gemma_st.training.lora import AdapterConfig, add_adapter, merge
 from gemma_st.training.trainer import train
 from tests.gemma_st.conftest import PAIRS, Pairs
 from tests.gemma_st.training.conftest import same, weights

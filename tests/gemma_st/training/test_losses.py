@@ -3,16 +3,16 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.losses.poly1 import Poly1SoftmaxLoss
-from gemma_st.losses.registry import loss_names
 from gemma_st.training.config import read_config
 from gemma_st.training.lists import read_lists, shorten
-from gemma_st.training.losses import loss_class, make_loss
+from gemma_st.training.losses import GROUP, loss_class, make_loss
 from gemma_st.training.start import load_teacher
 from gemma_st.training.trainer import train
 from tests.gemma_st.training.conftest import same, weights
@@ -47,7 +47,7 @@ def _scores(model: CrossEncoder, row: dict[str, list[str]]) -> "object":
 def test_each_name_is_its_own_formula(ranking: Callable[..., Path], tiny_reranker: Path) -> None:
     """The names of [loss] are the entry points of the library, each with its own class."""
     model = CrossEncoder(str(tiny_reranker), device="cpu")
-    assert set(LOSSES) <= set(loss_names())
+    assert set(LOSSES) <= entry_points(group=GROUP).names
     made = {name: make_loss(read_config(ranking(loss=name)), model) for name in LOSSES}
     assert {name: type(loss).__name__ for name, loss in made.items()} == LOSSES
 
@@ -55,7 +55,9 @@ def test_each_name_is_its_own_formula(ranking: Callable[..., Path], tiny_reranke
 def test_another_packages_loss_gets_the_stages_teacher(stage: Callable[..., Path], tiny_reranker: Path) -> None:
     """A loss with an argument ``teacher`` needs a teacher in the stage."""
     config = read_config(stage())
-    assert (loss_class(config).__name__, loss_names().count("taught")) == ("TaughtLoss", 1)
+    assert loss_class(config).__name__ == "TaughtLoss"
+    with pytest.raises(ModelError, match=r"^\[loss\] name = 'none' is not known; use one of .*, softmax, taught$"):
+        loss_class(replace(config, loss={"name": "none"}))
     bi_encoder = load_teacher(str(config.teacher))
     loss = make_loss(config, CrossEncoder(str(tiny_reranker), device="cpu"), teacher=bi_encoder)
     assert loss._teacher == [bi_encoder]

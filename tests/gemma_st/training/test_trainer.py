@@ -134,7 +134,7 @@ def test_a_finished_stage_run_again_is_the_same_model(stage: Callable[..., Path]
         ("use_cpu = true", 'save_strategy = "often"', r"^\[trainer\] often is not a valid"),
         ('name = "taught"', 'name = "magic"', r"^\[loss\] .*'magic' is not known; use one of distillation, margin-mse"),
         ('name = "taught"', 'name = "taught"\npower = 2', r"^\[loss\] .*unexpected keyword argument 'power'"),
-        ('name = "taught"', "", r"^\[loss\] name = None; use one of distillation, "),
+        ('name = "taught"', "", r"^\[loss\] name = None is not known; use one of distillation, "),
         ("base =", "labels = 3\nbase =", r"^\[model\] .*unexpected keyword argument 'labels'"),
         ('base = "', 'base = "absent/', r"^\[model\] |^model '.*no such directory or packaged model"),
         ("teacher = ", "#", r'^\[loss\] name = "taught" learns from a bi-encoder; set teacher'),
