@@ -41,7 +41,7 @@ OWN_REQUIREMENT = {
 class Encoder(Base):
     """Mixin for a stock model class, listed before it among the bases of `CrossEncoder` and `SentenceTransformer`.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> model = CrossEncoder("reranker")
         >>> model.attention, type(model.transformers_model).__name__

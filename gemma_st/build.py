@@ -59,7 +59,7 @@ def cross_encoder(
         **backbone_options: ``attention``, ``padding_side``, ``max_length``, ``dtype``, ``attn_implementation``,
             ``revision`` and ``tokenizer``; see [gemma_st.modeling.backbone.backbone][].
 
-    Example:
+    Examples:
         >>> cross_encoder("decoder", labels=["no", "yes"], max_length=64).label_names
         ['no', 'yes']
     """
@@ -103,7 +103,7 @@ def sentence_transformer(
     of ``encode_query`` and ``encode_document``: ``Query: `` and ``Document: `` if not given. With ``normalize``,
     vectors have length 1, so that their dot product is the cosine.
 
-    Example:
+    Examples:
         >>> sentence_transformer("decoder", pooler={"name": "last", "k": 2}).encode_query("do goldfish grow").shape
         (32,)
     """

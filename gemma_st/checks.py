@@ -18,7 +18,7 @@ class Check:
         detail: Version or state of the part.
         remedy: The command that repairs or adds the part; empty if none is needed.
 
-    Example:
+    Examples:
         >>> Check("python", True, "3.11.9").remedy
         ''
     """
@@ -32,7 +32,7 @@ class Check:
 def write_report(found: list[Check], stream: TextIO) -> int:
     """Write each check and its remedy to a stream; return 1 if a required part is missing or damaged, else 0.
 
-    Example:
+    Examples:
         >>> write_report([Check("peft", True, "missing (optional: LoRA)", "pip install peft")], sys.stdout)
         ok      peft: missing (optional: LoRA)
                 add it: pip install peft
@@ -48,7 +48,7 @@ def write_report(found: list[Check], stream: TextIO) -> int:
 def python() -> Check:
     """Check the version of the Python interpreter.
 
-    Example:
+    Examples:
         >>> python().ok
         True
     """
@@ -61,7 +61,7 @@ def package(module: str, purpose: str, *, extra: str = "") -> Check:
 
     The ``extra`` is that of this distribution which installs the module; a module without an extra is required.
 
-    Example:
+    Examples:
         >>> package("no_such_module", "LoRA", extra="train").detail
         'missing (optional: LoRA)'
     """
@@ -79,7 +79,7 @@ def package(module: str, purpose: str, *, extra: str = "") -> Check:
 def torch() -> Check:
     """Check torch and report its device.
 
-    Example:
+    Examples:
         >>> torch().ok
         True
     """

@@ -47,7 +47,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     The arguments are those of the stock class; ``model_name_or_path`` is a directory, else a packaged model (see
     [gemma_st.names.packaged][]), else a hub id.
 
-    Example:
+    Examples:
         >>> model = CrossEncoder("reranker")
         >>> model.predict([("do goldfish grow", "A goldfish grows up to 30 cm."), ("what is python", "a snake")]).shape
         (2,)

@@ -7,7 +7,7 @@ class ModelError(ValueError):
     The message is one line: what was seen, what was expected, what to do. The command line prints it without a
     traceback and exits with code 2.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> CrossEncoder("absent")
         Traceback (most recent call last):

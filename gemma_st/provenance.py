@@ -6,7 +6,7 @@ from pathlib import Path
 def commit() -> str | None:
     """Return the commit of the checkout, read from ``.git``; None if the package is not installed from a checkout.
 
-    Example:
+    Examples:
         >>> commit() is None or len(commit()) == 40
         True
     """

@@ -16,7 +16,7 @@ class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
     The arguments are those of the stock class; ``model_name_or_path`` is a directory, else a packaged model (see
     [gemma_st.names.packaged][]), else a hub id.
 
-    Example:
+    Examples:
         >>> from gemma_st.build import sentence_transformer
         >>> sentence_transformer("decoder").save("bi-encoder")
         >>> SentenceTransformer("bi-encoder").encode_query("do goldfish grow").shape

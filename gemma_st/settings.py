@@ -24,7 +24,7 @@ def settings(*, error: type[Exception] = ModelError) -> Callable[[type[Kind]], t
 
     For a wrong value, the class raises an ``error`` of one line: the field, the value and what was expected.
 
-    Example:
+    Examples:
         >>> from typing import Annotated
         >>> @settings()
         ... class Size:
@@ -58,7 +58,7 @@ def read_toml(
 
     If the file cannot be read, raise an ``error`` whose message begins with the file.
 
-    Example:
+    Examples:
         >>> read_toml("stage.toml", data="/data")["output"]
         'trained'
     """
@@ -79,7 +79,7 @@ def from_table(
 
     For a wrong value, raise an ``error`` whose message begins with ``where``: the file and the table.
 
-    Example:
+    Examples:
         >>> from gemma_st.modeling.dropout import DropoutRates
         >>> from_table(DropoutRates, {"head": 0.1}).head
         0.1

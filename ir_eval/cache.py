@@ -19,7 +19,7 @@ def cache_dir() -> Path:
 
     ``$IR_EVAL_CACHE`` if set, else ``ir_eval`` in ``$XDG_CACHE_HOME``, else ``~/.cache/ir_eval``.
 
-    Example:
+    Examples:
         >>> cache_dir() == Path(os.environ["IR_EVAL_CACHE"])
         True
     """
@@ -36,7 +36,7 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
         name: Path in the cache; contains a key of everything that the content of the folder depends on.
         build: Fills an empty folder. If it fails or is interrupted, the folder is removed.
 
-    Example:
+    Examples:
         >>> folder = cached("words/v1", lambda folder: (folder / "words.txt").touch())
         >>> [path.name for path in folder.iterdir()]
         ['words.txt']
@@ -55,7 +55,7 @@ def remembered(name: str, compute: Callable[[], bytes]) -> bytes:
         name: Path in the cache; contains a key of everything that the bytes depend on.
         compute: Returns the bytes. If it fails or is interrupted, nothing is written.
 
-    Example:
+    Examples:
         >>> remembered("scores/v1", lambda: b"0.5"), remembered("scores/v1", lambda: b"never called")
         (b'0.5', b'0.5')
     """
@@ -77,7 +77,7 @@ def content_key(*parts: str | bytes | int | float | None) -> str:
     Each value enters the hash with its type and length, so that ``("ab", "c")`` and ``("a", "bc")``, or ``1`` and
     ``"1"``, have different keys.
 
-    Example:
+    Examples:
         >>> content_key("ab", "c") == content_key("a", "bc")
         False
     """

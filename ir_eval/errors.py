@@ -7,7 +7,7 @@ class InputError(ValueError):
     The message is one line: where (``file:line`` if known), what was seen, what was expected, what to do. The command
     line prints it without a traceback and exits with code 2.
 
-    Example:
+    Examples:
         >>> raise InputError("runs.trec:3: 5 columns; expected 6; correct or remove the line")
         Traceback (most recent call last):
         ir_eval.errors.InputError: runs.trec:3: 5 columns; expected 6; correct or remove the line

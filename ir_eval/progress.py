@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 def progress_bar() -> Progress:
     """Return a progress bar that is shown if standard error is a terminal.
 
-    Example:
+    Examples:
         >>> with progress_bar() as bar:
         ...     sum(bar.track([1, 2, 3], description="adding"))
         6
@@ -20,7 +20,7 @@ def progress_bar() -> Progress:
 def announce(line: str) -> None:
     """Write a line on standard error before work that takes long or downloads much.
 
-    Example:
+    Examples:
         >>> announce("indexing 8.8 million passages: about 20 minutes")
     """
     Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)

@@ -19,7 +19,7 @@ _PACKAGES = (
 def versions() -> dict[str, str]:
     """Return the versions of Python and of each installed package that can influence a result.
 
-    Example:
+    Examples:
         >>> versions()["numpy"].split(".")[0]
         '2'
     """
@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
 def sources() -> str:
     """Return a key (64 hex digits) of this project's source files; it changes with uncommitted edits, too.
 
-    Example:
+    Examples:
         >>> len(sources())
         64
     """

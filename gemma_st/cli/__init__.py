@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     The code is 0; 1 if a check of ``doctor`` or ``verify`` fails; 2 for bad input; 130 after Ctrl-C. Without ``argv``
     the arguments are those of the process.
 
-    Example:
+    Examples:
         >>> main(["export", "reranker", "exported"])
         model written to ...exported; check it with: gemma-st verify ...exported
         0

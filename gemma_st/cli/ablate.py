@@ -9,7 +9,7 @@ from gemma_st.cli.options import add_data
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command.
 
-    Example:
+    Examples:
         >>> add(parser := argparse.ArgumentParser())
         >>> parser.parse_args(["study.toml"]).study
         'study.toml'

@@ -10,7 +10,7 @@ from gemma_st.checks import Check
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command, which takes no arguments.
 
-    Example:
+    Examples:
         >>> add(parser := argparse.ArgumentParser())
         >>> parser.parse_args([]).command.__name__
         '_doctor'

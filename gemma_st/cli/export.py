@@ -8,7 +8,7 @@ from pathlib import Path
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command.
 
-    Example:
+    Examples:
         >>> add(parser := argparse.ArgumentParser())
         >>> parser.parse_args(["reranker", "exported", "--data", "nq", "--data", "squad"]).data
         ['nq', 'squad']

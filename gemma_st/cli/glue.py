@@ -19,7 +19,7 @@ PLACES = ("attention", "attention_output", "feed_forward", "pooler", "head")  # 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command.
 
-    Example:
+    Examples:
         >>> add(parser := argparse.ArgumentParser())
         >>> parser.parse_args(["decoder", "--task", "cola", "rte", "--out", "glue"]).task
         ['cola', 'rte']

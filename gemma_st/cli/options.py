@@ -7,7 +7,7 @@ import os
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add ``--data DIR``, by default ``$GEMMA_ST_DATA``.
 
-    Example:
+    Examples:
         >>> add_data(parser := argparse.ArgumentParser())
         >>> parser.parse_args(["--data", "collections"]).data
         'collections'

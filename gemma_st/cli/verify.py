@@ -7,7 +7,7 @@ import sys
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command.
 
-    Example:
+    Examples:
         >>> add(parser := argparse.ArgumentParser())
         >>> parser.parse_args(["reranker"]).name
         'reranker'

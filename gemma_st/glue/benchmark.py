@@ -44,7 +44,7 @@ def run(
         output: Folder for the results.
         command: Command line, for the table and the cards.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> tasks, config = [TASKS["sst-2"]], GlueConfig(base="decoder", probe=True, epochs=0)
         >>> results = run(tasks, [0], config, source="glue", output=Path("runs"), command="gemma-st glue …")

@@ -55,7 +55,7 @@ class GlueConfig:
         bf16: Whether to compute in bfloat16. Weights, scores and losses stay in float32.
         train_examples: Number of training examples; None uses all.
 
-    Example:
+    Examples:
         >>> GlueConfig(base="decoder", epochs=0)
         Traceback (most recent call last):
         gemma_st.errors.ModelError: epochs = 0; expected a number above 0, or probe = true
@@ -92,7 +92,7 @@ class GlueConfig:
 def model_digest(base: str) -> str:
     """Return a SHA-256 of the weights, configuration and tokenizer in a directory; a hub id is returned unchanged.
 
-    Example:
+    Examples:
         >>> len(model_digest("decoder")), model_digest("google/gemma-3-270m")
         (64, 'google/gemma-3-270m')
     """

@@ -26,7 +26,7 @@ class Data:
         test: Test sets by suffix, for submissions; empty if the source has none.
         note: Changes made to the sets.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> list(load(TASKS["sst-2"], "glue").evaluation_sets)
         ['dev', 'test']
@@ -62,7 +62,7 @@ def load(task: Task, source: str | None = None, *, train_examples: int | None = 
             id, or a local copy of a hub dataset. None loads the benchmark from the hub.
         train_examples: Number of training examples to draw at random; None uses all.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> load(TASKS["sst-2"], "glue", train_examples=2).note
         '2 of 8 training examples'

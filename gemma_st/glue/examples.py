@@ -27,7 +27,7 @@ class Split:
         labels: Class numbers, or grades from 0 to 5, of shape ``(examples,)``; None if the labels are secret.
         index: Number of each example on the evaluation server.
 
-    Example:
+    Examples:
         >>> examples = Split([("a film",), ("a bore",)], np.array([1, 0]), index=[7, 8])
         >>> examples.take(np.array([1])).texts
         [('a bore',)]
@@ -54,7 +54,7 @@ class Split:
 def parse_rows(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
     """Turn pairs (``file:line`` for error messages, row) of a set into examples. Labels of ``"test"`` may be missing.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> parse_rows(TASKS["sst-2"], [("dev.tsv:2", {"sentence": "a fine film", "label": "positive"})], "dev").labels
         array([1])

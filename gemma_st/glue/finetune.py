@@ -39,7 +39,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
     The seed controls head initialisation, data order and dropout. An interrupted training resumes from the folder
     ``checkpoints``, which must not be shared with another training.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.datasets import load
         >>> from gemma_st.glue.tasks import TASKS
         >>> task, config = TASKS["sst-2"], GlueConfig(base="decoder", epochs=1)
@@ -76,7 +76,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
 def score(model: CrossEncoder, split: Split) -> NDArray[np.float32]:
     """Return the scores of a model, of shape ``(examples, labels)``, or ``(examples, choices)``.
 
-    Example:
+    Examples:
         >>> score(CrossEncoder("reranker"), Split([("premise", "choice 1", "choice 2")], None, index=[0])).shape
         (1, 2)
     """

@@ -19,7 +19,7 @@ class LengthBatches(DefaultBatchSampler):
 
     The arguments are those of the stock sampler; ``dataset`` is that of [gemma_st.glue.examples.Split][].
 
-    Example:
+    Examples:
         >>> from datasets import Dataset
         >>> examples = Dataset.from_dict({"first": ["a long text", "b", "another text", "c"]})
         >>> sorted(map(sorted, LengthBatches(examples, batch_size=2)))

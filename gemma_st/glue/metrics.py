@@ -17,7 +17,7 @@ Metric = Callable[[NDArray[Any], NDArray[Any]], float]
 def predictions(task: Task, scores: NDArray[np.float32]) -> NDArray[Any]:
     """Return predicted class numbers from scores ``(examples, classes)``, or grades from ``grade / 5 (examples, 1)``.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> predictions(TASKS["sts-b"], np.array([[0.5], [1.2]], dtype=np.float32))
         array([2.5, 5. ])
@@ -31,7 +31,7 @@ def measure(task: Task, predicted: NDArray[Any], labels: NDArray[Any] | None) ->
 
     A correlation with a constant is 0.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> measure(TASKS["mrpc"], np.array([1, 0, 1, 0]), np.array([1, 0, 1, 1]))
         {'accuracy': 0.75, 'f1': 0.8}
@@ -44,7 +44,7 @@ def baseline(task: Task, known: NDArray[Any], labels: NDArray[Any]) -> dict[str,
 
     ``known`` are the labels of the training set, ``labels`` those of the set to predict.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> baseline(TASKS["rte"], known=np.array([1, 1, 0]), labels=np.array([0, 0, 0, 1]))
         {'accuracy': 0.25}

@@ -28,7 +28,7 @@ def fit_last_layer(task: Task, model: CrossEncoder, split: Split, *, own: bool =
     References:
         Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> model, texts = CrossEncoder("reranker"), [("a dog", "a dog"), ("a dog", "gold")]
         >>> fit_last_layer(TASKS["sts-b"], model, Split(texts, np.array([5.0, 0.0]), index=[0, 1]))

@@ -14,7 +14,7 @@ TEXT_COLUMNS = (0, 1, 3)  # aligned to the left
 def spread(values: Sequence[float]) -> str:
     """Return ``mean ± sample standard deviation`` in percent; of a single value, the value alone.
 
-    Example:
+    Examples:
         >>> spread([0.5, 0.6]), spread([0.5])
         ('55.0 ± 7.1', '50.0')
     """
@@ -25,7 +25,7 @@ def spread(values: Sequence[float]) -> str:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Collection[int]) -> str:
     """Return a table in Markdown. ``left`` has the places of left-aligned columns; the others are right-aligned.
 
-    Example:
+    Examples:
         >>> print(markdown_table(("task", "score"), [("CoLA", "12.3")], left=[0]))
         | task | score |
         |---|--:|
@@ -40,7 +40,7 @@ def terminal_table(
 ) -> "Table":
     """Return a table for the terminal. ``left`` has the places of left-aligned columns; the others are right-aligned.
 
-    Example:
+    Examples:
         >>> terminal_table("decoder, 1 seed", ("task", "score"), [("CoLA", "12.3")], left=[0]).row_count
         1
     """
@@ -59,7 +59,7 @@ def terminal_table(
 def markdown(results: Mapping[str, Any]) -> str:
     """Return ``results.md`` from ``results.json``: the command, the table of scores and the notes on the data.
 
-    Example:
+    Examples:
         >>> row = {"title": "CoLA", "set": "dev", "examples": 9, "train_examples": 90, "note": "",
         ...        "metrics": {"matthews": [0.5, 0.6]}, "baseline": {"matthews": 0.0}}
         >>> print(markdown({"command": "gemma-st glue …", "rows": [row]}).splitlines()[-1])
@@ -73,7 +73,7 @@ def markdown(results: Mapping[str, Any]) -> str:
 def table(results: Mapping[str, Any]) -> "Table":
     """Return the table of scores in ``results.json`` for the terminal.
 
-    Example:
+    Examples:
         >>> table({"config": {"base": "decoder"}, "seeds": [0, 1], "rows": []}).title
         'decoder, 2 seed(s)'
     """

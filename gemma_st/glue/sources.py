@@ -27,7 +27,7 @@ def read_set(task: Task, source: str | None, name: str) -> dict[str, Split]:
 
     Return the sets by suffix, such as ``""`` or ``"_matched"``; the result is empty if the source has no such set.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> read_set(TASKS["sst-2"], "glue", "train")[""].texts[0]
         ('a dull film',)

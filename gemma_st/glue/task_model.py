@@ -21,7 +21,7 @@ FIRST_TEXT_SHARE = 0.75  # of max_length that the first text may take, so that s
 def build(task: Task, config: GlueConfig) -> CrossEncoder:
     """Put a new pooler and head on the backbone of the base; with ``pooler="own"``, a new last layer on the base.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.tasks import TASKS
         >>> build(TASKS["mnli"], GlueConfig(base="decoder", pooler="last", head="linear")).label_names
         ['entailment', 'neutral', 'contradiction']

@@ -29,7 +29,7 @@ class Task:
         columns_in_files: Columns of the texts in the benchmark's own files, if they differ from ``columns``.
         parts: Suffixes of the dev and test sets of a task that has several of each.
 
-    Example:
+    Examples:
         >>> TASKS["cb"].labels
         ('entailment', 'contradiction', 'neutral')
     """
@@ -105,7 +105,7 @@ TASKS = {task.name: task for task in TABLE}
 def find(names: Sequence[str]) -> list[Task]:
     """Return the tasks of the given names, each once.
 
-    Example:
+    Examples:
         >>> [task.title for task in find(["rte", "sst-2", "rte"])]
         ['RTE', 'SST-2']
     """

@@ -34,7 +34,7 @@ class Facts:
         training_data: Names of the data sets that the model was trained on.
         results: ``results.json`` files that ``ir-eval run --out`` wrote for the model.
 
-    Example:
+    Examples:
         >>> Facts(base_model="google/gemma-3-270m", license="gemma").license
         'gemma'
     """
@@ -48,7 +48,7 @@ class Facts:
 def describe(model: "Encoder") -> dict[str, str]:
     """Return the facts read from a model: attention, pooler, template, length, labels, size and required versions.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> describe(CrossEncoder("reranker"))["attention"]
         'bidirectional'
@@ -96,7 +96,7 @@ def _longest_input(model: "Encoder") -> str:
 def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
     """Write the card of a model, ``README.md``, into its directory, with the training record if there is one.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> write_card(Path("reranker"), CrossEncoder("reranker"), Facts(license="gemma"))
     """
@@ -126,7 +126,7 @@ def write_card(directory: Path, model: "Encoder", facts: Facts) -> None:
 def results_table(paths: Sequence[Path]) -> str:
     """Return a Markdown table of ``results.json`` files of ``ir-eval run COLLECTION --out``, a row per collection.
 
-    Example:
+    Examples:
         >>> results_table([])
         'Not stated.'
     """
@@ -159,7 +159,7 @@ def _results_row(systems: dict[str, Any], collection: dict[str, Any]) -> str:
 def missing_facts(directory: Path, model: "Encoder") -> list[str]:
     """Return the facts that the card in a model's directory does not state, or states differently from the model.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> missing_facts(Path("reranker"), CrossEncoder("reranker"))
         ['README.md']

@@ -18,7 +18,7 @@ def export(name: str, directory: str | Path, facts: Facts | None = None) -> Path
     The directory must be new or empty, and appears only when it is complete. A model with an unmerged adapter is
     refused.
 
-    Example:
+    Examples:
         >>> export("reranker", "exported", Facts(license="gemma", training_data=("nq",))).name
         'exported'
     """

@@ -31,7 +31,7 @@ def save(model: "Encoder", directory: str | Path, *, storage: str = "float32", e
     Raises:
         ModelError: A weight is beyond the range of the storage dtype.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> save(CrossEncoder("reranker"), "smaller", storage="bfloat16").name
         'smaller'
@@ -58,7 +58,7 @@ def open_model(
 
     Without a device the fastest one is used. ``model_kwargs`` are passed to transformers: ``{"dtype": "float32"}``.
 
-    Example:
+    Examples:
         >>> type(open_model("reranker", device="cpu")).__name__
         'CrossEncoder'
     """
@@ -78,7 +78,7 @@ def open_model(
 def is_adapter(directory: str | Path) -> bool:
     """Return whether a saved model has a LoRA adapter that is not merged into its backbone.
 
-    Example:
+    Examples:
         >>> is_adapter("reranker")
         False
     """
@@ -88,7 +88,7 @@ def is_adapter(directory: str | Path) -> bool:
 def new_directory(directory: str | Path) -> Path:
     """Return the absolute path of a directory to write to; raise `ModelError` if it exists and is not empty.
 
-    Example:
+    Examples:
         >>> new_directory("exported").name
         'exported'
     """

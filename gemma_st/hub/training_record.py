@@ -25,7 +25,7 @@ def write_record(directory: Path, stage: Mapping[str, Any], log: Log, *, measure
 
     ``log`` is the log of the trainer, and ``step`` the step whose weights were kept.
 
-    Example:
+    Examples:
         >>> stage, log = {"lists": [{"file": "lists.jsonl"}]}, [{"step": 1, "loss": 0.7}]
         >>> write_record(Path("reranker"), stage, log, measures=[], step=1)
     """
@@ -46,7 +46,7 @@ def write_record(directory: Path, stage: Mapping[str, Any], log: Log, *, measure
 def describe_training(directory: Path) -> str:
     """Return the model card's section on the training run, in Markdown; empty if the directory has no record.
 
-    Example:
+    Examples:
         >>> describe_training(Path("decoder"))
         ''
     """
@@ -72,7 +72,7 @@ def describe_training(directory: Path) -> str:
 def data_names(stage: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of a stage's training data: the collection that a file of lists was mined from, or its name.
 
-    Example:
+    Examples:
         >>> data_names({"lists": [{"file": "lists.jsonl"}]})
         ('lists',)
     """

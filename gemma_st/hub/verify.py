@@ -32,7 +32,7 @@ def verify(directory: str | Path) -> list[Check]:
     The model is loaded in float32, where the scores must not depend on batches, order or padding. If the model cannot
     be loaded, only the check of the files is returned.
 
-    Example:
+    Examples:
         >>> [check.name for check in verify("reranker") if not check.ok]
         ['card']
     """

@@ -38,7 +38,7 @@ class _TextLoss(nn.Module, ABC):
 def pairs(texts: Sequence[str]) -> list[str] | list[tuple[str, str]]:
     """Return the model inputs of one example: a single text as it is, else the first text with each of the others.
 
-    Example:
+    Examples:
         >>> pairs(["The jar fell.", "It broke.", "It flew."])
         [('The jar fell.', 'It broke.'), ('The jar fell.', 'It flew.')]
     """
@@ -62,7 +62,7 @@ class ClassificationLoss(_TextLoss):
         | (text, text)                  | index of the class  | number of classes             |
         | (text, choice 0, choice 1, …) | index of the choice | 1                             |
 
-    Example:
+    Examples:
         >>> import torch
         >>> from gemma_st.build import cross_encoder
         >>> loss = ClassificationLoss(cross_encoder("decoder", labels=["negative", "positive"]))
@@ -95,7 +95,7 @@ class RegressionLoss(_TextLoss):
         |----------------------|--------|-------------------------------|
         | text or (text, text) | grade  | 1                             |
 
-    Example:
+    Examples:
         >>> import torch
         >>> from gemma_st.build import cross_encoder
         >>> loss = RegressionLoss(cross_encoder("decoder"), highest=5.0)

@@ -28,7 +28,7 @@ class ScoreDistillationLoss(ListLoss):
     Relations:
         - [gemma_st.losses.margin_mse.MarginMSELoss][] matches the teacher's margins between pairs of documents.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from gemma_st import CrossEncoder
         >>> loss = ScoreDistillationLoss(CrossEncoder("reranker"), temperature=2.0)

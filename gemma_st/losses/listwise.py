@@ -34,7 +34,7 @@ class ListLoss(nn.Module, ABC):
         |-------------------------------------|------------------|-------------------------------|
         | (query, [document, …]), any length  | [relevance, …]   | 1                             |
 
-    Example:
+    Examples:
         >>> class SquaredErrorLoss(ListLoss):
         ...     def formula(self, scores, labels, filled):
         ...         return ((scores - labels).square() * filled).sum(-1)
@@ -90,7 +90,7 @@ class ListLoss(nn.Module, ABC):
 def pad_rows(values: Tensor, sizes: list[int], *, fill: float = 0) -> Tensor:
     """Split a flat tensor into rows of the given sizes, and pad each row with ``fill`` to the longest.
 
-    Example:
+    Examples:
         >>> pad_rows(torch.tensor([1.0, 2.0, 3.0]), [2, 1])
         tensor([[1., 2.],
                 [3., 0.]])

@@ -14,7 +14,7 @@ class MarginMSELoss(losses.MarginMSELoss):
         |------------------------------|---------------------|-------------------------------|
         | (query, positive, negative)  | teacher⁺ - teacher⁻ | 1                             |
 
-    Example:
+    Examples:
         >>> import torch
         >>> from gemma_st import CrossEncoder
         >>> loss = MarginMSELoss(CrossEncoder("reranker"))

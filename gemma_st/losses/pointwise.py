@@ -22,7 +22,7 @@ class PointwiseLoss(ListLoss):
     Relations:
         - Stock ``BinaryCrossEntropyLoss`` weighs each pair equally; this loss weighs each query equally.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from gemma_st import CrossEncoder
         >>> loss = PointwiseLoss(CrossEncoder("reranker"))

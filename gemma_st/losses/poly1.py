@@ -29,7 +29,7 @@ class Poly1SoftmaxLoss(ListLoss):
     Relations:
         - With ``epsilon=0`` it equals [gemma_st.losses.softmax.SoftmaxLoss][].
 
-    Example:
+    Examples:
         >>> import torch
         >>> from gemma_st import CrossEncoder
         >>> loss = Poly1SoftmaxLoss(CrossEncoder("reranker"), epsilon=1.0)

@@ -27,7 +27,7 @@ class SoftmaxLoss(ListLoss):
         - Stock ``ListNetLoss`` also applies a softmax to the labels, and so raises documents that are not relevant.
         - [gemma_st.losses.poly1.Poly1SoftmaxLoss][] adds a term to this loss.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from gemma_st import CrossEncoder
         >>> loss = SoftmaxLoss(CrossEncoder("reranker"))

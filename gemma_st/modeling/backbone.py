@@ -45,7 +45,7 @@ def backbone(
         revision: Branch, tag or commit of the source on the hub.
         tokenizer: A directory, a hub id or a tokenizer to use instead of the source's own; a configuration needs it.
 
-    Example:
+    Examples:
         >>> encoder = backbone("decoder", padding_side="left")
         >>> encoder.model.config.is_causal, encoder.tokenizer.padding_side
         (False, 'left')

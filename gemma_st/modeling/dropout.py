@@ -32,7 +32,7 @@ class DropoutRates:
         head: Rate for the input of the head's last Dense: the hidden units (LayerNorm → Dense → activation → dropout →
             Dense), or the normalised vector of a linear head (LayerNorm → dropout → Dense).
 
-    Example:
+    Examples:
         >>> DropoutRates(attention=0.1).head
         0.0
         >>> DropoutRates(head=1.5)
@@ -64,7 +64,7 @@ def fine_tuning_dropout(model: "nn.Module", rates: DropoutRates) -> Iterator[Non
     Raises:
         ModelError: The model lacks a part that has a rate, would ignore the rate, or has dropout there already.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> model = CrossEncoder("reranker").train()
         >>> with fine_tuning_dropout(model, DropoutRates(attention=0.1, feed_forward=0.1)):

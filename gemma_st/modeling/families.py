@@ -27,7 +27,7 @@ class Family:
         part: Key of the text encoder's configuration in a checkpoint of several parts; empty for a single part.
         tensors: Pattern → replacement, which turn a checkpoint's tensor names into those of the text encoder alone.
 
-    Example:
+    Examples:
         >>> FAMILIES["gemma2"].implementations
         ('eager', 'flex_attention', 'flash_attention_2')
     """
@@ -76,7 +76,7 @@ OTHER = Family("any other decoder that honours is_causal", window="what transfor
 def family(config: "PreTrainedConfig") -> Family:
     """Return the family of a transformers configuration; ``OTHER`` if the table has no row for it.
 
-    Example:
+    Examples:
         >>> from transformers import Gemma3TextConfig
         >>> family(Gemma3TextConfig()).name
         'Gemma 3'
@@ -91,7 +91,7 @@ def encoder_config(config: "PreTrainedConfig") -> "PreTrainedConfig":
 
     Another model of several parts is a ModelError.
 
-    Example:
+    Examples:
         >>> from transformers import T5GemmaConfig
         >>> encoder_config(T5GemmaConfig()).model_type
         'gemma2'

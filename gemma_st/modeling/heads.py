@@ -24,7 +24,7 @@ def make_head(name: str, hidden_size: int, *, labels: int = 1) -> "list[nn.Modul
         hidden_size: Width of the pooled vector.
         labels: 1 for ranking and regression, the number of classes for classification.
 
-    Example:
+    Examples:
         >>> [type(module).__name__ for module in make_head("mlp", 32)]
         ['LayerNorm', 'Dense', 'Dense']
     """

@@ -42,7 +42,7 @@ def set_mask(config: "PreTrainedConfig", attention: Attention) -> None:
 
     ``"bidirectional"`` lets every token see every other token; ``"causal"`` only the tokens before it.
 
-    Example:
+    Examples:
         >>> from transformers import GemmaConfig
         >>> config = GemmaConfig()
         >>> set_mask(config, "bidirectional")
@@ -76,7 +76,7 @@ def verify_bidirectional(model: "nn.Module") -> None:
         model: A sentence-transformers model whose first module is a ``Transformer``, or a transformers model, with or
             without an adapter.
 
-    Example:
+    Examples:
         >>> from gemma_st.modeling.backbone import backbone
         >>> verify_bidirectional(backbone("decoder").model)
         >>> verify_bidirectional(backbone("decoder", attention="causal").model)
@@ -93,7 +93,7 @@ def verify_attention(model: "nn.Module", attention: Attention) -> None:
         model: As for [gemma_st.modeling.masks.verify_bidirectional][].
         attention: The expected mask, ``"bidirectional"`` or ``"causal"``.
 
-    Example:
+    Examples:
         >>> from gemma_st.modeling.backbone import backbone
         >>> verify_attention(backbone("decoder", attention="causal").model, "causal")
     """

@@ -28,7 +28,7 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
         pair: The template, with ``{query}`` and ``{document}`` once each in this order; ``None`` puts the two texts
             of a pair one after the other.
 
-    Example:
+    Examples:
         >>> from transformers import AutoTokenizer
         >>> tokenizer = AutoTokenizer.from_pretrained("decoder")
         >>> set_template(tokenizer, "Q: {query} A: {document}")
@@ -69,7 +69,7 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
 def read_template(tokenizer: "PreTrainedTokenizerBase") -> str:
     """Return the template of a pair that a fast tokenizer stores, with begin and end tokens; empty if it has none.
 
-    Example:
+    Examples:
         >>> from transformers import AutoTokenizer
         >>> read_template(AutoTokenizer.from_pretrained("reranker"))
         '<bos> Query: {query} Document: {document} <eos>'

@@ -23,7 +23,7 @@ class Truncation(NamedTuple):
         documents: Number of truncated documents or single texts.
         lost: Number of documents of which nothing was left beside the query; ``documents`` includes them.
 
-    Example:
+    Examples:
         >>> print(Truncation(inputs=100, documents=7))
         truncated 0 queries and 7 documents of 100 inputs
     """
@@ -52,7 +52,7 @@ class Truncator:
         query_length: Maximum length of the query in tokens; limited by ``max_length`` only if not given.
         document_length: Maximum length of the document in tokens; the rest that the query leaves if not given.
 
-    Example:
+    Examples:
         >>> from transformers import AutoTokenizer
         >>> truncator = Truncator(AutoTokenizer.from_pretrained("decoder"), 12, query_length=4)
         >>> truncator.cut([("a license", "any work of authorship and the rights that come with it")])[1]

@@ -33,7 +33,7 @@ def split_windows(
         The pairs of query and window, the number of windows of each given pair (at least 1), and the counts, which
         include a document only if nothing is left of it.
 
-    Example:
+    Examples:
         >>> from transformers import AutoTokenizer
         >>> truncator = Truncator(AutoTokenizer.from_pretrained("decoder"), 11)
         >>> split_windows(truncator, [("what", "a license and a patent and a copyright")], 3)[0]
@@ -59,7 +59,7 @@ def combine_scores(scores: "Tensor", sizes: Sequence[int]) -> "Tensor":
 
     The scores have the shape ``(windows,)``, and ``sizes`` are the numbers of windows of the documents.
 
-    Example:
+    Examples:
         >>> import torch
         >>> combine_scores(torch.tensor([0.0, 3.0, 1.0, 5.0]), [3, 1])
         tensor([2., 5.])

@@ -63,7 +63,7 @@ class Cell:
         seed: Random seed of head initialisation, data order, dropout and document sampling.
         name: Task, content key and seed; the name of the result's file.
 
-    Example:
+    Examples:
         >>> cell = read_study("study.toml").cells[1]
         >>> cell.task.name, cell.settings["attention"], cell.seed
         ('sst-2', 'causal', 0)
@@ -85,7 +85,7 @@ class Study:
         factors: Values of each factor that a grid lists. The first value is the baseline.
         resolved: All settings, defaults included, as JSON.
 
-    Example:
+    Examples:
         >>> study = read_study("study.toml")
         >>> len(study.cells), study.factors
         (2, {'attention': ['bidirectional', 'causal']})
@@ -104,7 +104,7 @@ def read_study(path: str | Path, data: str | Path | None = None) -> Study:
         path: A TOML file; see ``docs/training.md``.
         data: Folder that replaces ``{data}`` in the file.
 
-    Example:
+    Examples:
         >>> [cell.settings["attention"] for cell in read_study("study.toml").cells]
         ['bidirectional', 'causal']
     """

@@ -23,7 +23,7 @@ def compare(cells: Sequence[Mapping[str, Any]], factor: str, *, listed: Sequence
         ``baseline_mean`` and ``value_mean`` over the pairs, their ``difference``, and its ``interval``: Student's 95 %
         confidence interval, or None for a single pair.
 
-    Example:
+    Examples:
         >>> settings, measures = [{"head": "mlp"}, {"head": "linear"}], [{"accuracy": 0.5}, {"accuracy": 0.25}]
         >>> cells = [{"task": "rte", "seed": 0, "settings": settings[i], "measures": measures[i]} for i in range(2)]
         >>> compare(cells, "head", listed=["mlp", "linear"])[0]["difference"]

@@ -23,7 +23,7 @@ def parse(factor: str, value: object) -> Value:
     Raises:
         ModelError: The factor has no such value.
 
-    Example:
+    Examples:
         >>> parse("pooler", {"name": "last", "k": 1}), parse("pooler", {"name": "last", "k": 4})
         ('last', {'name': 'last', 'k': 4})
     """
@@ -56,7 +56,7 @@ def _pooler(value: object) -> Value:
 def label(value: Value) -> str:
     """Return a canonical value, as `parse` returns it, in the form that tables and pictures display.
 
-    Example:
+    Examples:
         >>> label("causal"), label({"name": "last", "k": 4}), label(parse("dropout", 0.1))
         ('causal', 'last k=4', '0.1')
     """

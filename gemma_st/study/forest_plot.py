@@ -23,7 +23,7 @@ STYLE: dict[Any, Any] = {
 def draw(factor: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Return an SVG of the rows of [gemma_st.study.differences.compare][]. An interval that excludes 0 is coloured.
 
-    Example:
+    Examples:
         >>> row = {"task": "rte", "measure": "accuracy", "baseline": "mlp", "value": "linear", "difference": -0.02,
         ...        "interval": [-0.03, -0.01]}
         >>> "rte: head against mlp" in draw("head", [row])

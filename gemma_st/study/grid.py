@@ -28,7 +28,7 @@ def run(study: Study) -> dict[str, Any]:
     An interruption also writes the report, and a second call resumes the study. Several processes can run the same
     study at once: a cell that another process runs is skipped. Return the content of ``results.json``.
 
-    Example:
+    Examples:
         >>> from gemma_st.study.config import read_study
         >>> results = run(read_study("study.toml"))
         >>> [(row["task"], row["baseline"], row["value"]) for row in results["questions"]["attention"]]
@@ -104,7 +104,7 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
 
     With ``wait``, block until the lock is free. The kernel releases the lock of a process that dies.
 
-    Example:
+    Examples:
         >>> with locked(Path("a.lock")) as ours, locked(Path("a.lock")) as theirs:
         ...     ours, theirs
         (True, False)

@@ -36,7 +36,7 @@ class GlueTask:
         data: The examples.
         config: Settings of model and training; a grid replaces some of them.
 
-    Example:
+    Examples:
         >>> from gemma_st.glue.datasets import load
         >>> from gemma_st.glue.tasks import TASKS
         >>> task = GlueTask(TASKS["sst-2"], load(TASKS["sst-2"], "glue"), GlueConfig(base="decoder", epochs=1))
@@ -87,7 +87,7 @@ class RankingTask:
         config: The stage.
         name: Name of the task in the study's file.
 
-    Example:
+    Examples:
         >>> from gemma_st.training.config import read_config
         >>> from gemma_st.training.evaluator import EvaluationConfig
         >>> options = {"run": "bm25.trec", "collection": "collection", "split": "test", "measures": ["mrr@10"]}

@@ -21,7 +21,7 @@ TERMINAL_COLUMNS = (0, 2, 4, 6, 7, 8)
 def signed(share: float) -> str:
     """Return a difference in percent with its sign.
 
-    Example:
+    Examples:
         >>> signed(0.012), signed(-0.0001)
         ('+1.2', '0.0')
     """
@@ -32,7 +32,7 @@ def signed(share: float) -> str:
 def markdown(results: Mapping[str, Any]) -> str:
     """Return ``study.md`` from ``results.json``.
 
-    Example:
+    Examples:
         >>> print(markdown({"cells": [], "missing": 4, "seeds": 2, "questions": {}}).splitlines()[0])
         0 of 4 cells, 2 seeds.
     """
@@ -53,7 +53,7 @@ def markdown(results: Mapping[str, Any]) -> str:
 def question_table(name: str, rows: Sequence[Mapping[str, Any]]) -> "Table":
     """Return the rows of [gemma_st.study.differences.compare][] for one factor as a table for the terminal.
 
-    Example:
+    Examples:
         >>> question_table("head", []).title
         'head'
     """

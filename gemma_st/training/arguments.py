@@ -18,7 +18,7 @@ NORMAL_MEDIAN = 1.5  # the standard deviation of normally distributed values, di
 def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "CrossEncoderTrainingArguments":
     """Return the trainer's arguments: a stage's ``[trainer]`` table and what its other tables imply.
 
-    Example:
+    Examples:
         >>> from gemma_st.training.config import read_config
         >>> training_arguments(read_config("stage.toml"), None).max_steps
         1
@@ -50,7 +50,7 @@ def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
 
     The keys are regular expressions that match the name of one parameter of the loss, which contains the model.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> layer = nn.Linear(2, 2, bias=False)
         >>> _ = nn.init.constant_(layer.weight, -0.5)

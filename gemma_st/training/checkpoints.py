@@ -18,7 +18,7 @@ class LossCheckpoint(TrainerCallback):
     Args:
         loss: The loss. Its attribute ``model`` is the trained model, which the trainer itself saves.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> keeper = LossCheckpoint(nn.ModuleDict({"model": nn.Linear(2, 2), "scale": nn.Linear(1, 1)}))
         >>> keeper.restore(last_checkpoint(Path("trained/checkpoints")))  # nothing to restore yet
@@ -45,7 +45,7 @@ class LossCheckpoint(TrainerCallback):
 def last_checkpoint(directory: Path) -> Path | None:
     """Return the complete checkpoint with the highest step in a trainer's output directory, or None.
 
-    Example:
+    Examples:
         >>> for name in ("checkpoint-2/loss.safetensors", "checkpoint-4/model.safetensors"):
         ...     Path("run", name).parent.mkdir(parents=True)
         ...     Path("run", name).touch()

@@ -37,7 +37,7 @@ class TrainingConfig:
         relative_rates: If true, the learning rate of each parameter is multiplied by the typical size of its values;
             see [gemma_st.training.arguments.relative_rates][].
 
-    Example:
+    Examples:
         >>> stage = {"output": "trained", "lists": ["lists.jsonl"], "model": {"base": "decoder"}}
         >>> TrainingConfig(**stage, loss={"name": "softmax"}, trainer={"max_steps": 1}).storage
         'float32'
@@ -70,7 +70,7 @@ def read_config(path: str | Path, data: str | Path | None = None) -> TrainingCon
 
     ``data`` is the directory that replaces ``{data}`` in the file. An error begins with the path of the file.
 
-    Example:
+    Examples:
         >>> read_config("stage.toml").model
         {'base': 'decoder'}
     """
@@ -81,7 +81,7 @@ def read_config(path: str | Path, data: str | Path | None = None) -> TrainingCon
 def section(name: str) -> Iterator[None]:
     """Turn a TypeError or ValueError of the block into a `ModelError` of one line that names a table of the file.
 
-    Example:
+    Examples:
         >>> with section("loss"):
         ...     raise ValueError("temperature = 0; expected a number above 0")
         Traceback (most recent call last):

@@ -30,7 +30,7 @@ class EvaluationConfig:
         name: Name of the evaluator, an entry point of the group ``gemma_st.evaluators``.
         options: Arguments of the evaluator.
 
-    Example:
+    Examples:
         >>> EvaluationConfig(steps=10, options={"collection": "collection", "split": "test"}).name
         'rerank'
     """
@@ -51,7 +51,7 @@ class EvaluationConfig:
 class Evaluator(Protocol):
     """The interface of an evaluator.
 
-    Example:
+    Examples:
         >>> class Constant:
         ...     measures = ("ndcg@10",)
         ...
@@ -77,7 +77,7 @@ def open_evaluator(config: EvaluationConfig) -> Evaluator:
         ModelError: No installed package has an evaluator of that name.
         ValueError: The evaluator cannot use its options.
 
-    Example:
+    Examples:
         >>> options = {"collection": "collection", "split": "test", "run": "bm25.trec", "measures": ["mrr@10"]}
         >>> open_evaluator(EvaluationConfig(steps=10, options=options)).measures
         ('mrr@10',)

@@ -21,7 +21,7 @@ def read_lists(paths: Sequence[Path]) -> "Dataset":
 
     The lists of all files are concatenated in the order of the files. It is an error if there is no list at all.
 
-    Example:
+    Examples:
         >>> lists = read_lists([Path("lists.jsonl")])
         >>> len(lists), lists[0]["query"], lists[0]["labels"]
         (4, 'do goldfish grow', [1.0, 0.0])
@@ -47,7 +47,7 @@ def shorten(data: "Dataset", documents: int, *, seed: int) -> "Dataset":
     for example of a teacher's negative scores, the document with the highest label is kept. The other documents are
     drawn at random, once.
 
-    Example:
+    Examples:
         >>> shorten(read_lists([Path("lists.jsonl")]), 1, seed=0)[0]["documents"]
         ['Goldfish grow as long as they live.']
     """
@@ -71,7 +71,7 @@ def triples(data: "Dataset") -> "Dataset":
 
     The labels are a teacher's scores. It is an error if no list has two documents.
 
-    Example:
+    Examples:
         >>> triples(read_lists([Path("lists.jsonl")]))[0]["label"]
         1.0
     """

@@ -30,7 +30,7 @@ class AdapterConfig:
         targets: Suffixes of the names of the linear layers that get an adapter; by default the projections of
             attention and feed-forward network.
 
-    Example:
+    Examples:
         >>> AdapterConfig(rank=8, targets=("q_proj", "v_proj")).alpha
         32
     """
@@ -50,7 +50,7 @@ def add_adapter(model: "CrossEncoder", config: AdapterConfig, base: Path, *, wri
     Raises:
         ValueError: The backbone has no layer with the name of a target.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> model = CrossEncoder("reranker", device="cpu")
         >>> add_adapter(model, AdapterConfig(rank=2), Path("adapted/base"))
@@ -77,7 +77,7 @@ def merge(directory: str | Path, target: str | Path) -> Path:
 
     A weight that is not finite after merging raises `ModelError`.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> add_adapter(model := CrossEncoder("reranker"), AdapterConfig(rank=2), Path("lora/base"))
         >>> merge(save(model, "lora"), "merged").name

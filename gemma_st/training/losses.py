@@ -22,7 +22,7 @@ def loss_class(config: TrainingConfig) -> "type[nn.Module]":
     Raises:
         ModelError: No installed package has a loss of that name, or the loss needs a teacher and the stage has none.
 
-    Example:
+    Examples:
         >>> from gemma_st.training.config import read_config
         >>> loss_class(read_config("stage.toml")).__name__
         'SoftmaxLoss'
@@ -46,7 +46,7 @@ def make_loss(
         ModelError: As for `loss_class`.
         TypeError: The loss has no argument of the name of an option.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> from gemma_st.training.config import read_config
         >>> make_loss(read_config("stage.toml"), CrossEncoder("reranker")).mini_batch_size
@@ -60,7 +60,7 @@ def make_loss(
 def needs_teacher(loss: "type[nn.Module]") -> bool:
     """Return whether the constructor of a loss takes a bi-encoder as ``teacher``.
 
-    Example:
+    Examples:
         >>> from gemma_st import SoftmaxLoss
         >>> needs_teacher(SoftmaxLoss)
         False
@@ -71,7 +71,7 @@ def needs_teacher(loss: "type[nn.Module]") -> bool:
 def reads_triples(loss: "type[nn.Module]") -> bool:
     """Return whether a loss reads triples (query, positive, negative) with a margin instead of lists.
 
-    Example:
+    Examples:
         >>> from gemma_st.losses.margin_mse import MarginMSELoss
         >>> reads_triples(MarginMSELoss)
         True

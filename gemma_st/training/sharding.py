@@ -36,7 +36,7 @@ def in_shards(config: TrainingConfig) -> bool:
     Raises:
         ModelError: An option of the stage or of accelerate's configuration file does not work with shards.
 
-    Example:
+    Examples:
         >>> from gemma_st.training.config import read_config
         >>> in_shards(read_config("stage.toml"))  # not started by accelerate launch
         False
@@ -62,7 +62,7 @@ class ShardedTrainer(CrossEncoderTrainer):
 
     The arguments are those of ``CrossEncoderTrainer``.
 
-    Example:
+    Examples:
         >>> from gemma_st import CrossEncoder
         >>> arguments = CrossEncoderTrainingArguments(use_cpu=True, report_to="none")
         >>> ShardedTrainer(model=CrossEncoder("reranker", device="cpu"), args=arguments)

@@ -21,7 +21,7 @@ def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool
     ``start`` is the fingerprint of the model before training. A model that is trained in shards has checkpoints with
     other files, so it is another stage.
 
-    Example:
+    Examples:
         >>> from gemma_st.training.config import read_config
         >>> stage = resolve(read_config("stage.toml"), start="0f3a", processes=1)
         >>> stage["loss"], stage["lists"][0]["file"], stage["start"]
@@ -43,7 +43,7 @@ def claim(checkpoints: Path, stage: Stage, *, write: bool = True) -> Path | None
     Raises:
         ModelError: The checkpoints are of another stage; the message names the settings that differ.
 
-    Example:
+    Examples:
         >>> claim(Path("trained/checkpoints"), {"loss": {"name": "softmax"}})  # nothing to resume from
         >>> Path("trained/checkpoints/stage.json").exists()
         True

@@ -18,7 +18,7 @@ NEW_HEAD_OPTIONS = {"pooler", "head"}  # if one of them is given, a cross-encode
 def load_teacher(name: str) -> "SentenceTransformer":
     """Load the bi-encoder to learn from: a directory, a hub id, or ``all-minilm-l6-v2`` from its Python package.
 
-    Example:
+    Examples:
         >>> load_teacher("all-minilm-l6-v2").get_embedding_dimension()
         384
     """
@@ -37,7 +37,7 @@ def start(config: TrainingConfig) -> "CrossEncoder":
     Raises:
         ModelError: The base cannot be loaded, is an adapter, or lacks a weight.
 
-    Example:
+    Examples:
         >>> from gemma_st.training.config import read_config
         >>> start(read_config("stage.toml")).attention
         'bidirectional'

@@ -36,7 +36,7 @@ def train(config: TrainingConfig) -> Path:
         ModelError: The lists, the base, the loss or the evaluator cannot be used, or the checkpoints in the directory
             are of another stage.
 
-    Example:
+    Examples:
         >>> from gemma_st.training.config import read_config
         >>> directory = train(read_config("stage.toml"))  # the trainer prints its log
         {'train_runtime': ...}

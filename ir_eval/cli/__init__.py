@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     The code is 0 for success, 1 if ``doctor`` finds a fault or a figure of ``reproduce`` is off, 2 for wrong input, and
     130 after Ctrl-C.
 
-    Example:
+    Examples:
         >>> main(["evaluate", "qrels.txt", "bm25.trec", "-m", "mrr"])
           system       mrr
          ─...

@@ -37,7 +37,7 @@ class _Systems(NamedTuple):
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Example:
+    Examples:
         >>> from ir_eval.cli import main
         >>> main(["compare", "qrels.txt", "bm25.trec", "reranked.trec", "-m", "mrr", "--format", "markdown"])
         ## qrels.txt: 2 queries

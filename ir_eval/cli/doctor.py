@@ -16,7 +16,7 @@ from ir_eval.retrieval import jvm
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command, which takes no arguments.
 
-    Example:
+    Examples:
         >>> add(parser := argparse.ArgumentParser())
         >>> callable(parser.parse_args([]).command)
         True

@@ -17,7 +17,7 @@ from ir_eval.report.terminal import file_labels, show
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Example:
+    Examples:
         >>> from ir_eval.cli import main
         >>> main(["evaluate", "qrels.txt", "bm25.trec", "reranked.trec", "-m", "mrr"])
           system          mrr

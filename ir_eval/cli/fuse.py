@@ -12,7 +12,7 @@ from ir_eval.pipeline.fusion import Tuned, fuse, tune
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Example:
+    Examples:
         >>> from ir_eval.cli import main
         >>> main(["fuse", "bm25.trec", "reranked.trec", "--out", "fused.trec"])
         2 queries, 4 documents written to fused.trec

@@ -10,7 +10,7 @@ from ir_eval.pipeline.negatives import Mining, mine
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Example:
+    Examples:
         >>> from ir_eval.cli import main
         >>> main(["mine", "collection", "--first-stage", "bm25.trec", "--negatives", "1", "--out", "mined.jsonl"])
         2 lists written to mined.jsonl

@@ -6,7 +6,7 @@ import argparse
 def add_measures(parser: argparse.ArgumentParser) -> None:
     """Add ``-m MEASURE``, which may be repeated.
 
-    Example:
+    Examples:
         >>> add_measures(parser := argparse.ArgumentParser())
         >>> parser.parse_args(["-m", "ndcg@10", "-m", "map"]).measures
         ['ndcg@10', 'map']

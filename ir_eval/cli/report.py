@@ -11,7 +11,7 @@ from ir_eval.report.html import REPORT_FILENAME, write_report
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> results = run_experiment(single("collection", first_stage="bm25.trec"), "out")
         >>> from ir_eval.cli import main

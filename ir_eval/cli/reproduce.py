@@ -13,7 +13,7 @@ from ir_eval.report.terminal import show
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Example:
+    Examples:
         >>> from ir_eval.cli import main
         >>> main(["reproduce", "beir", "--row", "scifact", "--dry-run"])
         beir: BEIR, BM25 over title and text as one field

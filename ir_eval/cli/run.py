@@ -17,7 +17,7 @@ DEMO_RERANKER = "gemma-encoder-msmarco"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Example:
+    Examples:
         >>> from ir_eval.cli import main
         >>> main(["run", "collection", "--first-stage", "bm25.trec", "-m", "mrr"])
         collection (test): 2 topics

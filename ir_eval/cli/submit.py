@@ -10,7 +10,7 @@ from ir_eval.leaderboard import Submission, write_submission
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Example:
+    Examples:
         >>> Run.from_dict({"2": {"4339068": 1.0}}).write("run.trec")
         >>> from ir_eval.cli import main
         >>> main(["submit", "run.trec", "run.trec", "--id", "20260131-ours", "--team", "us", "--model", "BM25"])

@@ -22,7 +22,7 @@ def open_collection(name: str = "python-docs", *, split: str | None = None) -> C
     Raises:
         InputError: The collection does not exist, or one of its files is missing or malformed.
 
-    Example:
+    Examples:
         >>> collection = open_collection("collection", split="test")
         >>> collection.topics
         {'q1': 'do goldfish grow', 'q2': 'what is python'}

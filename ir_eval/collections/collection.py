@@ -11,7 +11,7 @@ from ir_eval.errors import InputError
 class Documents(Protocol):
     """A source of documents; nothing is read or downloaded until it is used.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> source = open_collection("collection").source
         >>> source.local, source.texts(["d2"])
@@ -51,7 +51,7 @@ class Collection:
         qrels: Judgements, or None.
         source: Documents, read when they are needed.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> collection = open_collection("collection")
         >>> len(list(collection.documents())), collection.texts(["d2"])
@@ -107,7 +107,7 @@ def judged_topics(name: str, queries: dict[str, str], qrels: Qrels | None) -> di
     Raises:
         InputError: A judged query has no text, and every measure would count it as 0; ``name`` is the queries' source.
 
-    Example:
+    Examples:
         >>> judged_topics("queries.tsv", {"q1": "goldfish", "q2": "python"}, Qrels.from_dict({"q2": {"d3": 1}}))
         {'q2': 'python'}
     """

@@ -25,7 +25,7 @@ def read_sources() -> dict[str, bytes]:
     Raises:
         InputError: The interpreter was installed without source files.
 
-    Example:
+    Examples:
         >>> "json/__init__.py" in read_sources()
         True
     """
@@ -48,7 +48,7 @@ def read_sources() -> dict[str, bytes]:
 def read_entries(sources: dict[str, bytes]) -> dict[str, str]:
     r"""Return the documentation in source files by qualified name: ``json.dumps``, ``reference.assert``.
 
-    Example:
+    Examples:
         >>> read_entries({"pets.py": b"class Fish:\n    'Grows.'"})
         {'pets.Fish': 'Grows.'}
     """

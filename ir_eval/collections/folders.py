@@ -37,7 +37,7 @@ def open_folder(folder: Path, *, split: str | None = None) -> Collection:
     Raises:
         InputError: A file is missing or malformed, the split does not exist, or a split must be chosen.
 
-    Example:
+    Examples:
         >>> open_folder(Path("collection")).split
         'test'
     """

@@ -36,7 +36,7 @@ def open_ir_datasets(dataset_id: str, *, split: str | None = None) -> Collection
         InputError: The id does not exist, the data set has no documents or queries, or a file is not there and cannot
             be downloaded.
 
-    Example:
+    Examples:
         >>> open_ir_datasets("beir/scfact", split="test")
         Traceback (most recent call last):
         ir_eval.errors.InputError: beir/scfact/test: no such collection; ...; did you mean beir/scifact/test or ...?

@@ -40,7 +40,7 @@ def open_python_docs(*, split: str | None = None) -> Collection:
     Raises:
         InputError: The split is not ``test``, or the standard library has no source files.
 
-    Example:
+    Examples:
         >>> len(open_python_docs().topics)
         300
     """

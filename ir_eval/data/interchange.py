@@ -28,7 +28,7 @@ _QUERY, _DOC, _SCORE, _RELEVANCE = ("query_id", "qid"), ("doc_id", "docno"), ("s
 def to_pandas(table: Run | Qrels) -> "pd.DataFrame":
     """Return a DataFrame with one row per document, in canonical order. (N, 3).
 
-    Example:
+    Examples:
         >>> list(to_pandas(Run.read("bm25.trec")))
         ['query_id', 'doc_id', 'score']
     """
@@ -40,7 +40,7 @@ def to_pandas(table: Run | Qrels) -> "pd.DataFrame":
 def to_arrow(table: Run | Qrels) -> "pa.Table":
     """Return an Arrow table with one row per document, in canonical order. (N, 3).
 
-    Example:
+    Examples:
         >>> from pyarrow import parquet
         >>> parquet.write_table(to_arrow(Run.read("bm25.trec")), "bm25.parquet")
     """
@@ -52,7 +52,7 @@ def to_arrow(table: Run | Qrels) -> "pa.Table":
 def to_ranx(table: Run | Qrels) -> "ranx.Run | ranx.Qrels":
     """Return a run or qrels of ranx. ranx does not define the order of ties, so its figures may differ.
 
-    Example:
+    Examples:
         >>> to_ranx(Run.read("bm25.trec")).name
         'bm25'
     """
@@ -64,7 +64,7 @@ def to_ranx(table: Run | Qrels) -> "ranx.Run | ranx.Qrels":
 def to_ir_measures(table: Run | Qrels) -> "Iterator[ir_measures.ScoredDoc | ir_measures.Qrel]":
     """Yield one record per document, in canonical order. In ir_measures, the provider of a measure orders ties.
 
-    Example:
+    Examples:
         >>> next(to_ir_measures(Run.read("bm25.trec")))
         ScoredDoc(query_id='q1', doc_id='d2', score=2.0)
     """
@@ -83,7 +83,7 @@ def run_from(data: "RunData", *, name: str | None = None) -> Run:
             or records with the attributes query_id, doc_id and score.
         name: Name of the system (default: the name of ranx's run, else ``run``).
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> run_from(pd.DataFrame({"qid": ["q1"], "docno": ["d1"], "score": [2.0]})).to_dict()
         {'q1': {'d1': 2.0}}
@@ -94,7 +94,7 @@ def run_from(data: "RunData", *, name: str | None = None) -> Run:
 def qrels_from(data: "QrelsData") -> Qrels:
     """Make qrels from the data of another library: as for `run_from`, with relevance or label in place of score.
 
-    Example:
+    Examples:
         >>> import ir_measures
         >>> qrels_from([ir_measures.Qrel("q1", "d1", 2)]).to_dict()
         {'q1': {'d1': 2}}

@@ -21,7 +21,7 @@ class Qrels(Table):
     A negative relevance is legal; trec_eval reads it as "pooled but not judged". Make qrels with `from_columns`,
     `from_dict` or `read`. The arrays are those of `Table`; ``values`` holds the relevance, int64.
 
-    Example:
+    Examples:
         >>> qrels = Qrels.read("qrels.txt")
         >>> qrels["q2"]
         {'d3': 2, 'd4': 0}

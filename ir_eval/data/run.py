@@ -29,7 +29,7 @@ class Run(Table):
         name: Name of the system, the tag in a TREC file; equality ignores it.
         ranks: Rank column of the file, if it holds integers; only `by_rank` uses it. (N,)
 
-    Example:
+    Examples:
         >>> run = Run.from_dict({"q1": {"d1": 0.5, "d2": 2.0}}, name="bm25")
         >>> run.to_dict()
         {'q1': {'d2': 2.0, 'd1': 0.5}}

@@ -31,7 +31,7 @@ class Table:
         docs: Document ids as strings or UTF-8 bytes; ``doc_ids`` has them as strings. (N,)
         values: One number per document. (N,)
 
-    Example:
+    Examples:
         >>> fields, _ = group(["q2", "q1", "q1"], ["d1", "d1", "d2"], np.array([1.0, 0.5, 0.5]))
         >>> Table(*fields).to_dict()
         {'q1': {'d2': 0.5, 'd1': 0.5}, 'q2': {'d1': 1.0}}
@@ -104,7 +104,7 @@ class Table:
 def flatten(nested: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[str], list[float]]:
     """Turn ``{query: {document: number}}`` into the columns query, document and number.
 
-    Example:
+    Examples:
         >>> flatten({"q1": {"d1": 2.0, "d2": 1.0}})
         (['q1', 'q1'], ['d1', 'd2'], [2.0, 1.0])
     """
@@ -124,7 +124,7 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tup
     Raises:
         InputError: See `Run.from_columns`.
 
-    Example:
+    Examples:
         >>> group(["q1", "q1"], ["d1", "d2"], np.array([1, 2]))[1]
         array([1, 0])
     """
@@ -153,7 +153,7 @@ def arrange(
     Returns:
         The fields of a `Table`, and the index that sorted the rows. (N,)
 
-    Example:
+    Examples:
         >>> fields, _ = arrange(as_strings(np.array(["q2", "q1"])), np.array([0, 1]), np.array(["a", "b"]), np.ones(2))
         >>> Table(*fields).to_dict()
         {'q1': {'b': 1.0}, 'q2': {'a': 1.0}}
@@ -172,7 +172,7 @@ def arrange(
 def row_keys(codes: NDArray[np.integer[Any]], docs: Ids) -> NDArray[np.uint64]:
     """Hash (query position, document id) to 64 bits: equal rows have equal keys, different rows almost never. (N,).
 
-    Example:
+    Examples:
         >>> text_key, byte_key = row_keys(np.array([7]), np.array(["d1"])), row_keys(np.array([7]), np.array([b"d1"]))
         >>> bool(text_key == byte_key)
         True
@@ -190,7 +190,7 @@ def row_keys(codes: NDArray[np.integer[Any]], docs: Ids) -> NDArray[np.uint64]:
 def distinct(ids: Ids) -> tuple[Ids, NDArray[np.int64]]:
     """Return the unique ids, sorted by their bytes, and the position of each given id among them.
 
-    Example:
+    Examples:
         >>> distinct(np.array(["b", "a", "b"]))[1]
         array([1, 0, 1])
     """
@@ -202,7 +202,7 @@ def distinct(ids: Ids) -> tuple[Ids, NDArray[np.int64]]:
 def as_strings(ids: Ids) -> Strings:
     """Return ids, strings or UTF-8 bytes, as numpy strings of variable width.
 
-    Example:
+    Examples:
         >>> as_strings(np.array([b"d1"])).tolist()
         ['d1']
     """

@@ -20,7 +20,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     Raises:
         InputError: The file is missing, is a folder, is damaged, or holds a line that is not UTF-8.
 
-    Example:
+    Examples:
         >>> next(read_lines("qrels.txt"))
         (1, 'q1 0 d1 1')
     """
@@ -45,7 +45,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 def check_folder(path: str | Path) -> None:
     """Check, before long work, that a folder exists or can be created, and is writable; nothing is created.
 
-    Example:
+    Examples:
         >>> check_folder("qrels.txt/results")
         Traceback (most recent call last):
         ir_eval.errors.InputError: qrels.txt/results: cannot be written (qrels.txt is no folder, or is protected); ...
@@ -60,7 +60,7 @@ def check_folder(path: str | Path) -> None:
 def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Yield a folder as `gemma_st.files.atomic_directory` does, but raise InputError if it cannot be written.
 
-    Example:
+    Examples:
         >>> with atomic_directory("runs") as temporary:
         ...     (temporary / "bm25.trec").touch()
     """
@@ -72,7 +72,7 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 def atomic_write(path: str | Path) -> Iterator[IO[str]]:
     r"""Open a UTF-8 text file, gzipped if its name ends in ``.gz``, that appears under its name once it is complete.
 
-    Example:
+    Examples:
         >>> with atomic_write("queries.tsv.gz") as file:
         ...     _ = file.write("q1\tdo goldfish grow\n")
     """

@@ -44,7 +44,7 @@ def read_run(path: str | Path) -> tuple[TableFields, Ranks | None, str]:
         The fields of a `Table`; the rank column in the same order, (N,), or None if it does not hold integers; the tag
         on the first line.
 
-    Example:
+    Examples:
         >>> fields, ranks, tag = read_run("bm25.trec")
         >>> tag
         'bm25'
@@ -56,7 +56,7 @@ def read_run(path: str | Path) -> tuple[TableFields, Ranks | None, str]:
 def read_qrels(path: str | Path) -> TableFields:
     """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, recognised by its header, into canonical order.
 
-    Example:
+    Examples:
         >>> query_ids, *_ = read_qrels("qrels.txt")
         >>> query_ids.tolist()
         ['q1', 'q2']

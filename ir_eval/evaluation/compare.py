@@ -46,7 +46,7 @@ def compare(
         seed: See `Method`.
         alpha: See `Method`.
 
-    Example:
+    Examples:
         >>> from ir_eval import Qrels, Run, evaluate
         >>> runs = Run.read("bm25.trec"), Run.read("reranked.trec")
         >>> systems = {run.name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for run in runs}

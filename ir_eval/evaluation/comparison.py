@@ -14,7 +14,7 @@ _HOLES_MARGIN = 0.05  # a hole rate this far above the baseline's is worth a war
 def check_systems(systems: Collection[str], baselines: Sequence[str]) -> None:
     """Check, before long work, that there are two systems and a baseline, and that each baseline is a system.
 
-    Example:
+    Examples:
         >>> check_systems(["bm25", "reranked"], ["dense"])
         Traceback (most recent call last):
         ir_eval.errors.InputError: baseline 'dense'; expected one of bm25, reranked
@@ -39,7 +39,7 @@ class Method:
         seed: Seed of random draws.
         alpha: Significance level of the corrected p-value; the level of the interval is 1 - ``alpha``.
 
-    Example:
+    Examples:
         >>> Method(tests=("t",), correction="tukey")
         Method(tests=('t',), correction='tukey', seed=0, alpha=0.05)
     """
@@ -78,7 +78,7 @@ class Difference:
         ties: Number of queries on which both are equal.
         losses: Number of queries on which the baseline is better.
 
-    Example:
+    Examples:
         >>> from ir_eval import Qrels, Run, compare, evaluate
         >>> runs = Run.read("bm25.trec"), Run.read("reranked.trec")
         >>> systems = {run.name: evaluate(Qrels.read("qrels.txt"), run, ["mrr"]) for run in runs}
@@ -114,7 +114,7 @@ class Comparison:
         differences: Differences by measure, then baseline, then system, in the given order.
         holes: Hole rates of each system, if known: ``{"bm25": {"holes@10": 0.02}}``.
 
-    Example:
+    Examples:
         >>> found = Comparison(2, {"bm25": {"mrr": 0.25}, "dense": {"mrr": 0.5}}, ("bm25",), Method(), (),
         ...                    holes={"bm25": {"holes@10": 0.0}, "dense": {"holes@10": 0.2}})
         >>> found.warnings

@@ -24,7 +24,7 @@ class Evaluation:
         query_ids: All judged queries, sorted by code point. (Q,)
         per_query: Spelling of each measure, in the given order, to the score of each query. (Q,)
 
-    Example:
+    Examples:
         >>> evaluation = evaluate(Qrels.read("qrels.txt"), Run.read("bm25.trec"), ["mrr"])
         >>> evaluation.query_ids.tolist(), evaluation.per_query["mrr"].tolist()
         (['q1', 'q2'], [0.5, 0.0])
@@ -50,7 +50,7 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
         run: Rankings; at least one query is judged.
         measures: Measures such as ``"ndcg@10"``; see `ir_eval.evaluation.measures`.
 
-    Example:
+    Examples:
         >>> evaluate(Qrels.read("qrels.txt"), Run.read("reranked.trec"), ["ndcg@10", "mrr"]).means
         {'ndcg@10': 1.0, 'mrr': 1.0}
     """
@@ -70,7 +70,7 @@ def hole_rates(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> dic
     It is 1 - ``judged@k``, averaged over the judged queries that the run answers. A measure without a cutoff stands for
     k = 10.
 
-    Example:
+    Examples:
         >>> hole_rates(Qrels.read("qrels.txt"), Run.read("bm25.trec"), ["ndcg@10"])
         {'holes@10': 0.25}
     """
@@ -83,7 +83,7 @@ def hole_rates(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> dic
 def holes_name(measure: Measure) -> str:
     """Return the name of the hole rate with a measure's cutoff.
 
-    Example:
+    Examples:
         >>> holes_name(Measure("ndcg", 5)), holes_name(Measure("map"))
         ('holes@5', 'holes@10')
     """

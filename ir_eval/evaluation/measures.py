@@ -38,7 +38,7 @@ class Measure:
         cutoff: Number of documents from the top that count; None for all.
         min_rel: Least relevance that counts as relevant, trec_eval's ``-l``.
 
-    Example:
+    Examples:
         >>> str(Measure("mrr", cutoff=10, min_rel=2))
         'mrr@10-l2'
     """
@@ -72,7 +72,7 @@ class Measure:
 def parse_measure(text: str) -> Measure:
     """Read a measure such as ``ndcg@10`` or ``map-l2``, in upper or lower case.
 
-    Example:
+    Examples:
         >>> parse_measure("mrr@10-l2")
         Measure(name='mrr', cutoff=10, min_rel=2)
     """
@@ -91,7 +91,7 @@ class Judged(NamedTuple):
         place: Rank of the document from 0, ascending within a query. (n,)
         level: Relevance of the document. (n,)
 
-    Example:
+    Examples:
         >>> judged = Judged(query=np.array([0, 0]), place=np.array([0, 3]), level=np.array([0, 2]))
         >>> judged.relevant(Measure("map")).place
         array([3])
@@ -125,7 +125,7 @@ class JudgedRun:
         found: Judged documents that the run contains, in its order.
         retrieved: Number of documents that the run has for each query. (Q,)
 
-    Example:
+    Examples:
         >>> found = Judged(query=np.array([0]), place=np.array([1]), level=np.array([1]))
         >>> JudgedRun(ideal=found, found=found, retrieved=np.array([2])).compute(Measure("mrr"))
         array([0.5])

@@ -21,7 +21,7 @@ _NUMBERS_PER_CHUNK = 4_000_000  # random numbers in memory at once: 32 MB
 def paired_differences(system: Floats, baseline: Floats) -> Floats:
     """Return ``system - baseline`` for each query, with rounding errors set to 0. (Q,), (Q,) → (Q,).
 
-    Example:
+    Examples:
         >>> paired_differences(np.array([0.1 + 0.2, 0.5]), np.array([0.3, 0.25])).tolist()
         [0.0, 0.25]
     """
@@ -34,7 +34,7 @@ def paired_t(differences: Floats) -> float | None:
 
     It is 1 if no query differs, and None if t is undefined: for one query, or if all differ by the same amount.
 
-    Example:
+    Examples:
         >>> round(paired_t(np.array([0.1, 0.3, 0.2])), 3)
         0.074
     """
@@ -54,7 +54,7 @@ def randomization(differences: Floats, *, seed: int = 0, draws: int = DRAWS) -> 
     whose mean is at least as far from 0 as the observed mean. If there are more than ``draws`` assignments, p is
     estimated from random ones: (1 + number as far from 0) / (1 + draws) (Phipson and Smyth 2010).
 
-    Example:
+    Examples:
         >>> randomization(np.array([0.1, 0.3, 0.2]))
         0.25
     """
@@ -74,7 +74,7 @@ def bootstrap_interval(
 
     Both ends are the mean if all differences are equal. The interval of one query is None.
 
-    Example:
+    Examples:
         >>> bootstrap_interval(np.array([0.1, 0.1, 0.1]))
         (0.1, 0.1)
     """
@@ -101,7 +101,7 @@ def effect_size(differences: Floats) -> float | None:
 
     0.2 is small, 0.8 large (Cohen 1988). It is 0 if no query differs, and None if the deviation is 0 or undefined.
 
-    Example:
+    Examples:
         >>> round(effect_size(np.array([0.1, 0.3, 0.2])), 6)
         2.0
     """
@@ -116,7 +116,7 @@ def correct(p_values: Sequence[float], correction: str) -> list[float]:
     ``bonferroni`` multiplies each p-value by their number. ``holm`` is Holm's step-down method (1979), which is as safe
     and never above Bonferroni's. ``none`` leaves them as they are.
 
-    Example:
+    Examples:
         >>> correct([0.01, 0.04], "bonferroni"), correct([0.01, 0.04], "holm")
         ([0.02, 0.08], [0.02, 0.04])
     """
@@ -133,7 +133,7 @@ def tukey_t(scores: Floats, differences: Floats) -> Floats | None:
     Systems and queries are the factors (Carterette, TOIS 2012). For two systems it is the paired t-test. It is None for
     one query, or if the systems differ by a constant.
 
-    Example:
+    Examples:
         >>> scores = np.array([[0.1, 0.5, 0.3], [0.2, 0.8, 0.5]])
         >>> tukey_t(scores, np.array([0.2])).round(3)
         array([0.074])
@@ -158,7 +158,7 @@ def tukey_randomization(scores: Floats, differences: Floats, *, seed: int = 0, d
     If the systems were equal, the scores of a query could be permuted between them. p is the share of random
     permutations, the observed one included, whose best and worst mean are at least as far apart as the difference.
 
-    Example:
+    Examples:
         >>> scores = np.array([[0.1, 0.5, 0.3], [0.2, 0.8, 0.5]])
         >>> tukey_randomization(scores, np.array([0.2]), draws=999).round(1)
         array([0.3])

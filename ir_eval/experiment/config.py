@@ -28,7 +28,7 @@ class Experiment:
         correction: Correction for several comparisons; see [ir_eval.evaluation.comparison.Method][].
         seed: Seed of the randomization test and of the bootstrap.
 
-    Example:
+    Examples:
         >>> systems = {"bm25": Retrieve("bm25"), "reranked": Rerank("bm25", "reranker", depth=2)}
         >>> Experiment((CollectionName("collection"),), systems, measures=("ndcg@10",)).baseline
         'bm25'
@@ -101,7 +101,7 @@ def single(
         depth: Number of documents reranked for each topic.
         measures: Names of measures; see [ir_eval.evaluation.measures.parse_measure][].
 
-    Example:
+    Examples:
         >>> list(single("collection", first_stage="bm25.trec", rerankers=("reranker",)).systems)
         ['bm25', 'reranker']
     """
@@ -116,7 +116,7 @@ def single(
 def unused(name: str, taken: Container[str]) -> str:
     """Return a name that is not taken yet: ``name``, or else ``name-2``, ``name-3`` and so on.
 
-    Example:
+    Examples:
         >>> unused("bm25", ["bm25"])
         'bm25-2'
     """

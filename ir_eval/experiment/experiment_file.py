@@ -40,7 +40,7 @@ def read_experiment(path: str | Path, data: str | Path | None = None) -> Experim
     Raises:
         InputError: The file is missing or is not TOML, or a key or value is wrong; the message names the closest key.
 
-    Example:
+    Examples:
         >>> list(read_experiment("experiment.toml").systems)
         ['bm25', 'reranked']
     """
@@ -54,7 +54,7 @@ def read_experiment(path: str | Path, data: str | Path | None = None) -> Experim
 def parse_experiment(table: Mapping[str, Any]) -> Experiment:
     """Make an experiment from the table of a TOML or JSON file, and check all keys and values.
 
-    Example:
+    Examples:
         >>> experiment = read_experiment("experiment.toml")
         >>> parse_experiment(experiment.to_dict()) == experiment
         True

@@ -33,7 +33,7 @@ class SystemOutcome:
         evaluation: Measures of the run.
         seconds: Time from topics to ranking, without loading and indexing; None if unknown, as for a run file.
 
-    Example:
+    Examples:
         >>> qrels, run = Qrels.read("qrels.txt"), Run.read("bm25.trec")
         >>> SystemOutcome(run, evaluate(qrels, run, ["mrr"]), seconds=0.5).queries_per_second
         4.0
@@ -59,7 +59,7 @@ class CollectionOutcome:
         systems: Outcomes of the systems, in the experiment's order.
         texts: Whether the documents are on this machine. A report downloads no collection to show its texts.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> (outcome,) = run_experiment(single("collection", first_stage="bm25.trec")).outcomes
         >>> outcome.title, list(outcome.evaluations)
@@ -102,7 +102,7 @@ class Results:
         outcomes: Outcomes, in the order of the experiment's collections.
         origin: Tuned weights, package versions, commit, and a hash of this package's code.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",))).label("reranker")
         'bm25 → reranker'
@@ -179,7 +179,7 @@ def read_results(folder: str | Path) -> Results:
     Raises:
         InputError: ``results.json``, a run or a collection is missing or was changed.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import read_experiment, run_experiment
         >>> results = run_experiment(read_experiment("experiment.toml"), "out")
         >>> read_results("out").experiment == results.experiment

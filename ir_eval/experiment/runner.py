@@ -32,7 +32,7 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
         InputError: A collection has no judgements, an option or file is wrong, or the folder cannot be written.
         gemma_st.errors.ModelError: There is no such model.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import read_experiment
         >>> results = run_experiment(read_experiment("experiment.toml"), "out")
         >>> results.outcomes[0].evaluations["bm25"].means

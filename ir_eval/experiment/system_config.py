@@ -22,7 +22,7 @@ class CollectionName:
         split: Name of the judgements of a BEIR folder, such as ``dev``.
         measures: Measures on this collection; if empty, the measures of the experiment.
 
-    Example:
+    Examples:
         >>> CollectionName("collection", "test", measures=("map",)).to_dict()
         {'name': 'collection', 'split': 'test', 'measures': ['map']}
     """
@@ -42,7 +42,7 @@ class CollectionName:
 class SystemConfig(ABC):
     """A system of an experiment: how its run on a collection is made.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import Rerank, Retrieve
         >>> [system.inputs for system in (Retrieve("bm25"), Rerank("bm25", "reranker"))]
         [(), ('bm25',)]

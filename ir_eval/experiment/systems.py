@@ -27,7 +27,7 @@ class Retrieve(SystemConfig):
         hits: Largest number of documents retrieved for a topic.
         options: Options of that retriever, such as ``k1``.
 
-    Example:
+    Examples:
         >>> Retrieve("bm25", 100, {"k1": 0.82}).to_dict()
         {'retrieve': 'bm25', 'hits': 100, 'k1': 0.82}
     """
@@ -71,7 +71,7 @@ class Given(SystemConfig):
     Attributes:
         run: Path of the file; ``{collection}`` in it stands for the collection's name.
 
-    Example:
+    Examples:
         >>> from ir_eval.collections import open_collection
         >>> Given("{collection}.trec").path(open_collection("collection")).name
         'collection.trec'
@@ -105,7 +105,7 @@ class Fuse(SystemConfig):
         weights: Weight of each run in a sum; if None, all are 1.
         tune_on: Development collection on which the weights are tuned for the experiment's first measure.
 
-    Example:
+    Examples:
         >>> Fuse(("bm25", "dense"), "sum", weights=(0.3, 0.7)).to_dict()
         {'fuse': ['bm25', 'dense'], 'method': 'sum', 'weights': [0.3, 0.7]}
     """
@@ -153,7 +153,7 @@ class Rerank(SystemConfig):
         model: Directory, packaged model or hub id.
         depth: Number of documents scored for each topic; the others are dropped.
 
-    Example:
+    Examples:
         >>> Rerank("bm25", "reranker", depth=20).to_dict()
         {'rerank': 'bm25', 'model': 'reranker', 'depth': 20}
     """

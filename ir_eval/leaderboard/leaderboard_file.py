@@ -74,7 +74,7 @@ class LeaderboardRow:
         minutes: Estimated minutes on one core, without downloads; 0 for seconds.
         files: Files and folders that the row reads from the data folder.
 
-    Example:
+    Examples:
         >>> row = read_leaderboard("trec-dl-2019").select(["bm25-default"])[0]
         >>> row.name, row.plan
         ('bm25-default', 'downloads 2,171.0 MB, about 1 min')
@@ -122,7 +122,7 @@ class Leaderboard:
         title: Title of one line.
         rows: Rows, in the order of the file.
 
-    Example:
+    Examples:
         >>> [row.name for row in read_leaderboard("trec-dl-2019").select(["openai-ada2-run"])]
         ['openai-ada2-run']
     """
@@ -143,7 +143,7 @@ class Leaderboard:
 def leaderboard_names() -> list[str]:
     """Return the names of the packaged leaderboards.
 
-    Example:
+    Examples:
         >>> leaderboard_names()[:2]
         ['beir', 'msmarco-v1-passage']
     """
@@ -161,7 +161,7 @@ def read_leaderboard(name: str | Path, data: str | Path | None = None) -> Leader
     Raises:
         InputError: There is no such leaderboard, or a key or value of the file is wrong; the message names both.
 
-    Example:
+    Examples:
         >>> row = read_leaderboard("trec-dl-2019").rows[0]
         >>> row.name, row.published["ndcg@10"]
         ('bm25-default-run', Decimal('0.5058'))

@@ -30,7 +30,7 @@ class Submission:
         code: URL of the code, or empty.
         type: ``full ranking``, or ``reranking`` of the official top 1000.
 
-    Example:
+    Examples:
         >>> Submission("20260131-ourgroup", "Our Group", "BM25 and a cross-encoder").type
         'full ranking'
     """
@@ -63,7 +63,7 @@ def write_submission(submission: Submission, dev: Run, evaluation: Run, folder: 
         InputError: A query or document id is not a whole number, a submission with this id exists, or the folder cannot
             be written.
 
-    Example:
+    Examples:
         >>> run = Run.from_dict({"2": {"4339068": 1.0}})
         >>> write_submission(Submission("20260131-ours", "us", "BM25"), run, run, "submissions").name
         '20260131-ours'

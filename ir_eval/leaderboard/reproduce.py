@@ -28,7 +28,7 @@ class RowOutcome:
         measured: Measured figure of each published measure; empty if the row was not run.
         missing: Reason why the row was not run: the missing file or download.
 
-    Example:
+    Examples:
         >>> from ir_eval.leaderboard import read_leaderboard
         >>> row = read_leaderboard("trec-dl-2019").rows[0]
         >>> RowOutcome(row, {"ndcg@10": 0.50576, "map-l2": 0.3023}).verdicts
@@ -86,7 +86,7 @@ def reproduce(
         InputError: There is no such row, an option or a file is wrong, or the folder cannot be written.
         gemma_st.errors.ModelError: There is no such model.
 
-    Example:
+    Examples:
         >>> from ir_eval.leaderboard import read_leaderboard
         >>> reproduce(read_leaderboard("trec-dl-2019", data="nowhere"), ["bm25-default-run"])[0].missing
         'nowhere/msmarco/trec-dl19: no such file or folder; check the data folder'

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class BiEncoder:
     """Scores a pair by the model's own similarity function of the query vector and the document vector.
 
-    Example:
+    Examples:
         >>> from gemma_st import SentenceTransformer
         >>> reranker = BiEncoder(SentenceTransformer("all-minilm-l6-v2"))
         >>> scores = reranker.predict([("gold", "Gold is a metal."), ("gold", "Paris is a city.")])

@@ -35,7 +35,7 @@ class Tuned:
         queries: Ids of the development topics.
         score: Value of the measure on the development topics.
 
-    Example:
+    Examples:
         >>> dev = Tuned(weights=(0.3, 0.7), queries=frozenset({"q1"}), score=0.61)
         >>> fuse([Run.read("bm25.trec"), Run.read("reranked.trec")], "sum", weights=dev)
         Traceback (most recent call last):
@@ -85,7 +85,7 @@ def fuse(
             are not one finite number per run, or were tuned on a topic of these runs; there are fewer than two runs; a
             run shares no query with any other run; a fused score overflows float32.
 
-    Example:
+    Examples:
         >>> fused = fuse([Run.read("bm25.trec"), Run.read("reranked.trec")])
         >>> fused["q2"][0].tolist()
         ['d4', 'd3']
@@ -113,7 +113,7 @@ def fuse(
 def check_fusion(runs: int, method: str, *, normalisation: str | None, weights: Sequence[float] | Tuned | None) -> None:
     """Raise the InputError that `fuse` would raise for these options, before the runs exist; ``runs`` is their number.
 
-    Example:
+    Examples:
         >>> check_fusion(2, "mean", normalisation=None, weights=None)
         Traceback (most recent call last):
         ir_eval.errors.InputError: fusion 'mean'; expected rrf or sum
@@ -149,7 +149,7 @@ def tune(
     Raises:
         InputError: As for `fuse` and `evaluate`, or the step does not divide 1.
 
-    Example:
+    Examples:
         >>> qrels, runs = Qrels.read("qrels.txt"), [Run.read("bm25.trec"), Run.read("reranked.trec")]
         >>> tune(runs, qrels, "mrr@10", normalisation="min-max", step=0.25).weights
         (0.25, 0.75)

@@ -35,7 +35,7 @@ class Mining:
         queries: Number of queries, drawn at random; all if None.
         seed: Seed of the one random generator that first draws the queries and then the negatives of each query.
 
-    Example:
+    Examples:
         >>> Mining(start=11, depth=10)
         Traceback (most recent call last):
         ir_eval.errors.InputError: start 11, depth 10; expected a start of at most the depth
@@ -76,7 +76,7 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
         InputError: The collection has no judgements, lacks a document that is judged relevant or retrieved, or has no
             query with enough candidates; or the file is not writable.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> mine(open_collection("collection"), Mining(first_stage="bm25.trec", negatives=1), "mined.jsonl")
         2
@@ -122,7 +122,7 @@ def _line(query: str, positives: list[tuple[str, int]], negatives: list[str]) ->
 def first_stage(collection: Collection, name: str, topics: Mapping[str, str], depth: int) -> Run:
     """Return the top ``depth`` documents of each topic, by BM25 if ``name`` is ``bm25``, else from the run file.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> first_stage(open_collection("collection"), "bm25.trec", {}, depth=1).to_dict()
         {'q1': {'d2': 2.0}, 'q2': {'d4': 3.0}}

@@ -26,7 +26,7 @@ PAIRS_PER_BATCH = 256  # scored and cached together; an interruption loses at mo
 class Reranker(Protocol):
     """A model with ``predict``, such as a sentence-transformers ``CrossEncoder``.
 
-    Example:
+    Examples:
         >>> class Overlap:
         ...     def predict(self, pairs):
         ...         return [len(set(query.split()) & set(document.lower().split())) for query, document in pairs]
@@ -47,7 +47,7 @@ def load_reranker(name: str) -> Reranker:
     Raises:
         gemma_st.errors.ModelError: There is no such model.
 
-    Example:
+    Examples:
         >>> load_reranker("reranker").predict([("do goldfish grow", "Gold is a metal.")]).shape
         (1,)
     """
@@ -89,7 +89,7 @@ def rerank(
         InputError: ``depth`` is below 1, the run has none of the topics or has a document that the collection lacks, or
             the model does not return one finite score per pair.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> collection, model = open_collection("collection"), load_reranker("reranker")
         >>> run, seconds = rerank(Run.read("bm25.trec"), collection, model, depth=1)

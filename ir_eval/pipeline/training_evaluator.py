@@ -45,7 +45,7 @@ def rerank_evaluator(
     Raises:
         InputError: The collection or a measure does not exist, a number is below 1, or there are no judgements.
 
-    Example:
+    Examples:
         >>> from ir_eval import load_reranker
         >>> evaluator = rerank_evaluator(collection="collection", run="bm25.trec", depth=2, measures=["recall@2"])
         >>> evaluator(load_reranker("reranker"))

@@ -42,7 +42,7 @@ def changed_queries(
     Returns:
         For each other system ``{"Helped": queries, "Hurt": queries}``, the largest change of the measure first.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> experiment = single("collection", first_stage="bm25.trec", rerankers=("reranker",))
         >>> list(changed_queries(run_experiment(experiment).outcomes[0], "mrr@10", "bm25"))

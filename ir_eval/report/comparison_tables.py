@@ -20,7 +20,7 @@ def comparison_tables(title: str, comparison: Comparison, *, uncorrected: bool =
         comparison: Comparison of the systems.
         uncorrected: Whether to add columns with the p-values before their correction.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> results = run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",)))
         >>> [table.title for table in comparison_tables("mine", results.comparisons["collection-test"])][:2]
@@ -37,7 +37,7 @@ def comparison_tables(title: str, comparison: Comparison, *, uncorrected: bool =
 def comparison_notes(comparison: Comparison) -> list[str]:
     """Explain the marks and columns of `comparison_tables`, and add the comparison's warnings.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> results = run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",)))
         >>> comparison_notes(results.comparisons["collection-test"])[0]
@@ -55,7 +55,7 @@ def comparison_notes(comparison: Comparison) -> list[str]:
 def significance_note(comparison: Comparison, baseline: str) -> str:
     """Explain the marks, the tests and their correction; ``baseline`` names or describes the baseline.
 
-    Example:
+    Examples:
         >>> from ir_eval.evaluation.comparison import Method
         >>> comparison = Comparison(9, {}, (), Method(("t",), "none", 0, 0.05), (), {})
         >>> significance_note(comparison, "bm25")
@@ -71,7 +71,7 @@ def significance_note(comparison: Comparison, baseline: str) -> str:
 def difference_cell(mean: float, difference: Difference | None, *, best: bool) -> Cell:
     """Return a mean, marked if it differs significantly from the baseline's, with the difference and p as a note.
 
-    Example:
+    Examples:
         >>> difference_cell(0.50576, None, best=True)
         Cell(text='0.5058', mark='', bold=True, note='')
     """

@@ -66,7 +66,7 @@ def write_report(results: Results, path: str | Path, folder: str | Path | None =
     Raises:
         InputError: The file cannot be written, or the systems cannot be compared.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> write_report(run_experiment(single("collection", first_stage="bm25.trec"), "out"), "out/report.html")
         >>> Path("out/report.html").read_text().splitlines()[0]

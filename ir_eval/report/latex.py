@@ -29,7 +29,7 @@ _SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"  # s
 def to_latex(title: str, comparison: Comparison) -> str:
     r"""Return a comparison on the collection ``title``: the tables as floats, the notes in small print.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> results = run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",)))
         >>> to_latex("mine", results.comparisons["collection-test"]).splitlines()[0]

@@ -11,7 +11,7 @@ def plan_table(title: str, rows: Sequence[LeaderboardRow]) -> TextTable:
 
     The note adds them up; a download that several rows need counts once.
 
-    Example:
+    Examples:
         >>> from ir_eval.leaderboard import read_leaderboard
         >>> plan_table("BEIR", read_leaderboard("beir").rows).notes
         ('together: downloads 4,723.9 MB, about 101 min on one core',)
@@ -28,7 +28,7 @@ def outcome_table(title: str, outcomes: Sequence[RowOutcome]) -> TextTable:
 
     The notes say why rows were not run, where the figures were published, and how many rows are OK, off or not run.
 
-    Example:
+    Examples:
         >>> from ir_eval.leaderboard import read_leaderboard
         >>> outcome = RowOutcome(read_leaderboard("trec-dl-2019").rows[0], {"ndcg@10": 0.50576})
         >>> [cell.text for cell in outcome_table("TREC-DL 2019", [outcome]).rows[0]]

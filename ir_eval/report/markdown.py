@@ -12,7 +12,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~$#])")
 def to_markdown(title: str, comparison: Comparison) -> str:
     """Return a comparison on the collection ``title``: the tables under headings, the notes as a list.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> results = run_experiment(single("collection", first_stage="bm25.trec", rerankers=("reranker",)))
         >>> to_markdown("mine", results.comparisons["collection-test"]).splitlines()[0]

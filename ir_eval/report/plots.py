@@ -19,7 +19,7 @@ def retrieved_levels(qrels: Qrels, run: Run) -> list[NDArray[np.int64]]:
     Returns:
         An array (documents,) for each judged query, in the order of ``qrels``; empty if the run lacks the query.
 
-    Example:
+    Examples:
         >>> [levels.tolist() for levels in retrieved_levels(Qrels.read("qrels.txt"), Run.read("bm25.trec"))]
         [[-1, 1], [0]]
     """
@@ -42,7 +42,7 @@ def precision_at_recall(qrels: Qrels, levels: list[NDArray[np.int64]], min_rel: 
         levels: Relevance grades of the run, from `retrieved_levels`.
         min_rel: Lowest grade that counts as relevant, trec_eval's ``-l``.
 
-    Example:
+    Examples:
         >>> qrels, run = Qrels.read("qrels.txt"), Run.read("bm25.trec")
         >>> float(precision_at_recall(qrels, retrieved_levels(qrels, run))[0])
         0.25
@@ -71,7 +71,7 @@ class _Scores(NamedTuple):
 def score_distribution(qrels: Qrels, run: Run, levels: list[NDArray[np.int64]], min_rel: int = 1) -> _Scores:
     """Count the scores of all documents ranked for judged queries, by relevance; see `precision_at_recall`.
 
-    Example:
+    Examples:
         >>> qrels, run = Qrels.read("qrels.txt"), Run.read("bm25.trec")
         >>> scores = score_distribution(qrels, run, retrieved_levels(qrels, run))
         >>> scores.low, scores.high, sum(scores.relevant)

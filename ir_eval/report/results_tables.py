@@ -24,7 +24,7 @@ def measures_table(
         differences: Difference to the baseline by system and measure, which gives the mark and the note of a mean.
         more: Further columns: heading to text by system.
 
-    Example:
+    Examples:
         >>> from ir_eval import Qrels, Run, evaluate
         >>> measures_table({"bm25": evaluate(Qrels.read("qrels.txt"), Run.read("bm25.trec"), ["mrr"])}).headings
         ('system', 'mrr')
@@ -52,7 +52,7 @@ def results_table(
         outcome: Outcome on the collection.
         more: Further columns: heading to text by system; by default the queries per second.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> results = run_experiment(single("collection", first_stage="bm25.trec", measures=("mrr",)))
         >>> [cell.text for cell in results_table(results, results.outcomes[0]).rows[0]]
@@ -73,7 +73,7 @@ def results_table(
 def results_notes(results: Results) -> list[str]:
     """Explain the marks of `results_table`, if there are any, and add the warnings of each collection.
 
-    Example:
+    Examples:
         >>> from ir_eval.experiment import run_experiment, single
         >>> results_notes(run_experiment(single("collection", first_stage="bm25.trec")))
         []

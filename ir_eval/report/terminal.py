@@ -18,7 +18,7 @@ ANY_WIDTH = 10_000
 def show(*tables: TextTable, notes: Iterable[str] = ()) -> None:
     """Print tables, each with its own notes, and then further notes; on a narrow terminal no figure is cut.
 
-    Example:
+    Examples:
         >>> from ir_eval.report.text_table import Cell
         >>> show(TextTable("dl19", ("system", "ndcg@10"), ((Cell("bm25"), Cell("0.5058")),)), notes=["43 queries"])
         dl19
@@ -55,7 +55,7 @@ def _write(notes: Iterable[str]) -> None:
 def file_labels(paths: Sequence[str]) -> dict[str, str]:
     """Return a label for each path: the file's name, or the whole path if two files have that name.
 
-    Example:
+    Examples:
         >>> file_labels(["runs/bm25.trec", "a/mine.trec", "b/mine.trec"])
         {'runs/bm25.trec': 'bm25.trec', 'a/mine.trec': 'a/mine.trec', 'b/mine.trec': 'b/mine.trec'}
     """

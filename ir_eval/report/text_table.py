@@ -16,7 +16,7 @@ class Cell:
         bold: Whether the text is bold, as the best of its column.
         note: Small print below the text, shown by the HTML report alone.
 
-    Example:
+    Examples:
         >>> Cell("0.5058", mark="↑a", bold=True).mark
         '↑a'
     """
@@ -38,7 +38,7 @@ class TextTable:
         texts: Headings of further columns that hold text instead of figures.
         notes: Lines below the table.
 
-    Example:
+    Examples:
         >>> TextTable("dl19", ("system", "ndcg@10"), ((Cell("bm25"), Cell("0.5058")),)).left
         (True, False)
     """

@@ -44,7 +44,7 @@ class BM25(Retriever):
             Lucene index, or the name of a prebuilt index of Pyserini such as ``msmarco-v1-passage`` (downloaded once).
         threads: Number of threads for indexing and searching; one per core if None.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> collection = open_collection("collection")
         >>> run = BM25(collection, feedback="rm3").search(collection.topics, k=10)

@@ -41,7 +41,7 @@ class Dense(Retriever):
         query_prompt: Text to put before every query, instead of the model's own prompt for queries.
         document_prompt: Text to put before every document, instead of the model's own prompt for documents.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> run = Dense(open_collection("collection"), "all-minilm-l6-v2").search({"q": "snakes"}, k=2)
         >>> run["q"][0].tolist()

@@ -42,7 +42,7 @@ def start() -> _Machine:
     Raises:
         InputError: Java or Lucene cannot be loaded (the error names the repair), or this is a forked process.
 
-    Example:
+    Examples:
         >>> start().java
         '21'
     """

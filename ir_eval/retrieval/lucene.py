@@ -35,7 +35,7 @@ def build_index(collection: Collection, folder: Path, *, vectors: bool, threads:
         vectors: Whether to store the term vector of each document, which feedback reads.
         threads: Number of threads.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> build_index(open_collection("collection"), Path("index"), vectors=True, threads=1)
         >>> feedback_options(Path("index"), None)
@@ -61,7 +61,7 @@ def given_key(index: str) -> str:
     Raises:
         InputError: There is no such index.
 
-    Example:
+    Examples:
         >>> given_key("msmarco-v1-passage") == given_key("msmarco-v1-doc")
         False
     """
@@ -82,7 +82,7 @@ def given_path(index: str) -> Path:
     Raises:
         InputError: There is no such index, or the download failed.
 
-    Example:
+    Examples:
         >>> from ir_eval import BM25, open_collection
         >>> built = BM25(open_collection("collection")).index_path
         >>> given_path(str(built)) == built
@@ -116,7 +116,7 @@ def feedback_options(path: Path, index: str | None) -> list[str]:
     Raises:
         InputError: The index holds no document vectors, and is not known to hold the documents.
 
-    Example:
+    Examples:
         >>> from ir_eval import BM25, open_collection
         >>> feedback_options(BM25(open_collection("collection")).index_path, "msmarco-v1-passage")
         ['-collection', 'JsonCollection']

@@ -27,7 +27,7 @@ LINKS = 32  # neighbours per node of the HNSW graph, the authors' value for hund
 def index_key(kind: str) -> str:
     """Return a key of everything but the vectors that decides what an index finds: faiss, and the code of this file.
 
-    Example:
+    Examples:
         >>> index_key("flat") == index_key("hnsw")
         False
     """
@@ -45,7 +45,7 @@ def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
     Raises:
         InputError: There are too few vectors for ``ivf-pq``, or the cache is not writable.
 
-    Example:
+    Examples:
         >>> open_index("hnsw", np.eye(8, dtype=np.float32), "unit vectors").ntotal
         8
     """
@@ -110,7 +110,7 @@ def nearest(queries: Matrix, matrix: Matrix, index: "faiss.Index | None", k: int
         index: Index of the document vectors, or None for an exact search.
         k: Number of neighbours.
 
-    Example:
+    Examples:
         >>> vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
         >>> nearest(vectors[:1], vectors, None, 2)[1]
         array([[0, 2]])

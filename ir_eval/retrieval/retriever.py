@@ -37,7 +37,7 @@ class TimedRun(NamedTuple):
         run: The ranking.
         seconds: Time without loading and indexing. For results from the cache, the time of their original computation.
 
-    Example:
+    Examples:
         >>> TimedRun(Run.read("bm25.trec"), seconds=0.5).run.name
         'bm25'
     """
@@ -53,7 +53,7 @@ class Retriever(ABC):
     `retrieve`, which search in batches and cache the run of each batch: an interrupted search resumes after its last
     complete batch. Its fields, but for ``collection``, are its options.
 
-    Example:
+    Examples:
         >>> from ir_eval import BM25, open_collection
         >>> collection = open_collection("collection")
         >>> run, seconds = BM25(collection).retrieve(collection.topics)
@@ -141,7 +141,7 @@ class Retriever(ABC):
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Yield lists of ``size`` items; the last list may be shorter.
 
-    Example:
+    Examples:
         >>> list(batches("abcde", 2))
         [['a', 'b'], ['c', 'd'], ['e']]
     """
@@ -166,7 +166,7 @@ def open_retriever(kind: str, collection: Collection, **options: Any) -> Retriev
     Raises:
         InputError: The kind or an option does not exist, an option is missing, or an option has a wrong value.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> collection = open_collection("collection")
         >>> run = open_retriever("bm25", collection, k1=0.82, b=0.68).search(collection.topics)

@@ -30,7 +30,7 @@ class Vectors(NamedTuple):
         ids: Document ids in the order of the collection, (N,).
         matrix: Vectors mapped from the file: a row is read from disk when it is used, (N, D).
 
-    Example:
+    Examples:
         >>> Vectors(np.array(["d1"]), np.ones((1, 2), dtype=np.float32)).matrix.shape
         (1, 2)
     """
@@ -53,7 +53,7 @@ def encoded(collection: Collection, key: str, encode: Callable[[list[str]], Matr
     Raises:
         InputError: A document cannot be read, there is no document, or the cache is not writable.
 
-    Example:
+    Examples:
         >>> from ir_eval import open_collection
         >>> lengths = lambda texts: np.array([[len(text)] for text in texts], dtype=np.float32)
         >>> encoded(open_collection("collection"), "lengths", lengths).matrix[:2].tolist()

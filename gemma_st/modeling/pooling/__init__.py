@@ -46,7 +46,7 @@ def pooler(
         heads: Number of attention heads (default: 8), for the two probes.
         include_prompt: Whether to pool the tokens of a prompt too.
 
-    Example:
+    Examples:
         >>> pooler("last", 32, k=4).get_config_dict()
         {'embedding_dimension': 32, 'k': 4, 'include_prompt': True}
     """

@@ -45,7 +45,7 @@ class AttentionPooling(Pooler):
         heads: Number of heads ``H``, a divisor of ``D``.
         include_prompt: Whether to pool the tokens of a prompt too.
 
-    Example:
+    Examples:
         >>> import torch
         >>> pooling = AttentionPooling(32, probe="kv", heads=4)
         >>> pooling({"token_embeddings": torch.randn(2, 7, 32)})["sentence_embedding"].shape

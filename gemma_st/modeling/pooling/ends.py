@@ -16,7 +16,7 @@ class FirstK(Pooler):
         k: Number of tokens ``K ≥ 1``.
         include_prompt: Whether to pool the tokens of a prompt too.
 
-    Example:
+    Examples:
         >>> import torch
         >>> states = torch.arange(6.0).view(1, 3, 2)
         >>> FirstK(2, k=2)({"token_embeddings": states})["sentence_embedding"]
@@ -42,7 +42,7 @@ class LastK(FirstK):
     ``y = 1/m · Σ_{t=n-m+1…n} x_t`` with ``m = min(K, n)``: the mean of the last ``K`` real tokens, or of all tokens of
     a shorter text. There are no weights. The arguments are those of [gemma_st.modeling.pooling.FirstK][].
 
-    Example:
+    Examples:
         >>> import torch
         >>> states = torch.arange(6.0).view(1, 3, 2)
         >>> LastK(2, k=2)({"token_embeddings": states})["sentence_embedding"]

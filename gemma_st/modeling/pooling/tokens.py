@@ -18,7 +18,7 @@ class Pooler(Module):
         embedding_dimension: Width ``D``.
         include_prompt: Whether to pool the tokens of a prompt too.
 
-    Example:
+    Examples:
         >>> class Maximum(Pooler):
         ...     def pool(self, states: Tensor, real: Tensor) -> Tensor:
         ...         return states.masked_fill(~real.unsqueeze(-1), -torch.inf).amax(1)
@@ -88,7 +88,7 @@ def refuse_empty(pooling: Pooling) -> Pooling:
     The check is a forward hook of the given pooler and is not saved, so it must be added after every load. Adding it
     twice has no effect.
 
-    Example:
+    Examples:
         >>> pooling = refuse_empty(Pooling(2, "mean"))
         >>> pooling({"token_embeddings": torch.ones(1, 3, 2), "attention_mask": torch.zeros(1, 3)})
         Traceback (most recent call last):
