@@ -4,7 +4,9 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock, local
 from typing import Any, Literal, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import sentence_transformers
@@ -28,6 +30,7 @@ Device = str | list[str | torch.device]
 Pool = dict[Literal["input", "output", "processes"], Any]
 Method = TypeVar("Method", bound=Callable[..., object])
 logger = logging.getLogger(__name__)
+_tokenizing = Lock()  # the stock preprocess changes the tokenizer's truncation and padding, which all threads share
 _old_names: Callable[[Method], Method] = cross_encoder_init_args_decorator
 
 
@@ -40,9 +43,10 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     """The stock cross-encoder, which also verifies its attention mask at load and reports every truncation.
 
     If a pair is too long, its document is truncated before its query. The attribute ``truncation`` counts the truncated
-    inputs of the last prediction. If ``stride`` is set, a long document is not truncated but split into windows that
-    start ``stride`` tokens apart, and its score is ``(2 · max(window scores) + first window score) / 3`` (see
-    ``gemma_st.modeling.windows``). The stride is saved with the model.
+    inputs of the last prediction of the same thread; several threads may use one model. If ``stride`` is set, a long
+    document is not truncated but split into windows that start ``stride`` tokens apart, and its score is
+    ``(2 · max(window scores) + first window score) / 3`` (see ``gemma_st.modeling.windows``). The stride is saved with
+    the model.
 
     The arguments are those of the stock class; ``model_name_or_path`` is a directory, else a packaged model (see
     [gemma_st.names.packaged][]), else a hub id.
@@ -53,7 +57,6 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         (2,)
     """
 
-    truncation = Truncation()
     stride: int | None = None
 
     @_old_names
@@ -104,6 +107,15 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
                 activation_fn=activation_fn,
                 keep_in_fp32_modules=keep_in_fp32_modules,
             )
+
+    @property
+    def truncation(self) -> Truncation:
+        """Counts of the truncated inputs of the last prediction of this thread."""
+        return _counts.of_model.get(self, Truncation())
+
+    @truncation.setter
+    def truncation(self, counts: Truncation) -> None:
+        _counts.of_model[self] = counts
 
     @_typed_as(sentence_transformers.CrossEncoder.predict)
     @cross_encoder_predict_rank_args_decorator
@@ -232,7 +244,8 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
             inputs, counts = truncator.cut(inputs, prompt)
             self.truncation = self.truncation.plus(counts)
         longest = {} if max_length is None else {"max_length": max_length}
-        return super().preprocess(inputs, prompt, **longest, **kwargs)
+        with _tokenizing:
+            return super().preprocess(inputs, prompt, **longest, **kwargs)
 
     def _truncator(self, max_length: int | None) -> Truncator | None:
         longest, transformer = max_length or self.max_seq_length, self[0]
@@ -256,6 +269,16 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     def _parse_model_config(self, model_config: dict[str, Any]) -> None:
         super()._parse_model_config(model_config)
         self.stride = model_config.get("stride")
+
+
+class _Counts(local):
+    """The counts of each model in one thread; they are no attribute of the model, so that it can be pickled."""
+
+    def __init__(self) -> None:
+        self.of_model: WeakKeyDictionary[CrossEncoder, Truncation] = WeakKeyDictionary()
+
+
+_counts = _Counts()
 
 
 class _Texts(list[str]):
