@@ -254,14 +254,34 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         budgets = {name: getattr(transformer, name) for name in ("query_length", "document_length")}
         return Truncator(self.tokenizer, longest, **budgets)
 
-    def _inference(self, inputs: list[Any], *, prompt: str | None = None, **kwargs: Any) -> torch.Tensor:
-        """Score a list of inputs; with a stride, long documents in windows."""
+    @torch.inference_mode()
+    def _inference(
+        self,
+        inputs: list[Any],
+        *,
+        prompt: str | None = None,
+        activation_fn: Activation | None = None,
+        apply_softmax: bool | None = False,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Score a list of inputs; with a stride, long documents in windows.
+
+        The activation is applied after the logits of the windows were combined, so that it keeps the order.
+        """
         windows, sizes, counts = inputs, [1] * len(inputs), None
         if self.stride and (truncator := self._truncator(kwargs.get("max_length"))) and all(map(_is_pair, inputs)):
             windows, sizes, counts = split_windows(truncator, inputs, self.stride, prompt)
-        scores: torch.Tensor = super()._inference(windows, prompt=prompt, **kwargs)
+        scores: torch.Tensor = super()._inference(
+            windows, prompt=prompt, activation_fn=None, apply_softmax=False, **kwargs
+        )
         self.truncation = counts or self.truncation
-        return combine_scores(scores, sizes) if len(windows) > len(inputs) else scores
+        if len(windows) > len(inputs):
+            scores = combine_scores(scores, sizes)
+        if activation_fn is not None and inputs:
+            columns = scores.unsqueeze(-1) if scores.ndim == 1 else scores  # (inputs, labels), as in the stock class
+            scores = activation_fn(columns)
+            scores = scores.squeeze(-1) if self.num_labels == 1 and scores.ndim > 1 else scores
+        return scores.softmax(1) if apply_softmax and scores.ndim > 1 else scores
 
     def _get_model_config(self) -> dict[str, Any]:
         return {**super()._get_model_config(), **({"stride": self.stride} if self.stride else {})}
