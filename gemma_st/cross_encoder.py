@@ -139,7 +139,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
 
         ``kwargs`` are options of ``preprocess``, such as ``max_length`` in tokens. The scores have the shape
         ``(pairs,)``, or ``(pairs, labels)`` for several labels; no pairs give an empty float32 array. A stride below 1,
-        or together with several labels, is a ModelError.
+        or together with several labels, is a ModelError, and so is a score that is not finite.
         """
         if self.stride is not None and (self.stride < 1 or self.num_labels > 1):
             raise ModelError(
@@ -149,6 +149,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, apply_softmax)
         output = (convert_to_numpy, convert_to_tensor, device, pool, chunk_size)
         scores = super().predict(inputs, *options, *output, **kwargs)
+        self._refuse_non_finite(scores, single=self.is_singular_input(inputs))
         if self.truncation.queries or self.truncation.lost:
             logger.warning("%s", self.truncation)
         return scores.astype(np.float32, copy=False) if isinstance(scores, np.ndarray) else scores
@@ -275,13 +276,30 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
             windows, prompt=prompt, activation_fn=None, apply_softmax=False, **kwargs
         )
         self.truncation = counts or self.truncation
+        wrong = ~scores.isfinite()
         if len(windows) > len(inputs):
-            scores = combine_scores(scores, sizes)
+            scores, wrong = combine_scores(scores, sizes), combine_scores(wrong.float(), sizes) > 0
         if activation_fn is not None and inputs:
             columns = scores.unsqueeze(-1) if scores.ndim == 1 else scores  # (inputs, labels), as in the stock class
             scores = activation_fn(columns)
             scores = scores.squeeze(-1) if self.num_labels == 1 and scores.ndim > 1 else scores
-        return scores.softmax(1) if apply_softmax and scores.ndim > 1 else scores
+        scores = scores.softmax(1) if apply_softmax and scores.ndim > 1 else scores
+        if (
+            wrong.any()
+        ):  # marked for predict, which knows the index; an activation or a maximum may hide an infinite logit
+            scores = scores.float()
+            scores[wrong.any(1) if wrong.ndim > 1 else wrong] = torch.nan
+        return scores
+
+    def _refuse_non_finite(self, scores: NDArray[np.float32] | torch.Tensor | list[torch.Tensor], single: bool) -> None:
+        rows = torch.stack(scores) if isinstance(scores, list) and scores else torch.as_tensor(scores)
+        if not (finite := rows.isfinite()).all():
+            index = 0 if single else int((~finite).nonzero()[0, 0])
+            dtype = str(next(self.parameters()).dtype).removeprefix("torch.")
+            raise ModelError(
+                f"the score of pair {index} is not finite (weights in {dtype}); expected a number; load the model in "
+                "float32 or bfloat16, without float16 autocast; if it is, check its weights and its activation"
+            )
 
     def _get_model_config(self) -> dict[str, Any]:
         return {**super()._get_model_config(), **({"stride": self.stride} if self.stride else {})}
