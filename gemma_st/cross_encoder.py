@@ -198,10 +198,11 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         """Rank documents by their scores for a query; the arguments are those of the stock class.
 
         The result is ``{"corpus_id": index in documents, "score": float}`` in descending order of the score, with
-        ``"text"`` if ``return_documents`` is true, for the best ``top_k`` documents, or for all if it is not given.
+        ``"text"`` if ``return_documents`` is true, for the best ``top_k`` documents; for all if it is not given or if
+        there are fewer.
         """
-        if top_k is not None and not 0 < top_k <= len(documents):
-            raise ModelError(f"top_k={top_k} of {len(documents)} documents; expected 1 to {len(documents)}, or None")
+        if top_k is not None and top_k < 1:
+            raise ModelError(f"top_k={top_k}; expected at least 1, or None for all documents")
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, device, pool, chunk_size)
         return super().rank(query, documents, top_k, return_documents, *options)
 
