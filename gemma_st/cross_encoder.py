@@ -22,6 +22,7 @@ from typing_extensions import TypeIs
 
 from gemma_st.base import Encoder
 from gemma_st.errors import ModelError
+from gemma_st.modeling.pair_checks import is_text_pair, refuse_non_finite, refuse_types
 from gemma_st.modeling.truncation import Truncation, Truncator
 from gemma_st.modeling.windows import combine_scores, split_windows
 
@@ -31,6 +32,7 @@ Pool = dict[Literal["input", "output", "processes"], Any]
 Method = TypeVar("Method", bound=Callable[..., object])
 logger = logging.getLogger(__name__)
 _tokenizing = Lock()  # the stock preprocess changes the tokenizer's truncation and padding, which all threads share
+_counts = local()  # the counts of each model in one thread; no attribute of the model, so that it can be pickled
 _old_names: Callable[[Method], Method] = cross_encoder_init_args_decorator
 
 
@@ -43,10 +45,9 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     """The stock cross-encoder, which also verifies its attention mask at load and reports every truncation.
 
     If a pair is too long, its document is truncated before its query. The attribute ``truncation`` counts the truncated
-    inputs of the last prediction of the same thread; several threads may use one model. If ``stride`` is set, a long
-    document is not truncated but split into windows that start ``stride`` tokens apart, and its score is
-    ``(2 · max(window scores) + first window score) / 3`` (see ``gemma_st.modeling.windows``). The stride is saved with
-    the model.
+    inputs of the thread's last prediction. If ``stride`` is set, a long document is not truncated but split into
+    windows that start ``stride`` tokens apart, and its score is ``(2 · max(window scores) + first window score) / 3``
+    (see ``gemma_st.modeling.windows``). The stride is saved with the model.
 
     The arguments are those of the stock class; ``model_name_or_path`` is a directory, else a packaged model (see
     [gemma_st.names.packaged][]), else a hub id.
@@ -111,11 +112,12 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     @property
     def truncation(self) -> Truncation:
         """Counts of the truncated inputs of the last prediction of this thread."""
-        return _counts.of_model.get(self, Truncation())
+        counts: Truncation = _counts.__dict__.get("of_model", {}).get(self, Truncation())
+        return counts
 
     @truncation.setter
     def truncation(self, counts: Truncation) -> None:
-        _counts.of_model[self] = counts
+        _counts.__dict__.setdefault("of_model", WeakKeyDictionary())[self] = counts
 
     @_typed_as(sentence_transformers.CrossEncoder.predict)
     @cross_encoder_predict_rank_args_decorator
@@ -138,18 +140,23 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         """Score pairs of query and document, or a single pair; the arguments are those of the stock class.
 
         ``kwargs`` are options of ``preprocess``, such as ``max_length`` in tokens. The scores have the shape
-        ``(pairs,)``, or ``(pairs, labels)`` for several labels; no pairs give an empty float32 array. A stride below 1,
-        or together with several labels, is a ModelError, and so is a score that is not finite.
+        ``(pairs,)``, or ``(pairs, labels)`` for several labels; no pairs give an empty float32 array. A ModelError: a
+        stride below 1 or together with several labels, an input that is no pair, or a score that is not finite.
         """
         if self.stride is not None and (self.stride < 1 or self.num_labels > 1):
             raise ModelError(
                 f"stride={self.stride} with {self.num_labels} label(s); expected at least 1, with one label, or None"
             )
+        given: Any = inputs.tolist() if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "UO" else inputs
+        single = self.is_singular_input(inputs)
+        # A list of pairs of which the first is none looks like a single input.
+        refuse_types(given if not single or (isinstance(given, list) and any(map(is_text_pair, given))) else [given])
         self.truncation = Truncation()
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, apply_softmax)
         output = (convert_to_numpy, convert_to_tensor, device, pool, chunk_size)
         scores = super().predict(inputs, *options, *output, **kwargs)
-        self._refuse_non_finite(scores, single=self.is_singular_input(inputs))
+        rows = torch.stack(scores) if isinstance(scores, list) and scores else torch.as_tensor(scores)
+        refuse_non_finite(rows.unsqueeze(0) if single else rows, next(self.parameters()).dtype)
         if self.truncation.queries or self.truncation.lost:
             logger.warning("%s", self.truncation)
         return scores.astype(np.float32, copy=False) if isinstance(scores, np.ndarray) else scores
@@ -242,7 +249,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         ``Transformer.preprocess``, such as ``processing_kwargs``.
         """
         truncator = self._truncator(max_length)
-        if truncator and all(isinstance(item, str) or _is_pair(item) for item in inputs):
+        if truncator and all(isinstance(item, str) or is_text_pair(item) for item in inputs):
             inputs, counts = truncator.cut(inputs, prompt)
             self.truncation = self.truncation.plus(counts)
         longest = {} if max_length is None else {"max_length": max_length}
@@ -257,50 +264,26 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         return Truncator(self.tokenizer, longest, **budgets)
 
     @torch.inference_mode()
-    def _inference(
-        self,
-        inputs: list[Any],
-        *,
-        prompt: str | None = None,
-        activation_fn: Activation | None = None,
-        apply_softmax: bool | None = False,
-        **kwargs: Any,
-    ) -> torch.Tensor:
-        """Score a list of inputs; with a stride, long documents in windows.
-
-        The activation is applied after the logits of the windows were combined, so that it keeps the order.
-        """
+    def _inference(self, inputs: list[Any], *, prompt: str | None = None, **kwargs: Any) -> torch.Tensor:
+        """Score a list of inputs; with a stride, long documents in windows: logits are combined, then activated."""
+        activation, softmax = kwargs.get("activation_fn"), kwargs.get("apply_softmax")
         windows, sizes, counts = inputs, [1] * len(inputs), None
-        if self.stride and (truncator := self._truncator(kwargs.get("max_length"))) and all(map(_is_pair, inputs)):
+        if self.stride and (truncator := self._truncator(kwargs.get("max_length"))) and all(map(is_text_pair, inputs)):
             windows, sizes, counts = split_windows(truncator, inputs, self.stride, prompt)
-        scores: torch.Tensor = super()._inference(
-            windows, prompt=prompt, activation_fn=None, apply_softmax=False, **kwargs
-        )
+        logits_only = kwargs | {"activation_fn": None, "apply_softmax": False}
+        scores: torch.Tensor = super()._inference(windows, prompt=prompt, **logits_only)
         self.truncation = counts or self.truncation
         wrong = ~scores.isfinite()
         if len(windows) > len(inputs):
             scores, wrong = combine_scores(scores, sizes), combine_scores(wrong.float(), sizes) > 0
-        if activation_fn is not None and inputs:
-            columns = scores.unsqueeze(-1) if scores.ndim == 1 else scores  # (inputs, labels), as in the stock class
-            scores = activation_fn(columns)
+        if activation is not None and inputs:  # it gets (inputs, labels), as in the stock class
+            scores = activation(scores.unsqueeze(-1) if scores.ndim == 1 else scores)
             scores = scores.squeeze(-1) if self.num_labels == 1 and scores.ndim > 1 else scores
-        scores = scores.softmax(1) if apply_softmax and scores.ndim > 1 else scores
-        if (
-            wrong.any()
-        ):  # marked for predict, which knows the index; an activation or a maximum may hide an infinite logit
+        scores = scores.softmax(1) if softmax and scores.ndim > 1 else scores
+        if wrong.any():  # marked for predict, which has the index; activation and maximum may hide an infinite logit
             scores = scores.float()
             scores[wrong.any(1) if wrong.ndim > 1 else wrong] = torch.nan
         return scores
-
-    def _refuse_non_finite(self, scores: NDArray[np.float32] | torch.Tensor | list[torch.Tensor], single: bool) -> None:
-        rows = torch.stack(scores) if isinstance(scores, list) and scores else torch.as_tensor(scores)
-        if not (finite := rows.isfinite()).all():
-            index = 0 if single else int((~finite).nonzero()[0, 0])
-            dtype = str(next(self.parameters()).dtype).removeprefix("torch.")
-            raise ModelError(
-                f"the score of pair {index} is not finite (weights in {dtype}); expected a number; load the model in "
-                "float32 or bfloat16, without float16 autocast; if it is, check its weights and its activation"
-            )
 
     def _get_model_config(self) -> dict[str, Any]:
         return {**super()._get_model_config(), **({"stride": self.stride} if self.stride else {})}
@@ -310,19 +293,5 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         self.stride = model_config.get("stride")
 
 
-class _Counts(local):
-    """The counts of each model in one thread; they are no attribute of the model, so that it can be pickled."""
-
-    def __init__(self) -> None:
-        self.of_model: WeakKeyDictionary[CrossEncoder, Truncation] = WeakKeyDictionary()
-
-
-_counts = _Counts()
-
-
 class _Texts(list[str]):
     """Single texts, which is_singular_input tells from a pair of two strings."""
-
-
-def _is_pair(item: object) -> bool:
-    return isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(text, str) for text in item)

@@ -135,20 +135,16 @@ class Truncator:
 
 
 def _counter(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":
-    """Return a copy of the tokenizer that neither truncates nor pads, made again if its vocabulary has changed.
-
-    Counting with the tokenizer itself would change its truncation and padding while another thread scores with it.
-    """
+    """Return a copy of the tokenizer that neither truncates nor pads; its own settings are those of scoring threads."""
     from tokenizers import Tokenizer
 
     backend: Any = tokenizer.backend_tokenizer
-    control = bool(getattr(tokenizer, "split_special_tokens", False))  # whether special tokens are read as plain text
-    state = (id(backend), len(tokenizer), control)
+    plain = bool(getattr(tokenizer, "split_special_tokens", False))  # whether special tokens are read as plain text
+    state = (id(backend), len(tokenizer), plain)  # made again if the vocabulary has grown
     with _counters_lock:
         if tokenizer not in _counters or _counters[tokenizer][0] != state:
-            copy = Tokenizer.from_str(backend.to_str())
+            _counters[tokenizer] = state, (copy := Tokenizer.from_str(backend.to_str()))
             copy.no_truncation()
             copy.no_padding()
-            copy.encode_special_tokens = control
-            _counters[tokenizer] = state, copy
+            copy.encode_special_tokens = plain
         return _counters[tokenizer][1]

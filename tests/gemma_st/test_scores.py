@@ -11,7 +11,9 @@ from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
 from tests.gemma_st.conftest import PAIRS
 
-NOT_FINITE = r"^the score of pair {} is not finite \(weights in {}\); expected a number; load the model in float32"
+NOT_FINITE = (
+    r"^the score of pair {} is not finite \(weights in torch.{}\); expected a number; load the model in float32"
+)
 
 
 def overflowing(model: CrossEncoder, value: float, text: str = "patent") -> CrossEncoder:
@@ -90,5 +92,82 @@ def test_float16_autocast_is_one_line_if_it_overflows(tiny_gemma: Path) -> None:
 def test_an_activation_that_is_not_finite_is_one_line(tiny_gemma: Path) -> None:
     """The logarithm of a negative logit is NaN."""
     model = cross_encoder(tiny_gemma)
-    with pytest.raises(ModelError, match="check its weights and its activation"):
+    with pytest.raises(ModelError, match="check weights and activation"):
         model.predict(PAIRS, activation_fn=lambda logits: torch.log(-logits.abs() - 1))
+
+
+BAD = {
+    "none": (("what", None), "its document is of type NoneType: None; expected a text"),
+    "missing value": (("what", float("nan")), "its document is of type float: nan; expected a text"),
+    "number": ((7, "a license"), "its query is of type int: 7; expected a text"),
+    "numpy number": (["what", np.float32(1)], r"its document is of type float32: .*1.0.*; expected a text"),
+    "bytes": (("what", b"a license"), "its document is of type bytes: b'a license'; expected a text"),
+    "set": (("what", {"a license"}), "its document is of type set: .*; expected a text"),
+    "three": (("what", "a license", "a patent"), r"it is a tuple of 3 values; expected \(query, document\)"),
+    "one": (["what"], r"it is a list of 1 values; expected \(query, document\)"),
+    "empty": ((), r"it is a tuple of 0 values; expected \(query, document\)"),
+    "no pair": (None, r"it is of type NoneType: None; expected \(query, document\)"),
+    "bare number": (3.5, r"it is of type float: 3.5; expected \(query, document\)"),
+    "nested": (("what", ("a", None)), r"its document is of type tuple: \('a', None\); expected a text"),
+}
+
+
+class _Table:
+    def __repr__(self) -> str:
+        return "a\nb"
+
+
+@pytest.fixture(scope="module")
+def model(tiny_reranker: Path) -> CrossEncoder:
+    """The small reranker, loaded once; nothing may be scored before the types are checked."""
+    return CrossEncoder(str(tiny_reranker), device="cpu")
+
+
+@pytest.mark.parametrize(("pair", "message"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize("index", [0, 1, 40])
+def test_an_input_that_is_no_pair_is_one_line(model: CrossEncoder, pair: object, message: str, index: int) -> None:
+    """The error contains the index, the type and what was expected, before anything is scored."""
+    pairs: list[object] = [PAIRS[0]] * 41
+    pairs[index] = pair
+    with pytest.raises(ModelError, match=f"^pair {index}: {message}; remove it$"):
+        model.predict(pairs, batch_size=1)
+
+
+def test_other_forms_of_bad_pairs_are_one_line(model: CrossEncoder) -> None:
+    """Arrays as pandas gives them, a single pair, single texts, and an iterator of pairs."""
+    table = np.array([["what", "a license"], ["what", np.nan]], dtype=object)
+    with pytest.raises(ModelError, match="^pair 1: its document is of type float: nan"):
+        model.predict(table)
+    with pytest.raises(ModelError, match="^pair 0: its document is of type float: nan"):
+        model.predict(table[1])
+    with pytest.raises(ModelError, match="^pair 0: its document is of type NoneType"):
+        model.predict(("what", None))
+    with pytest.raises(ModelError, match=r"^pair 0: it is of type zip: .*; expected \(query, document\)"):
+        model.predict(zip(["what"], ["a license"], strict=True))
+    with pytest.raises(ModelError, match=r"^pair 0: its document is of type _Table: a b; expected a text; remove it$"):
+        model.predict(("what", _Table()))
+    with pytest.raises(ModelError, match="^pair 1: it is of type NoneType: None"):
+        model.predict_texts(["a license", None])
+
+
+@pytest.mark.parametrize("document", [None, float("nan"), 3, b"a license"])
+def test_rank_names_the_document(model: CrossEncoder, document: object) -> None:
+    """The index is that of the document; a query of a wrong type is an error of the first pair."""
+    with pytest.raises(ModelError, match=f"^pair 2: its document is of type {type(document).__name__}: "):
+        model.rank("what", ["a license", "a patent", document])
+    with pytest.raises(ModelError, match=f"^pair 0: its query is of type {type(document).__name__}: "):
+        model.rank(document, ["a license"])
+
+
+def test_what_the_stock_class_accepts_passes(model: CrossEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs in lists and arrays, dicts, messages, images and sounds reach the stock class."""
+    pairs = [list(pair) for pair in PAIRS]
+    for inputs in (pairs, tuple(PAIRS), np.array(PAIRS), np.array(PAIRS, dtype=object)):
+        assert np.allclose(model.predict(inputs), model.predict(PAIRS))
+    assert model.predict({"text": "a license"}) == model.predict("a license")
+    monkeypatch.setattr(CrossEncoder, "_inference", lambda _self, inputs, **_options: torch.zeros(len(inputs)))
+    image, sound = np.zeros((8, 8, 3)), {"array": np.zeros(9), "sampling_rate": 16000}
+    messages = [{"role": "user", "content": "a license"}]
+    for item in (image, sound, torch.zeros(3, 8, 8), {"image": image, "text": "a"}, [image, image], messages[0]):
+        assert model.predict([("what", item), (item, "a license")]).shape == (2,)
+    assert model.predict([messages, messages]).shape == (2,)
