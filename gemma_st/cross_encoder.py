@@ -4,7 +4,9 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock, local
 from typing import Any, Literal, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import sentence_transformers
@@ -20,6 +22,7 @@ from typing_extensions import TypeIs
 
 from gemma_st.base import Encoder
 from gemma_st.errors import ModelError
+from gemma_st.modeling.pair_checks import is_text_pair, refuse_non_finite, refuse_types
 from gemma_st.modeling.truncation import Truncation, Truncator
 from gemma_st.modeling.windows import combine_scores, split_windows
 
@@ -28,6 +31,8 @@ Device = str | list[str | torch.device]
 Pool = dict[Literal["input", "output", "processes"], Any]
 Method = TypeVar("Method", bound=Callable[..., object])
 logger = logging.getLogger(__name__)
+_tokenizing = Lock()  # the stock preprocess changes the tokenizer's truncation and padding, which all threads share
+_counts = local()  # the counts of each model in one thread; no attribute of the model, so that it can be pickled
 _old_names: Callable[[Method], Method] = cross_encoder_init_args_decorator
 
 
@@ -40,9 +45,9 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     """The stock cross-encoder, which also verifies its attention mask at load and reports every truncation.
 
     If a pair is too long, its document is truncated before its query. The attribute ``truncation`` counts the truncated
-    inputs of the last prediction. If ``stride`` is set, a long document is not truncated but split into windows that
-    start ``stride`` tokens apart, and its score is ``(2 · max(window scores) + first window score) / 3`` (see
-    ``gemma_st.modeling.windows``). The stride is saved with the model.
+    inputs of the thread's last prediction. If ``stride`` is set, a long document is not truncated but split into
+    windows that start ``stride`` tokens apart, and its score is ``(2 · max(window scores) + first window score) / 3``
+    (see ``gemma_st.modeling.windows``). The stride is saved with the model.
 
     The arguments are those of the stock class; ``model_name_or_path`` is a directory, else a packaged model (see
     [gemma_st.names.packaged][]), else a hub id.
@@ -53,7 +58,6 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         (2,)
     """
 
-    truncation = Truncation()
     stride: int | None = None
 
     @_old_names
@@ -105,6 +109,16 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
                 keep_in_fp32_modules=keep_in_fp32_modules,
             )
 
+    @property
+    def truncation(self) -> Truncation:
+        """Counts of the truncated inputs of the last prediction of this thread."""
+        counts: Truncation = _counts.__dict__.get("of_model", {}).get(self, Truncation())
+        return counts
+
+    @truncation.setter
+    def truncation(self, counts: Truncation) -> None:
+        _counts.__dict__.setdefault("of_model", WeakKeyDictionary())[self] = counts
+
     @_typed_as(sentence_transformers.CrossEncoder.predict)
     @cross_encoder_predict_rank_args_decorator
     def predict(
@@ -126,17 +140,23 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         """Score pairs of query and document, or a single pair; the arguments are those of the stock class.
 
         ``kwargs`` are options of ``preprocess``, such as ``max_length`` in tokens. The scores have the shape
-        ``(pairs,)``, or ``(pairs, labels)`` for several labels; no pairs give an empty float32 array. A stride below 1,
-        or together with several labels, is a ModelError.
+        ``(pairs,)``, or ``(pairs, labels)`` for several labels; no pairs give an empty float32 array. A ModelError: a
+        stride below 1 or together with several labels, an input that is no pair, or a score that is not finite.
         """
         if self.stride is not None and (self.stride < 1 or self.num_labels > 1):
             raise ModelError(
                 f"stride={self.stride} with {self.num_labels} label(s); expected at least 1, with one label, or None"
             )
+        given: Any = inputs.tolist() if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "UO" else inputs
+        single = self.is_singular_input(inputs)
+        # A list of pairs of which the first is none looks like a single input.
+        refuse_types(given if not single or (isinstance(given, list) and any(map(is_text_pair, given))) else [given])
         self.truncation = Truncation()
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, apply_softmax)
         output = (convert_to_numpy, convert_to_tensor, device, pool, chunk_size)
         scores = super().predict(inputs, *options, *output, **kwargs)
+        rows = torch.stack(scores) if isinstance(scores, list) and scores else torch.as_tensor(scores)
+        refuse_non_finite(rows.unsqueeze(0) if single else rows, next(self.parameters()).dtype)
         if self.truncation.queries or self.truncation.lost:
             logger.warning("%s", self.truncation)
         return scores.astype(np.float32, copy=False) if isinstance(scores, np.ndarray) else scores
@@ -185,10 +205,11 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         """Rank documents by their scores for a query; the arguments are those of the stock class.
 
         The result is ``{"corpus_id": index in documents, "score": float}`` in descending order of the score, with
-        ``"text"`` if ``return_documents`` is true, for the best ``top_k`` documents, or for all if it is not given.
+        ``"text"`` if ``return_documents`` is true, for the best ``top_k`` documents; for all if it is not given or if
+        there are fewer.
         """
-        if top_k is not None and not 0 < top_k <= len(documents):
-            raise ModelError(f"top_k={top_k} of {len(documents)} documents; expected 1 to {len(documents)}, or None")
+        if top_k is not None and top_k < 1:
+            raise ModelError(f"top_k={top_k}; expected at least 1, or None for all documents")
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, device, pool, chunk_size)
         return super().rank(query, documents, top_k, return_documents, *options)
 
@@ -228,11 +249,12 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         ``Transformer.preprocess``, such as ``processing_kwargs``.
         """
         truncator = self._truncator(max_length)
-        if truncator and all(isinstance(item, str) or _is_pair(item) for item in inputs):
+        if truncator and all(isinstance(item, str) or is_text_pair(item) for item in inputs):
             inputs, counts = truncator.cut(inputs, prompt)
             self.truncation = self.truncation.plus(counts)
         longest = {} if max_length is None else {"max_length": max_length}
-        return super().preprocess(inputs, prompt, **longest, **kwargs)
+        with _tokenizing:
+            return super().preprocess(inputs, prompt, **longest, **kwargs)
 
     def _truncator(self, max_length: int | None) -> Truncator | None:
         longest, transformer = max_length or self.max_seq_length, self[0]
@@ -241,14 +263,27 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         budgets = {name: getattr(transformer, name) for name in ("query_length", "document_length")}
         return Truncator(self.tokenizer, longest, **budgets)
 
+    @torch.inference_mode()
     def _inference(self, inputs: list[Any], *, prompt: str | None = None, **kwargs: Any) -> torch.Tensor:
-        """Score a list of inputs; with a stride, long documents in windows."""
+        """Score a list of inputs; with a stride, long documents in windows: logits are combined, then activated."""
+        activation, softmax = kwargs.get("activation_fn"), kwargs.get("apply_softmax")
         windows, sizes, counts = inputs, [1] * len(inputs), None
-        if self.stride and (truncator := self._truncator(kwargs.get("max_length"))) and all(map(_is_pair, inputs)):
+        if self.stride and (truncator := self._truncator(kwargs.get("max_length"))) and all(map(is_text_pair, inputs)):
             windows, sizes, counts = split_windows(truncator, inputs, self.stride, prompt)
-        scores: torch.Tensor = super()._inference(windows, prompt=prompt, **kwargs)
+        logits_only = kwargs | {"activation_fn": None, "apply_softmax": False}
+        scores: torch.Tensor = super()._inference(windows, prompt=prompt, **logits_only)
         self.truncation = counts or self.truncation
-        return combine_scores(scores, sizes) if len(windows) > len(inputs) else scores
+        wrong = ~scores.isfinite()
+        if len(windows) > len(inputs):
+            scores, wrong = combine_scores(scores, sizes), combine_scores(wrong.float(), sizes) > 0
+        if activation is not None and inputs:  # it gets (inputs, labels), as in the stock class
+            scores = activation(scores.unsqueeze(-1) if scores.ndim == 1 else scores)
+            scores = scores.squeeze(-1) if self.num_labels == 1 and scores.ndim > 1 else scores
+        scores = scores.softmax(1) if softmax and scores.ndim > 1 else scores
+        if wrong.any():  # marked for predict, which has the index; activation and maximum may hide an infinite logit
+            scores = scores.float()
+            scores[wrong.any(1) if wrong.ndim > 1 else wrong] = torch.nan
+        return scores
 
     def _get_model_config(self) -> dict[str, Any]:
         return {**super()._get_model_config(), **({"stride": self.stride} if self.stride else {})}
@@ -260,7 +295,3 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
 
 class _Texts(list[str]):
     """Single texts, which is_singular_input tells from a pair of two strings."""
-
-
-def _is_pair(item: object) -> bool:
-    return isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(text, str) for text in item)

@@ -4,14 +4,19 @@ Stock tokenizers shorten the longer text of a pair first, which may be the query
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 Text = str | tuple[str, ...] | list[str]
 Offsets = list[tuple[int, int]]  # begin and end of each token, in characters of its text
 TEXTS_PER_CALL = 1024  # number of texts tokenized in one call
+_counters: "WeakKeyDictionary[PreTrainedTokenizerBase, tuple[object, Tokenizer]]" = WeakKeyDictionary()
+_counters_lock = Lock()
 
 
 class Truncation(NamedTuple):
@@ -117,16 +122,8 @@ class Truncator:
         return room if budget is None else min(room, budget)
 
     def _tokens(self, texts: Sequence[str]) -> list[Offsets]:
-        encoded = self.tokenizer(
-            list(texts),
-            add_special_tokens=False,
-            padding=False,
-            truncation=False,
-            return_offsets_mapping=True,
-            verbose=False,  # no warning that a text is too long: it will be truncated
-        )
-        offsets: list[Offsets] = encoded["offset_mapping"]
-        return offsets
+        counter = _counter(self.tokenizer)
+        return [encoding.offsets for encoding in counter.encode_batch(list(texts), add_special_tokens=False)]
 
     def _shorten(self, text: str, offsets: Offsets, limit: int) -> tuple[str, bool]:
         """Truncate a text to ``limit`` tokens; half a word may have more tokens than expected, so this repeats."""
@@ -135,3 +132,19 @@ class Truncator:
             text = text[: min(offsets[limit - 1][1], len(text) - 1)] if limit else ""
             offsets = self._tokens([text])[0]
         return text, text is not whole
+
+
+def _counter(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":
+    """Return a copy of the tokenizer that neither truncates nor pads; its own settings are those of scoring threads."""
+    from tokenizers import Tokenizer
+
+    backend: Any = tokenizer.backend_tokenizer
+    plain = bool(getattr(tokenizer, "split_special_tokens", False))  # whether special tokens are read as plain text
+    state = (id(backend), len(tokenizer), plain)  # made again if the vocabulary has grown
+    with _counters_lock:
+        if tokenizer not in _counters or _counters[tokenizer][0] != state:
+            _counters[tokenizer] = state, (copy := Tokenizer.from_str(backend.to_str()))
+            copy.no_truncation()
+            copy.no_padding()
+            copy.encode_special_tokens = plain
+        return _counters[tokenizer][1]

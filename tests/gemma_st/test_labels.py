@@ -90,11 +90,26 @@ def test_rank_orders_by_score(ranker: CrossEncoder) -> None:
     assert ranker.rank("what", []) == []
 
 
-@pytest.mark.parametrize("top_k", [0, -1, len(DOCUMENTS) + 1])
-def test_rank_refuses_a_cutoff_that_is_none(ranker: CrossEncoder, tiny_reranker: Path, top_k: int) -> None:
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("top_k", [4, 10**9])
+@pytest.mark.parametrize("return_documents", [False, True])
+def test_rank_returns_what_there_is(ranker: CrossEncoder, count: int, top_k: int, return_documents: bool) -> None:
+    """As in the stock class, a cutoff above the number of documents is no error."""
+    documents = DOCUMENTS[:count]
+    hits = ranker.rank("what", documents, top_k, return_documents)
+    assert hits == ranker.rank("what", documents, None, return_documents)
+    assert sorted(hit["corpus_id"] for hit in hits) == list(range(count))
+    assert all(("text" in hit) == return_documents for hit in hits)
+
+
+@pytest.mark.parametrize("documents", [DOCUMENTS, []])
+@pytest.mark.parametrize("top_k", [0, -1])
+def test_rank_refuses_a_cutoff_that_is_none(
+    ranker: CrossEncoder, tiny_reranker: Path, top_k: int, documents: list[str]
+) -> None:
     """Field notes: with -1 the stock class drops a document."""
-    with pytest.raises(ModelError, match=f"top_k={top_k} of 3 documents; expected 1 to 3, or None"):
-        ranker.rank("what", DOCUMENTS, top_k=top_k)
+    with pytest.raises(ModelError, match=f"top_k={top_k}; expected at least 1, or None for all documents"):
+        ranker.rank("what", documents, top_k=top_k)
     stock = sentence_transformers.CrossEncoder(str(tiny_reranker), device="cpu")
     assert len(stock.rank("what", DOCUMENTS, top_k=-1)) == 2
 

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
+from gemma_st.cross_encoder import Activation
 from gemma_st.hub.saving import save
 from gemma_st.modeling.truncation import Truncation, Truncator
 from gemma_st.modeling.windows import split_windows
@@ -72,6 +73,32 @@ def test_the_best_window_and_the_first_count(tiny_gemma: Path, tmp_path: Path) -
     assert model.predict(pairs, convert_to_tensor=True).shape == (2,)
     assert model.predict([]).shape == (0,)
     assert again.truncation == Truncation(inputs=2)
+
+
+@pytest.mark.parametrize(
+    "activation", [torch.nn.Sigmoid(), torch.nn.Tanh(), torch.nn.Softplus(), lambda logits: logits.sigmoid() * 5]
+)
+@pytest.mark.parametrize("saved", [False, True], ids=["argument", "attribute"])
+def test_an_activation_keeps_the_order_of_windowed_documents(
+    tiny_gemma: Path, activation: Activation, saved: bool
+) -> None:
+    """Field notes: it was applied to each window's score before the scores were combined."""
+    torch.manual_seed(1)
+    model = cross_encoder(tiny_gemma, max_length=40, stride=10)
+    words = ["license", "patent", "copy", "work", "warranty", "1 2 3", "goldfish", "a", "you may not", "contribute"]
+    documents = [" ".join(words[place % 10 :] * (1 + place % 7) + words[: place % 10] * 3) for place in range(24)]
+    pairs = [("what", document) for document in [*documents, "a short text"]]
+    raw, head = model.predict(pairs), model[-1].linear
+    with torch.no_grad():  # logits of mean 0 and deviation 1, so that no activation saturates
+        head.bias.sub_(float(raw.mean())).div_(float(raw.std()))
+        head.weight.div_(float(raw.std()))
+    logits = torch.as_tensor(model.predict(pairs))
+    if saved:
+        model.activation_fn = activation
+    scores = model.predict(pairs, activation_fn=None if saved else activation)
+    assert np.allclose(scores, activation(logits), atol=1e-6)
+    hits = model.rank("what", [text for _, text in pairs], activation_fn=None if saved else activation)
+    assert [hit["corpus_id"] for hit in hits] == np.argsort(-logits.numpy(), kind="stable").tolist()
 
 
 def test_the_packaged_model_finds_an_answer_at_the_end() -> None:
