@@ -3,6 +3,7 @@
 import gzip
 import os
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ _REMEDY = "expected a folder with room that you may write to; choose another"
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield ``(line number, text)`` of a UTF-8 file, plain or ``.gz``; blank lines are counted but not yielded.
 
+    A byte order mark at the beginning of the file is skipped.
+
     Raises:
         InputError: The file is missing, is a folder, is damaged, or holds a line that is not UTF-8.
 
@@ -28,6 +31,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, raw in enumerate(cast(IO[bytes], lines), 1):
+                raw = raw.removeprefix(BOM_UTF8) if number == 1 else raw
                 try:
                     text = raw.decode("utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -125,8 +126,9 @@ def _separator(file: "pa.NativeFile") -> str:
     """Return the separator, a blank or a tab; raise ValueError if there are others or it is doubled."""
     separator, last = b" ", b"\n"
     while block := file.read(_SCAN_BYTES):
-        if file.tell() == len(block) and b"\t" in block:
-            separator = b"\t"
+        if file.tell() == len(block):
+            separator = b"\t" if b"\t" in block else b" "
+            block = block.removeprefix(BOM_UTF8)  # as Arrow does
         data = np.frombuffer(last + block, dtype=np.uint8)
         blank = data <= ord(" ")
         known = (data == ord(separator)) | (data == ord("\n"))

@@ -188,7 +188,7 @@ def read_results(folder: str | Path) -> Results:
     folder = Path(folder)
     path = folder / RESULTS_FILENAME
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
         experiment, places = parse_experiment(found.pop("experiment")), found.pop("collections")
         outcomes = tuple(_read(folder, experiment, index, place) for index, place in enumerate(places))
     except InputError as error:

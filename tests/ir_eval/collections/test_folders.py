@@ -136,6 +136,26 @@ def test_fingerprint_is_of_the_documents(tmp_path: Path) -> None:
     assert first.fingerprint == second.fingerprint != third.fingerprint
 
 
+@pytest.mark.parametrize("layout", ["beir", "trec"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path, layout: str, packed: bool) -> None:
+    """Documents, topics and judgements are those of the files without the marks."""
+    trec = {
+        "passages.tsv": ["d1\tOne first", "d2\t"],
+        "queries.tsv": ["q1\tfirst?", "q2\tunjudged"],
+        "qrels.txt": ["q1 0 d1 1", "q1 0 elsewhere 0"],
+    }
+    folder = write(tmp_path / "c", FILES if layout == "beir" else trec)
+    plain = open_collection(str(folder))
+    expected = dict(plain.documents()), plain.topics, plain.qrels
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        data = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n")
+        path.unlink()
+        path.with_name(path.name + ".gz" * packed).write_bytes(gzip.compress(data) if packed else data)
+    marked = open_collection(str(folder))
+    assert (dict(marked.documents()), marked.topics, marked.qrels) == expected
+
+
 @pytest.mark.parametrize(
     ("name", "line", "message"),
     [

@@ -27,6 +27,25 @@ def test_reads_trec_and_beir(tmp_path: Path, text: str, packed: bool) -> None:
     assert Qrels.read(path) == Qrels.from_dict(JUDGED)
 
 
+@pytest.mark.parametrize("text", [TREC, TREC.replace(" ", "\t"), TREC.replace(" ", "  "), BEIR, "\n" + TREC])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path, text: str, line_end: str, packed: bool) -> None:
+    """Windows editors write one; both readers skip it."""
+    path = tmp_path / ("qrels.gz" if packed else "qrels")
+    data = b"\xef\xbb\xbf" + text.replace("\n", line_end).encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    assert Qrels.read(path) == Qrels.from_dict(JUDGED)
+
+
+def test_a_byte_order_mark_is_no_query_id(tmp_path: Path) -> None:
+    """A line without a query id is refused although its separator follows the mark."""
+    path = tmp_path / "qrels"
+    path.write_bytes(b"\xef\xbb\xbf 0 d1 2\nq1 0 d2 1\n")
+    with pytest.raises(InputError, match="qrels:1: 3 columns; expected 4"):
+        Qrels.read(path)
+
+
 def test_contents() -> None:
     """Qrels return the given judgements, most relevant first."""
     qrels = Qrels.from_dict({"q1": {"a": 0, "b": 3, "c": 3}, "q0": {"a": 1}, "none": {}})

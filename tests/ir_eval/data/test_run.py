@@ -143,6 +143,9 @@ def test_real_run_reads_the_same_by_both_routes(data: Path, tmp_path: Path) -> N
         "\n \n" + GOOD.rstrip("\n"),
         "  " + GOOD,
         GOOD.replace("1.5", "+1.5"),
+        "\ufeff" + GOOD,
+        "\ufeff" + GOOD.replace("\n", "\r\n"),
+        "\ufeff\n" + GOOD,
         GOOD.replace(" 1 ", " x ").replace(" 2 ", " y "),
     ],
 )
