@@ -1,8 +1,9 @@
 """Reading TREC files as columns: Arrow reads a regular file, a line-by-line scan reads an irregular or faulty one."""
 
 import gzip
+import re
 import zlib
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 Ranks = NDArray[np.int64]
 
 _BEIR_HEADER = "query-id\tcorpus-id\tscore"
-_MAX_SCORE = float(np.finfo(np.float32).max)
+_SCORE_LIMIT = float.fromhex("0x1.ffffffp127")  # a double below it rounds to a finite float32
+_SCORE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # the decimal numbers that C's atof reads
+_GRADE = re.compile(r"[+-]?[0-9]+")  # the integers that C's atol reads
 _SCAN_BYTES = 2**20  # bytes searched for separators at once: a block fits the processor's cache
 _MAX_ID_BYTES = 64  # the longest id kept as bytes of fixed width; numpy's strings take at least 16 bytes each
 
@@ -33,7 +36,7 @@ class _Layout(NamedTuple):
     columns: tuple[str, ...]
     value: str  # name of the column with the number
     number: str  # description of a valid number, for error messages
-    parse: Callable[[str], SupportsFloat]  # reads the number; raises ValueError or OverflowError
+    parse: Callable[[str], SupportsFloat]  # reads the number, or raises ValueError
     dtype: type[np.generic]  # type of the stored numbers
     header: bool = False  # whether the first line names the columns
 
@@ -89,10 +92,7 @@ def _read_regular(path: Path, layout: _Layout) -> tuple[TableFields, Ranks | Non
     compressed = path.suffix == ".gz"
     with pa.BufferReader(gzip.decompress(path.read_bytes())) if compressed else pa.OSFile(str(path)) as file:
         columns = _columns(file, layout)
-    with np.errstate(over="ignore"):
-        values = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in columns[layout.value].chunks])
-    if not np.isfinite(values).all():
-        raise ValueError("a number is not finite")
+    values = _numbers(columns[layout.value], layout)
     queries = columns["qid"].combine_chunks()
     names = as_strings(_bytes(queries.dictionary))
     fields, order = arrange(names, queries.indices.to_numpy(), _ids(columns["docid"].chunks), values)
@@ -102,14 +102,27 @@ def _read_regular(path: Path, layout: _Layout) -> tuple[TableFields, Ranks | Non
     return fields, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
 
 
+def _numbers(column: "pa.ChunkedArray", layout: _Layout) -> NDArray[Any]:
+    """Return scores as floats; parse relevance grades, few of which differ, as `_scan` does."""
+    if layout.dtype is np.int64:
+        grades = column.combine_chunks()
+        parsed = np.array([layout.parse(text) for text in grades.dictionary.to_pylist()], dtype=np.int64)
+        return np.take(parsed, grades.indices.to_numpy())
+    with np.errstate(over="ignore"):
+        values: NDArray[Any] = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in column.chunks])
+    if not np.isfinite(values).all():
+        raise ValueError("a number is not finite")
+    return values
+
+
 def _columns(file: "pa.NativeFile", layout: _Layout) -> "pa.Table":
-    """Read query ids and ranks as dictionary-encoded strings, document ids as strings, and the numbers."""
+    """Read query ids, ranks and grades as dictionary-encoded strings, document ids as strings, scores as doubles."""
     import pyarrow as pa
     from pyarrow import csv
 
     repeated = pa.dictionary(pa.int32(), pa.string())
     # A score is parsed as a double and rounded to a float, as trec_eval does with atof.
-    number = pa.float64() if layout.dtype is np.float32 else pa.int64()
+    number = pa.float64() if layout.dtype is np.float32 else repeated
     types = {"qid": repeated, "docid": pa.string(), layout.value: number, "rank": repeated}
     types = {name: kind for name, kind in types.items() if name in layout.columns}
     separator = _separator(file)
@@ -123,9 +136,10 @@ def _columns(file: "pa.NativeFile", layout: _Layout) -> "pa.Table":
 
 
 def _separator(file: "pa.NativeFile") -> str:
-    """Return the separator, a blank or a tab; raise ValueError if there are others or it is doubled."""
-    separator, last = b" ", b"\n"
+    """Return the separator, a blank or a tab; raise ValueError for other or repeated ones, or for invalid UTF-8."""
+    separator, last, decoder = b" ", b"\n", getincrementaldecoder("utf-8")()
     while block := file.read(_SCAN_BYTES):
+        decoder.decode(block)  # raises UnicodeDecodeError: Arrow looks only at the columns that it converts
         if file.tell() == len(block):
             separator = b"\t" if b"\t" in block else b" "
             block = block.removeprefix(BOM_UTF8)  # as Arrow does
@@ -135,6 +149,7 @@ def _separator(file: "pa.NativeFile") -> str:
         if (blank != known).any() or (blank[1:] & blank[:-1]).any():
             raise ValueError("mixed or repeated separators")
         last = block[-1:]
+    decoder.decode(b"", final=True)
     if last == separator:
         raise ValueError("an empty column at the end")
     return separator.decode()
@@ -182,7 +197,7 @@ def _scan(path: str | Path, layout: _Layout) -> tuple[list[str], list[str], NDAr
         row = dict(zip(layout.columns, fields, strict=True))
         try:
             values.append(layout.parse(row[layout.value]))
-        except (ValueError, OverflowError):
+        except ValueError:
             seen = f"{layout.value} {row[layout.value]!r}"
             raise InputError(f"{where}: {seen}; expected {layout.number}; correct or remove the line") from None
         ranks.append(row.get("rank", ""))
@@ -198,14 +213,19 @@ def _scan(path: str | Path, layout: _Layout) -> tuple[list[str], list[str], NDAr
 
 
 def _parse_score(text: str) -> float:
-    score = float(text)
-    if not abs(score) <= _MAX_SCORE:  # true for NaN, too
+    if not _SCORE.fullmatch(text) or abs(score := float(text)) >= _SCORE_LIMIT:
         raise ValueError(text)
     return score
+
+
+def _parse_grade(text: str) -> int:
+    if not _GRADE.fullmatch(text) or not -(2**63) <= (grade := int(text)) < 2**63:
+        raise ValueError(text)
+    return grade
 
 
 _RUN = _Layout(
     "run", ("qid", "Q0", "docid", "rank", "score", "tag"), "score", "a finite 32-bit number", _parse_score, np.float32
 )
-_QRELS = _Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", np.int64, np.int64)
+_QRELS = _Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", _parse_grade, np.int64)
 _BEIR_QRELS = _QRELS._replace(columns=("qid", "docid", "relevance"), header=True)
