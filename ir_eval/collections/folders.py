@@ -12,6 +12,7 @@ from gemma_st.files import digest
 from ir_eval.cache import content_key
 from ir_eval.collections.collection import Collection, judged_topics
 from ir_eval.data.qrels import Qrels
+from ir_eval.data.table import excess
 from ir_eval.data.text_files import read_lines
 from ir_eval.errors import InputError
 
@@ -131,6 +132,8 @@ def _read_records(path: Path, parse: _Parse) -> Iterator[_Record]:
             record_id, text = parse(line)
         except InputError as error:
             raise InputError(f"{path}:{number}: {error}") from None
+        if fault := excess(record_id):
+            raise InputError(f"{path}:{number}: {fault}; rename it")
         if not record_id or _WHITESPACE.search(record_id):
             raise InputError(f"{path}:{number}: id '{record_id}'; expected text without whitespace; rename it")
         if record_id in seen:

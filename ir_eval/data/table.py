@@ -16,6 +16,7 @@ Ids = NDArray[Any]  # Strings, or the same ids as UTF-8 bytes
 TableFields = tuple[Strings, NDArray[np.int64], Ids, NDArray[Any]]  # the arguments of Table
 RowIndex = NDArray[np.int64] | slice  # selects rows in a new order
 
+MAX_ID_BYTES = 4096  # hashing takes memory for as many bytes as the longest id has, times the number of rows
 _ROWS_PER_BLOCK = 2**16  # ids hashed at once: a block fits the processor's cache
 
 
@@ -134,6 +135,10 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tup
         raise InputError(f"{lengths}; expected the same number of each")
     if not len(queries):
         raise InputError("no rows; expected at least one document for one query")
+    for ids in (queries, docs):
+        for row in np.flatnonzero(np.strings.str_len(ids) > MAX_ID_BYTES // 4).tolist():
+            if fault := excess(ids[row]):
+                raise InputError(f"query {queries[row][:20]!r}: {fault}; rename it")
     if not np.isfinite(values).all():
         row = np.argmin(np.isfinite(values))
         raise InputError(f"query {queries[row]!r}, document {docs[row]!r}: {values[row]}; expected a finite number")
@@ -207,6 +212,17 @@ def as_strings(ids: Ids) -> Strings:
         ['d1']
     """
     return ids.astype(np.dtypes.StringDType())
+
+
+def excess(text: str) -> str:
+    """Return what is wrong with an id of more than 4 KB, often several columns that lost their separators, or "".
+
+    Examples:
+        >>> excess("d1"), excess("x" * 5000)
+        ('', "id 'xxxxxxxxxxxxxxxxxxxx…' of 5,000 bytes; expected at most 4,096")
+    """
+    size = len(text.encode("utf-8", "surrogatepass"))
+    return f"id {text[:20] + '…'!r} of {size:,} bytes; expected at most {MAX_ID_BYTES:,}" if size > MAX_ID_BYTES else ""
 
 
 def _words(ids: Ids) -> NDArray[np.uint64]:

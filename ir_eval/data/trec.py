@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
-from ir_eval.data.table import Ids, RowIndex, TableFields, arrange, as_strings, group
+from ir_eval.data.table import MAX_ID_BYTES, Ids, RowIndex, TableFields, arrange, as_strings, excess, group
 from ir_eval.data.text_files import read_lines
 from ir_eval.errors import InputError
 
@@ -26,7 +26,7 @@ _SCORE_LIMIT = float.fromhex("0x1.ffffffp127")  # a double below it rounds to a 
 _SCORE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # the decimal numbers that C's atof reads
 _GRADE = re.compile(r"[+-]?[0-9]+")  # the integers that C's atol reads
 _SCAN_BYTES = 2**20  # bytes searched for separators at once: a block fits the processor's cache
-_MAX_ID_BYTES = 64  # the longest id kept as bytes of fixed width; numpy's strings take at least 16 bytes each
+_MAX_FIXED_BYTES = 64  # the longest id kept as bytes of fixed width; numpy's strings take at least 16 bytes each
 
 
 class _Layout(NamedTuple):
@@ -106,8 +106,8 @@ def _numbers(column: "pa.ChunkedArray", layout: _Layout) -> NDArray[Any]:
     """Return scores as floats; parse relevance grades, few of which differ, as `_scan` does."""
     if layout.dtype is np.int64:
         grades = column.combine_chunks()
-        parsed = np.array([layout.parse(text) for text in grades.dictionary.to_pylist()], dtype=np.int64)
-        return np.take(parsed, grades.indices.to_numpy())
+        rows: NDArray[np.int32] = grades.indices.to_numpy()
+        return np.array([layout.parse(text) for text in grades.dictionary.to_pylist()], dtype=np.int64)[rows]
     with np.errstate(over="ignore"):
         values: NDArray[Any] = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in column.chunks])
     if not np.isfinite(values).all():
@@ -160,7 +160,7 @@ def _ids(chunks: "list[pa.Array]") -> Ids:
     import pyarrow.compute as pc
 
     width = max(pc.max(pc.binary_length(chunk)).as_py() for chunk in chunks)
-    if width > _MAX_ID_BYTES:
+    if width > _MAX_FIXED_BYTES:
         return np.concatenate([as_strings(_bytes(chunk)) for chunk in chunks])
     ids = np.empty(sum(map(len, chunks)), dtype=f"S{-(-width // 8) * 8}")
     for chunk, start in zip(chunks, np.cumsum([0, *map(len, chunks)]).tolist(), strict=False):
@@ -173,6 +173,8 @@ def _bytes(texts: "pa.Array", width: int = 0) -> NDArray[np.bytes_]:
     import pyarrow.compute as pc
 
     width = max(1, width or pc.max(pc.binary_length(texts)).as_py())
+    if width > MAX_ID_BYTES:
+        raise ValueError("an id is too long")
     padded = pc.ascii_rpad(texts, width, padding="\0").buffers()[2]
     return np.frombuffer(padded, dtype=f"S{width}", count=len(texts))
 
@@ -195,10 +197,12 @@ def _scan(path: str | Path, layout: _Layout) -> tuple[list[str], list[str], NDAr
             expected = f"{len(layout.columns)} ({' '.join(layout.columns)})"
             raise InputError(f"{where}: {len(fields)} columns; expected {expected}; correct or remove the line")
         row = dict(zip(layout.columns, fields, strict=True))
+        if fault := excess(row["qid"]) or excess(row["docid"]):
+            raise InputError(f"{where}: {fault}; correct or remove the line")
         try:
             values.append(layout.parse(row[layout.value]))
         except ValueError:
-            seen = f"{layout.value} {row[layout.value]!r}"
+            seen = f"{layout.value} {row[layout.value][:40]!r}"
             raise InputError(f"{where}: {seen}; expected {layout.number}; correct or remove the line") from None
         ranks.append(row.get("rank", ""))
         first_line = first_lines.setdefault((row["qid"], row["docid"]), line_number)

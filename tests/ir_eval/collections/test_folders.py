@@ -165,6 +165,16 @@ def test_a_byte_order_mark_changes_nothing(tmp_path: Path, layout: str, packed: 
         ("corpus.jsonl", '{"_id": "d3", "title": ["t"], "text": "t"}', r"corpus.jsonl:3: 'title' is \[\"t\"\]"),
         ("corpus.jsonl", '{"_id": "d 3", "text": "t"}', r"corpus.jsonl:3: id 'd 3'; expected text without whitespace"),
         ("corpus.jsonl", '{"_id": "", "text": "t"}', r"corpus.jsonl:3: id ''"),
+        (
+            "corpus.jsonl",
+            json.dumps({"_id": "x" * 4097, "text": "t"}),
+            r"corpus.jsonl:3: id 'x{20}…' of 4,097 bytes; ex",
+        ),
+        (
+            "queries.jsonl",
+            json.dumps({"_id": "é " * 9999, "text": ""}),
+            r"queries.jsonl:3: id '.{20}…' of 29,997 bytes",
+        ),
         ("corpus.jsonl", '{"_id": "d3", "text": "t"', r"corpus.jsonl:3: not JSON"),
         ("corpus.jsonl", '["d3", "t"]', r"corpus.jsonl:3: a JSON list; expected an object"),
         ("queries.jsonl", '{"_id": "q1", "text": "again"}', r"queries.jsonl:3: id 'q1' a second time"),

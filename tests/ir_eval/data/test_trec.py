@@ -101,6 +101,38 @@ def test_invalid_utf8_in_an_ignored_column_is_named(tmp_path: Path, column: str)
         Run.read(tmp_path / "run")
 
 
+@pytest.mark.parametrize("name", ["file", "file.gz"])
+@pytest.mark.parametrize("text", ["x" * 4097, "é" * 2049, "日" * 40_000])
+@pytest.mark.parametrize("column", [0, 2])
+def test_an_id_above_4_kb_is_refused_with_its_line(tmp_path: Path, text: str, column: int, name: str) -> None:
+    """The limit is in bytes, of query and document ids; the message does not repeat the whole id."""
+    for kind, line in ((Run, "q1 Q0 d1 1 2.5 tag"), (Qrels, "q1 0 d1 1")):
+        fields = line.split()
+        fields[column] = text
+        data = f"q2{line[2:]}\n{' '.join(fields)}\n".encode()
+        for end in (b"", b"\n"):
+            found = outcome(kind, tmp_path / name, data + end)
+            seen = f"{tmp_path / name}:2: id '{text[:20]}…' of {len(text.encode()):,} bytes"
+            assert found == f"{seen}; expected at most 4,096; correct or remove the line"
+
+
+def test_an_id_of_4_kb_is_read(tmp_path: Path) -> None:
+    """In any script, by both readers."""
+    for text in ("x" * 4096, "é" * 2048):
+        for end in ("", "\n"):
+            (tmp_path / "run").write_text(f"{text} Q0 {text} 1 2.5 tag\n{end}", encoding="utf-8")
+            assert Run.read(tmp_path / "run").to_dict() == {text: {text: 2.5}}
+
+
+def test_a_long_id_in_python_is_refused_with_its_query() -> None:
+    """Before anything that takes memory for every row."""
+    scores: dict[str, dict[str, float]] = {"q1": {f"d{number}": 1.0 for number in range(3000)}}
+    with pytest.raises(InputError, match=r"query 'q2': id 'x{20}…' of 1,000,000 bytes; expected at most 4,096"):
+        Run.from_dict(scores | {"q2": {"x" * 1_000_000: 1.0}})
+    with pytest.raises(InputError, match=r"query 'é{20}': id 'é{20}…' of 4,098 bytes"):
+        Qrels.from_columns(["q1", "é" * 2049], ["d1", "d1"], [1, 1])
+
+
 def test_a_score_that_rounds_to_the_largest_float_is_read_by_both(tmp_path: Path) -> None:
     """3.4028235e38 is above the largest float32, to which it rounds."""
     for line_end in ("\n", "\r\n"):
