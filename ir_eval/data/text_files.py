@@ -12,6 +12,7 @@ from typing import IO, cast
 from gemma_st import files
 from ir_eval.errors import InputError
 
+MAX_ID_BYTES = 4096  # hashing takes memory for as many bytes as the longest id has, times the number of rows
 _REMEDY = "expected a folder with room that you may write to; choose another"
 
 
@@ -44,6 +45,17 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason}); expected a whole file; check the path") from error
+
+
+def excess(text: str) -> str:
+    """Return what is wrong with an id of more than 4 KB, often several columns that lost their separators, or "".
+
+    Examples:
+        >>> excess("d1"), excess("x" * 5000)
+        ('', "id 'xxxxxxxxxxxxxxxxxxxx…' of 5,000 bytes; expected at most 4,096")
+    """
+    size = len(text.encode("utf-8", "surrogatepass"))
+    return f"id {text[:20] + '…'!r} of {size:,} bytes; expected at most {MAX_ID_BYTES:,}" if size > MAX_ID_BYTES else ""
 
 
 def check_folder(path: str | Path) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
-from ir_eval.data.table import MAX_ID_BYTES, Ids, RowIndex, TableFields, arrange, as_strings, excess, group
-from ir_eval.data.text_files import read_lines
+from ir_eval.data.table import Ids, RowIndex, TableFields, arrange, as_strings, group
+from ir_eval.data.text_files import MAX_ID_BYTES, excess, read_lines
 from ir_eval.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 Ranks = NDArray[np.int64]
 
-_BEIR_HEADER = "query-id\tcorpus-id\tscore"
+_BEIR_HEADERS = {"score", "relevance", "label"}  # names of the third column in a header
 _SCORE_LIMIT = float.fromhex("0x1.ffffffp127")  # a double below it rounds to a finite float32
 _SCORE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # the decimal numbers that C's atof reads
-_GRADE = re.compile(r"[+-]?[0-9]+")  # the integers that C's atol reads
+_GRADE = re.compile(r"([+-]?[0-9]+)(\.0*)?")  # what C's atol reads without loss: integers, also as pandas writes floats
 _SCAN_BYTES = 2**20  # bytes searched for separators at once: a block fits the processor's cache
 _MAX_FIXED_BYTES = 64  # the longest id kept as bytes of fixed width; numpy's strings take at least 16 bytes each
 
@@ -39,6 +39,7 @@ class _Layout(NamedTuple):
     parse: Callable[[str], SupportsFloat]  # reads the number, or raises ValueError
     dtype: type[np.generic]  # type of the stored numbers
     header: bool = False  # whether the first line names the columns
+    other: str = ""  # another layout that is accepted, for error messages
 
 
 def read_run(path: str | Path) -> tuple[TableFields, Ranks | None, str]:
@@ -58,15 +59,17 @@ def read_run(path: str | Path) -> tuple[TableFields, Ranks | None, str]:
 
 
 def read_qrels(path: str | Path) -> TableFields:
-    """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, recognised by its header, into canonical order.
+    """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, three columns, into canonical order.
 
     Examples:
         >>> query_ids, *_ = read_qrels("qrels.txt")
         >>> query_ids.tolist()
         ['q1', 'q2']
     """
-    _, first_line = next(read_lines(path), (0, ""))
-    return _read_table(path, _BEIR_QRELS if first_line == _BEIR_HEADER else _QRELS)[0]
+    first = _split(next(read_lines(path), (0, ""))[1])
+    if len(first) != 3 or first[1] == "0":  # a TREC line without relevance looks like a judgement of document 0
+        return _read_table(path, _QRELS)[0]
+    return _read_table(path, _BEIR_QRELS._replace(header=first[2].lower() in _BEIR_HEADERS))[0]
 
 
 def _read_table(path: str | Path, layout: _Layout) -> tuple[TableFields, Ranks | None]:
@@ -189,31 +192,30 @@ def _integers(texts: list[str], rows: RowIndex | NDArray[np.int32]) -> Ranks | N
 
 def _scan(path: str | Path, layout: _Layout) -> tuple[list[str], list[str], NDArray[Any], list[str]]:
     """Read queries, documents, numbers and ranks line by line: slower, but errors name the line."""
-    first_lines: dict[tuple[str, str], int] = {}
-    values, ranks = [], []
+    rows: dict[tuple[str, str], tuple[SupportsFloat, str, int]] = {}  # (query, document) to number, rank and line
     for line_number, line in islice(read_lines(path), int(layout.header), None):
         where, fields = f"{path}:{line_number}", _split(line)
         if len(fields) != len(layout.columns):
-            expected = f"{len(layout.columns)} ({' '.join(layout.columns)})"
+            expected = f"{len(layout.columns)} ({' '.join(layout.columns)}){layout.other}"
             raise InputError(f"{where}: {len(fields)} columns; expected {expected}; correct or remove the line")
         row = dict(zip(layout.columns, fields, strict=True))
         if fault := excess(row["qid"]) or excess(row["docid"]):
             raise InputError(f"{where}: {fault}; correct or remove the line")
         try:
-            values.append(layout.parse(row[layout.value]))
+            number = layout.parse(row[layout.value])
         except ValueError:
             seen = f"{layout.value} {row[layout.value][:40]!r}"
             raise InputError(f"{where}: {seen}; expected {layout.number}; correct or remove the line") from None
-        ranks.append(row.get("rank", ""))
-        first_line = first_lines.setdefault((row["qid"], row["docid"]), line_number)
-        if first_line != line_number:
+        first, _, first_line = rows.setdefault((row["qid"], row["docid"]), (number, row.get("rank", ""), line_number))
+        if first_line != line_number and (layout is _RUN or first != number):
             seen = f"document {row['docid']!r} again for query {row['qid']!r}"
             raise InputError(f"{where}: {seen}; expected once; remove this line or line {first_line}")
-    if not values:
+    if not rows:
         expected = f"lines of {' '.join(layout.columns)}"
         raise InputError(f"{path}: empty {layout.name}; expected {expected}; check what wrote it")
-    queries, docs = [query for query, _ in first_lines], [doc for _, doc in first_lines]
-    return queries, docs, np.array(values, dtype=layout.dtype), ranks
+    queries, docs = [query for query, _ in rows], [doc for _, doc in rows]
+    values = np.array([number for number, _, _ in rows.values()], dtype=layout.dtype)
+    return queries, docs, values, [rank for _, rank, _ in rows.values()]
 
 
 def _parse_score(text: str) -> float:
@@ -223,7 +225,7 @@ def _parse_score(text: str) -> float:
 
 
 def _parse_grade(text: str) -> int:
-    if not _GRADE.fullmatch(text) or not -(2**63) <= (grade := int(text)) < 2**63:
+    if not (match := _GRADE.fullmatch(text)) or not -(2**63) <= (grade := int(match[1])) < 2**63:
         raise ValueError(text)
     return grade
 
@@ -232,4 +234,5 @@ _RUN = _Layout(
     "run", ("qid", "Q0", "docid", "rank", "score", "tag"), "score", "a finite 32-bit number", _parse_score, np.float32
 )
 _QRELS = _Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", _parse_grade, np.int64)
-_BEIR_QRELS = _QRELS._replace(columns=("qid", "docid", "relevance"), header=True)
+_QRELS = _QRELS._replace(other=", or BEIR's 3 below a line query-id corpus-id score")
+_BEIR_QRELS = _QRELS._replace(columns=("qid", "docid", "relevance"), other=", as in the first line")

@@ -12,7 +12,7 @@ from ir_eval.errors import InputError
 
 FILES = 100  # of each layout, plain and .gz
 IDS = [*(f"d{number}" for number in range(60)), "q1", "0", "é", "日本", "x" * 70, "a\u00a0b", "\ufeffq1", '"q"', "a,b"]
-GRADES = ["0", "1", "2", "-1", "+1", "00", "007", "-0", "1", "3"]
+GRADES = ["0", "1", "2", "-1", "+1", "00", "007", "-0", "1.0", "3."]
 SCORES = ["0", "-1", "+1", "007", "-0", "1e1", ".5", "5.", "1E-3", "3.4028235e38", "1e-400", "1.25"]
 ODD_NUMBERS = ["0x1F", "-0X1", "1_0", "١", "１", "1.5", "1,5", "nan", "inf", "-Infinity", "1e39", "3.4028236e38", "e1"]
 ODD_NUMBERS += [".", "+", "--1", "1f", "1d0", "0x1p3", "½", str(2**63 - 1), str(2**63), str(-(2**63)), "9" * 30]
@@ -40,7 +40,7 @@ def random_file(rng: np.random.Generator, columns: tuple[str, ...]) -> bytes:
     for _ in range(rng.integers(1, 8)):
         fields = [pick(rng, *kinds[column], share=share) for column in columns]
         lines.append(separator.join(fields[: -1 if rng.random() < 0.01 else None]))
-    if len(columns) == 3:
+    if len(columns) == 3 and rng.random() < 0.7:
         lines.insert(0, b"query-id\tcorpus-id\tscore")
     return (b"\xef\xbb\xbf" if rng.random() < 0.2 else b"") + b"\n".join(lines) + b"\n"
 
