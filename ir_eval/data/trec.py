@@ -95,6 +95,8 @@ def _read_regular(path: Path, layout: _Layout) -> tuple[TableFields, Ranks | Non
     compressed = path.suffix == ".gz"
     with pa.BufferReader(gzip.decompress(path.read_bytes())) if compressed else pa.OSFile(str(path)) as file:
         columns = _columns(file, layout)
+    if not columns.num_rows:
+        raise ValueError("a header alone")
     values = _numbers(columns[layout.value], layout)
     queries = columns["qid"].combine_chunks()
     names = as_strings(_bytes(queries.dictionary))

@@ -160,6 +160,9 @@ def test_real_judgements(data: Path) -> None:
         (BEIR + "q1\td1\t1\n", ":5: document 'd1' again for query 'q1'; expected once; remove this line or line 3"),
         ("", ": empty judgements; expected lines of qid 0 docid relevance"),
         (BEIR.split("\n", 1)[0], ": empty judgements; expected lines of qid docid relevance"),
+        (BEIR.split("\n", 1)[0] + "\n", ": empty judgements; expected lines of qid docid relevance"),
+        ("query_id corpus_id score\n\n", ": empty judgements; expected lines of qid docid relevance"),
+        ("\ufeff", ": empty judgements; expected lines of qid 0 docid relevance"),
     ],
 )
 def test_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
