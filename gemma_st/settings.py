@@ -63,7 +63,7 @@ def read_toml(
         'trained'
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
         table = tomllib.loads(text.replace(DATA, json.dumps(str(data))[1:-1]))
     except (OSError, ValueError, RecursionError) as invalid:
         raise error(f"{path}: not a readable TOML file ({invalid})") from invalid

@@ -53,7 +53,7 @@ def _rows(path: Path, task: Task) -> Iterator[tuple[str, Row]]:
     """Yield ``(file:line, row)``, the columns named as on the hub."""
     renamed = COLUMN_NAMES | dict(zip(task.columns_in_files, task.columns, strict=False))
     try:
-        with path.open(encoding="utf-8", newline="\n") as lines:
+        with path.open(encoding="utf-8-sig", newline="\n") as lines:
             numbered = ((f"{path}:{number}", line.rstrip("\r\n")) for number, line in enumerate(lines, 1))
             rows = _json(numbered) if path.suffix == ".jsonl" else _tsv(numbered, MISSING_HEADERS.get(task.config, ()))
             for where, row in rows:

@@ -135,7 +135,7 @@ def results_table(paths: Sequence[Path]) -> str:
     rows = ["| collection | topics | first stage → model | command |", "|---|--:|---|---|"]
     for path in paths:
         try:
-            results = json.loads(path.read_text(encoding="utf-8"))
+            results = json.loads(path.read_text(encoding="utf-8-sig"))
             rows += [_results_row(results["experiment"]["systems"], found) for found in results["collections"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path}: no results of a first stage and a model ({error!r}); see ir-eval run") from error

@@ -31,7 +31,7 @@ def read_lists(paths: Sequence[Path]) -> "Dataset":
     rows = []
     for path in paths:
         try:
-            with path.open(encoding="utf-8") as lines:
+            with path.open(encoding="utf-8-sig") as lines:
                 rows += [_parse_list(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); write it with ir-eval mine") from error

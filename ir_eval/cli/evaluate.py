@@ -46,7 +46,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.per_query:
         sys.stdout.writelines(_per_query(evaluations))
         return
-    show(measures_table(evaluations), notes=filter(None, notes))
+    gaps = [f"{label}: {evaluation.gap}" for label, evaluation in evaluations.items() if evaluation.gap]
+    show(measures_table(evaluations), notes=[*gaps, *filter(None, notes)])
 
 
 def _rank_note(system: str, by_score: Evaluation, by_rank: Evaluation) -> str | None:

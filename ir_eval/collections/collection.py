@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from ir_eval.cache import content_key, remembered
 from ir_eval.data.qrels import Qrels
 from ir_eval.errors import InputError
 
@@ -74,6 +75,21 @@ class Collection:
         if self.qrels is None:
             raise InputError(f"{self.name}: no judgements to {purpose}; expected qrels beside the queries; add them")
         return self.qrels
+
+    def missing_judged(self) -> int:
+        """Return how many judged documents the collection lacks; lacking all of them is an InputError.
+
+        The first call reads all documents; the cache keeps the number.
+        """
+        judged = dict.fromkeys(self.judgements().doc_ids.tolist())
+        name = f"judged/{content_key(self.fingerprint, *judged)}"
+        found = int(remembered(name, lambda: b"%d" % sum(doc_id in judged for doc_id, _ in self.documents())))
+        if not found:
+            raise InputError(
+                f"{self.name}: none of the {len(judged)} judged documents is in the collection, the first is "
+                f"'{next(iter(judged))}'; expected judgements of its documents; give the two that belong together"
+            )
+        return len(judged) - found
 
     def documents(self) -> Iterator[tuple[str, str]]:
         """Yield every ``(document id, text)``; a text may be empty. A collection without documents is an InputError."""

@@ -12,7 +12,7 @@ from gemma_st.files import digest
 from ir_eval.cache import content_key
 from ir_eval.collections.collection import Collection, judged_topics
 from ir_eval.data.qrels import Qrels
-from ir_eval.data.text_files import read_lines
+from ir_eval.data.text_files import excess, read_lines
 from ir_eval.errors import InputError
 
 _Record = tuple[str, str]  # id, text
@@ -131,6 +131,8 @@ def _read_records(path: Path, parse: _Parse) -> Iterator[_Record]:
             record_id, text = parse(line)
         except InputError as error:
             raise InputError(f"{path}:{number}: {error}") from None
+        if fault := excess(record_id):
+            raise InputError(f"{path}:{number}: {fault}; rename it")
         if not record_id or _WHITESPACE.search(record_id):
             raise InputError(f"{path}:{number}: id '{record_id}'; expected text without whitespace; rename it")
         if record_id in seen:
@@ -140,14 +142,18 @@ def _read_records(path: Path, parse: _Parse) -> Iterator[_Record]:
 
 
 def _parse_json(line: str) -> _Record:
-    """Read ``{"_id": …, "title": …, "text": …}``; the title may be missing or null."""
+    """Read ``{"_id": …, "title": …, "text": …}``; the id may be an integer, the title missing or null."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON ({error.msg} at column {error.colno}); expected one object a line") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not readable JSON ({error}); expected one object a line") from None
     if not isinstance(record, dict):
         raise InputError(f'a JSON {type(record).__name__}; expected an object like {{"_id": "1", "text": "…"}}')
     record["title"] = record.get("title") or ""
+    if type(record.get("_id")) is int:  # True is an int, too
+        record["_id"] = str(record["_id"])
     for name in ("_id", "text", "title"):
         if not isinstance(record.get(name), str):
             seen = f"'{name}' is {json.dumps(record[name])[:40]}" if name in record else f"no '{name}'"

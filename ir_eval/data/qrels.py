@@ -32,11 +32,15 @@ class Qrels(Table):
         """Make qrels from rows in any order, each column of shape (N,).
 
         Raises:
-            InputError: A relevance is not an integer; see also `Run.from_columns`.
+            InputError: A relevance is no whole number, or a document has two grades; see also `Run.from_columns`.
         """
         values = np.asarray(relevance)
-        if values.size and values.dtype.kind not in "iu":
-            raise InputError(f"relevance of type {values.dtype}; expected integers")
+        wrong = values
+        if values.dtype.kind in "iuf":
+            wrong = values[~((values >= -(2**63)) & (values < 2**63) & (values == np.floor(values)))]
+        if wrong.size:
+            seen = f"relevance of type {values.dtype}"
+            raise InputError(f"{seen}; expected integers of at most 64 bits, not {wrong.tolist()[0]!r}")
         fields, _ = group(query_ids, doc_ids, values.astype(np.int64))
         return cls(*fields)
 
@@ -47,11 +51,14 @@ class Qrels(Table):
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, recognised by its header; plain or ``.gz``.
+        """Read TREC qrels, ``qid 0 docid relevance``, or BEIR's three columns, plain or ``.gz``.
+
+        BEIR's header may be missing. A whole number may be written as a float, ``1.0``, and a judgement may be
+        repeated with the same grade.
 
         Raises:
             InputError: The file cannot be read or is empty, or a line has a wrong number of columns, a relevance that
-                is not an integer, or a document that its query has already. The message has the file and the line.
+                is not an integer, or another relevance of an earlier document. The message has the file and the line.
         """
         return cls(*read_qrels(path))
 

@@ -46,7 +46,7 @@ class Run(Table):
         """Make a run from rows in any order, each column of shape (N,); scores are stored as float32.
 
         Raises:
-            InputError: There are no rows; columns differ in length; an id is not a string, is empty or contains
+            InputError: There are no rows; columns differ in length; an id is no string or integer, is empty or has
                 whitespace; a score is not a number or not finite as float32; a query has the same document twice.
         """
         numbers = np.asarray(scores)

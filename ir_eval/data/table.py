@@ -1,6 +1,7 @@
 """Rows of (query, document, number), grouped by query in trec_eval's order: the common base of Run and Qrels."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ir_eval.data.text_files import MAX_ID_BYTES, excess
 from ir_eval.errors import InputError
 
 Strings = NDArray[Any]  # dtype StringDType, which numpy's own annotations do not support yet
@@ -16,6 +18,7 @@ Ids = NDArray[Any]  # Strings, or the same ids as UTF-8 bytes
 TableFields = tuple[Strings, NDArray[np.int64], Ids, NDArray[Any]]  # the arguments of Table
 RowIndex = NDArray[np.int64] | slice  # selects rows in a new order
 
+_INTEGERS = {int, np.int32, np.int64}
 _ROWS_PER_BLOCK = 2**16  # ids hashed at once: a block fits the processor's cache
 
 
@@ -134,6 +137,10 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tup
         raise InputError(f"{lengths}; expected the same number of each")
     if not len(queries):
         raise InputError("no rows; expected at least one document for one query")
+    for ids in (queries, docs):
+        for long in np.flatnonzero(np.strings.str_len(ids) > MAX_ID_BYTES // 4).tolist():
+            if fault := excess(ids[long]):
+                raise InputError(f"query {queries[long][:20]!r}: {fault}; rename it")
     if not np.isfinite(values).all():
         row = np.argmin(np.isfinite(values))
         raise InputError(f"query {queries[row]!r}, document {docs[row]!r}: {values[row]}; expected a finite number")
@@ -161,12 +168,17 @@ def arrange(
     query_ids, position = distinct(names)
     codes = position.astype(np.int32)[codes]
     order = _canonical_order(codes, docs, values)
-    codes, docs = codes[order], docs[order]
-    offsets = np.searchsorted(codes, np.arange(len(query_ids) + 1, dtype=codes.dtype))
+    codes, docs, values = codes[order], docs[order], values[order]
     keys = np.sort(row_keys(codes, docs))
-    if np.any(keys[1:] == keys[:-1]):
+    repeated = np.any(keys[1:] == keys[:-1])
+    if repeated and values.dtype == np.int64:  # a document may be judged again with the same grade
+        new = np.append(True, (codes[1:] != codes[:-1]) | (docs[1:] != docs[:-1]) | (values[1:] != values[:-1]))
+        order = np.arange(len(codes))[order][new]
+        codes, docs, values = codes[new], docs[new], values[new]
+    offsets = np.searchsorted(codes, np.arange(len(query_ids) + 1, dtype=codes.dtype))
+    if repeated:
         _check_unique(query_ids, offsets, as_strings(docs))
-    return (query_ids, offsets, docs, values[order]), order
+    return (query_ids, offsets, docs, values), order
 
 
 def row_keys(codes: NDArray[np.integer[Any]], docs: Ids) -> NDArray[np.uint64]:
@@ -229,10 +241,16 @@ def _check_unique(query_ids: Strings, offsets: NDArray[np.int64], docs: Strings)
 
 
 def _to_strings(ids: ArrayLike) -> Strings:
-    try:
-        return np.array(ids, dtype=np.dtypes.StringDType(coerce=False)).astype(np.dtypes.StringDType())
-    except ValueError:
-        raise InputError("an id is not a string; expected str; convert the ids with str() first") from None
+    """Convert ids to strings, integers in decimal."""
+    array = np.asarray(ids) if hasattr(ids, "dtype") else None
+    texts: Any = ids if array is None else array if array.dtype.kind in "TUS" else array.tolist()
+    strict = np.dtypes.StringDType(coerce=False)
+    with suppress(ValueError):
+        return np.array(texts, dtype=strict).astype(np.dtypes.StringDType())
+    with suppress(ValueError):
+        texts = [str(text) if type(text) in _INTEGERS else text for text in texts]
+        return np.array(texts, dtype=strict).astype(np.dtypes.StringDType())
+    raise InputError("an id is not a string; expected str or int; convert the ids with str() first")
 
 
 def _check_tokens(ids: Strings) -> None:

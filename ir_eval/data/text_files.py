@@ -3,6 +3,7 @@
 import gzip
 import os
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import IO, cast
 from gemma_st import files
 from ir_eval.errors import InputError
 
+MAX_ID_BYTES = 4096  # hashing takes memory for as many bytes as the longest id has, times the number of rows
 _REMEDY = "expected a folder with room that you may write to; choose another"
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield ``(line number, text)`` of a UTF-8 file, plain or ``.gz``; blank lines are counted but not yielded.
+
+    A byte order mark at the beginning of the file is skipped.
 
     Raises:
         InputError: The file is missing, is a folder, is damaged, or holds a line that is not UTF-8.
@@ -28,6 +32,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, raw in enumerate(cast(IO[bytes], lines), 1):
+                raw = raw.removeprefix(BOM_UTF8) if number == 1 else raw
                 try:
                     text = raw.decode("utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
@@ -40,6 +45,17 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason}); expected a whole file; check the path") from error
+
+
+def excess(text: str) -> str:
+    """Return what is wrong with an id of more than 4 KB, often several columns that lost their separators, or "".
+
+    Examples:
+        >>> excess("d1"), excess("x" * 5000)
+        ('', "id 'xxxxxxxxxxxxxxxxxxxx…' of 5,000 bytes; expected at most 4,096")
+    """
+    size = len(text.encode("utf-8", "surrogatepass"))
+    return f"id {text[:20] + '…'!r} of {size:,} bytes; expected at most {MAX_ID_BYTES:,}" if size > MAX_ID_BYTES else ""
 
 
 def check_folder(path: str | Path) -> None:

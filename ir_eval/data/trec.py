@@ -1,7 +1,9 @@
 """Reading TREC files as columns: Arrow reads a regular file, a line-by-line scan reads an irregular or faulty one."""
 
 import gzip
+import re
 import zlib
+from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ir_eval.data.table import Ids, RowIndex, TableFields, arrange, as_strings, group
-from ir_eval.data.text_files import read_lines
+from ir_eval.data.text_files import MAX_ID_BYTES, excess, read_lines
 from ir_eval.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
 Ranks = NDArray[np.int64]
 
-_BEIR_HEADER = "query-id\tcorpus-id\tscore"
-_MAX_SCORE = float(np.finfo(np.float32).max)
+_BEIR_HEADERS = {"score", "relevance", "label"}  # names of the third column in a header
+_SCORE_LIMIT = float.fromhex("0x1.ffffffp127")  # a double below it rounds to a finite float32
+_SCORE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # the decimal numbers that C's atof reads
+_GRADE = re.compile(r"([+-]?[0-9]+)(\.0*)?")  # what C's atol reads without loss: integers, also as pandas writes floats
 _SCAN_BYTES = 2**20  # bytes searched for separators at once: a block fits the processor's cache
-_MAX_ID_BYTES = 64  # the longest id kept as bytes of fixed width; numpy's strings take at least 16 bytes each
+_MAX_FIXED_BYTES = 64  # the longest id kept as bytes of fixed width; numpy's strings take at least 16 bytes each
 
 
 class _Layout(NamedTuple):
@@ -32,9 +36,10 @@ class _Layout(NamedTuple):
     columns: tuple[str, ...]
     value: str  # name of the column with the number
     number: str  # description of a valid number, for error messages
-    parse: Callable[[str], SupportsFloat]  # reads the number; raises ValueError or OverflowError
+    parse: Callable[[str], SupportsFloat]  # reads the number, or raises ValueError
     dtype: type[np.generic]  # type of the stored numbers
     header: bool = False  # whether the first line names the columns
+    other: str = ""  # another layout that is accepted, for error messages
 
 
 def read_run(path: str | Path) -> tuple[TableFields, Ranks | None, str]:
@@ -54,15 +59,17 @@ def read_run(path: str | Path) -> tuple[TableFields, Ranks | None, str]:
 
 
 def read_qrels(path: str | Path) -> TableFields:
-    """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, recognised by its header, into canonical order.
+    """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, three columns, into canonical order.
 
     Examples:
         >>> query_ids, *_ = read_qrels("qrels.txt")
         >>> query_ids.tolist()
         ['q1', 'q2']
     """
-    _, first_line = next(read_lines(path), (0, ""))
-    return _read_table(path, _BEIR_QRELS if first_line == _BEIR_HEADER else _QRELS)[0]
+    first = _split(next(read_lines(path), (0, ""))[1])
+    if len(first) != 3 or first[1] == "0":  # a TREC line without relevance looks like a judgement of document 0
+        return _read_table(path, _QRELS)[0]
+    return _read_table(path, _BEIR_QRELS._replace(header=first[2].lower() in _BEIR_HEADERS))[0]
 
 
 def _read_table(path: str | Path, layout: _Layout) -> tuple[TableFields, Ranks | None]:
@@ -88,10 +95,9 @@ def _read_regular(path: Path, layout: _Layout) -> tuple[TableFields, Ranks | Non
     compressed = path.suffix == ".gz"
     with pa.BufferReader(gzip.decompress(path.read_bytes())) if compressed else pa.OSFile(str(path)) as file:
         columns = _columns(file, layout)
-    with np.errstate(over="ignore"):
-        values = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in columns[layout.value].chunks])
-    if not np.isfinite(values).all():
-        raise ValueError("a number is not finite")
+    if not columns.num_rows:
+        raise ValueError("a header alone")
+    values = _numbers(columns[layout.value], layout)
     queries = columns["qid"].combine_chunks()
     names = as_strings(_bytes(queries.dictionary))
     fields, order = arrange(names, queries.indices.to_numpy(), _ids(columns["docid"].chunks), values)
@@ -101,14 +107,27 @@ def _read_regular(path: Path, layout: _Layout) -> tuple[TableFields, Ranks | Non
     return fields, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
 
 
+def _numbers(column: "pa.ChunkedArray", layout: _Layout) -> NDArray[Any]:
+    """Return scores as floats; parse relevance grades, few of which differ, as `_scan` does."""
+    if layout.dtype is np.int64:
+        grades = column.combine_chunks()
+        rows: NDArray[np.int32] = grades.indices.to_numpy()
+        return np.array([layout.parse(text) for text in grades.dictionary.to_pylist()], dtype=np.int64)[rows]
+    with np.errstate(over="ignore"):
+        values: NDArray[Any] = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in column.chunks])
+    if not np.isfinite(values).all():
+        raise ValueError("a number is not finite")
+    return values
+
+
 def _columns(file: "pa.NativeFile", layout: _Layout) -> "pa.Table":
-    """Read query ids and ranks as dictionary-encoded strings, document ids as strings, and the numbers."""
+    """Read query ids, ranks and grades as dictionary-encoded strings, document ids as strings, scores as doubles."""
     import pyarrow as pa
     from pyarrow import csv
 
     repeated = pa.dictionary(pa.int32(), pa.string())
     # A score is parsed as a double and rounded to a float, as trec_eval does with atof.
-    number = pa.float64() if layout.dtype is np.float32 else pa.int64()
+    number = pa.float64() if layout.dtype is np.float32 else repeated
     types = {"qid": repeated, "docid": pa.string(), layout.value: number, "rank": repeated}
     types = {name: kind for name, kind in types.items() if name in layout.columns}
     separator = _separator(file)
@@ -122,17 +141,20 @@ def _columns(file: "pa.NativeFile", layout: _Layout) -> "pa.Table":
 
 
 def _separator(file: "pa.NativeFile") -> str:
-    """Return the separator, a blank or a tab; raise ValueError if there are others or it is doubled."""
-    separator, last = b" ", b"\n"
+    """Return the separator, a blank or a tab; raise ValueError for other or repeated ones, or for invalid UTF-8."""
+    separator, last, decoder = b" ", b"\n", getincrementaldecoder("utf-8")()
     while block := file.read(_SCAN_BYTES):
-        if file.tell() == len(block) and b"\t" in block:
-            separator = b"\t"
+        decoder.decode(block)  # raises UnicodeDecodeError: Arrow looks only at the columns that it converts
+        if file.tell() == len(block):
+            separator = b"\t" if b"\t" in block else b" "
+            block = block.removeprefix(BOM_UTF8)  # as Arrow does
         data = np.frombuffer(last + block, dtype=np.uint8)
         blank = data <= ord(" ")
         known = (data == ord(separator)) | (data == ord("\n"))
         if (blank != known).any() or (blank[1:] & blank[:-1]).any():
             raise ValueError("mixed or repeated separators")
         last = block[-1:]
+    decoder.decode(b"", final=True)
     if last == separator:
         raise ValueError("an empty column at the end")
     return separator.decode()
@@ -143,7 +165,7 @@ def _ids(chunks: "list[pa.Array]") -> Ids:
     import pyarrow.compute as pc
 
     width = max(pc.max(pc.binary_length(chunk)).as_py() for chunk in chunks)
-    if width > _MAX_ID_BYTES:
+    if width > _MAX_FIXED_BYTES:
         return np.concatenate([as_strings(_bytes(chunk)) for chunk in chunks])
     ids = np.empty(sum(map(len, chunks)), dtype=f"S{-(-width // 8) * 8}")
     for chunk, start in zip(chunks, np.cumsum([0, *map(len, chunks)]).tolist(), strict=False):
@@ -156,6 +178,8 @@ def _bytes(texts: "pa.Array", width: int = 0) -> NDArray[np.bytes_]:
     import pyarrow.compute as pc
 
     width = max(1, width or pc.max(pc.binary_length(texts)).as_py())
+    if width > MAX_ID_BYTES:
+        raise ValueError("an id is too long")
     padded = pc.ascii_rpad(texts, width, padding="\0").buffers()[2]
     return np.frombuffer(padded, dtype=f"S{width}", count=len(texts))
 
@@ -170,40 +194,47 @@ def _integers(texts: list[str], rows: RowIndex | NDArray[np.int32]) -> Ranks | N
 
 def _scan(path: str | Path, layout: _Layout) -> tuple[list[str], list[str], NDArray[Any], list[str]]:
     """Read queries, documents, numbers and ranks line by line: slower, but errors name the line."""
-    first_lines: dict[tuple[str, str], int] = {}
-    values, ranks = [], []
+    rows: dict[tuple[str, str], tuple[SupportsFloat, str, int]] = {}  # (query, document) to number, rank and line
     for line_number, line in islice(read_lines(path), int(layout.header), None):
         where, fields = f"{path}:{line_number}", _split(line)
         if len(fields) != len(layout.columns):
-            expected = f"{len(layout.columns)} ({' '.join(layout.columns)})"
+            expected = f"{len(layout.columns)} ({' '.join(layout.columns)}){layout.other}"
             raise InputError(f"{where}: {len(fields)} columns; expected {expected}; correct or remove the line")
         row = dict(zip(layout.columns, fields, strict=True))
+        if fault := excess(row["qid"]) or excess(row["docid"]):
+            raise InputError(f"{where}: {fault}; correct or remove the line")
         try:
-            values.append(layout.parse(row[layout.value]))
-        except (ValueError, OverflowError):
-            seen = f"{layout.value} {row[layout.value]!r}"
+            number = layout.parse(row[layout.value])
+        except ValueError:
+            seen = f"{layout.value} {row[layout.value][:40]!r}"
             raise InputError(f"{where}: {seen}; expected {layout.number}; correct or remove the line") from None
-        ranks.append(row.get("rank", ""))
-        first_line = first_lines.setdefault((row["qid"], row["docid"]), line_number)
-        if first_line != line_number:
+        first, _, first_line = rows.setdefault((row["qid"], row["docid"]), (number, row.get("rank", ""), line_number))
+        if first_line != line_number and (layout is _RUN or first != number):
             seen = f"document {row['docid']!r} again for query {row['qid']!r}"
             raise InputError(f"{where}: {seen}; expected once; remove this line or line {first_line}")
-    if not values:
+    if not rows:
         expected = f"lines of {' '.join(layout.columns)}"
         raise InputError(f"{path}: empty {layout.name}; expected {expected}; check what wrote it")
-    queries, docs = [query for query, _ in first_lines], [doc for _, doc in first_lines]
-    return queries, docs, np.array(values, dtype=layout.dtype), ranks
+    queries, docs = [query for query, _ in rows], [doc for _, doc in rows]
+    values = np.array([number for number, _, _ in rows.values()], dtype=layout.dtype)
+    return queries, docs, values, [rank for _, rank, _ in rows.values()]
 
 
 def _parse_score(text: str) -> float:
-    score = float(text)
-    if not abs(score) <= _MAX_SCORE:  # true for NaN, too
+    if not _SCORE.fullmatch(text) or abs(score := float(text)) >= _SCORE_LIMIT:
         raise ValueError(text)
     return score
+
+
+def _parse_grade(text: str) -> int:
+    if not (match := _GRADE.fullmatch(text)) or not -(2**63) <= (grade := int(match[1])) < 2**63:
+        raise ValueError(text)
+    return grade
 
 
 _RUN = _Layout(
     "run", ("qid", "Q0", "docid", "rank", "score", "tag"), "score", "a finite 32-bit number", _parse_score, np.float32
 )
-_QRELS = _Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", np.int64, np.int64)
-_BEIR_QRELS = _QRELS._replace(columns=("qid", "docid", "relevance"), header=True)
+_QRELS = _Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", _parse_grade, np.int64)
+_QRELS = _QRELS._replace(other=", or BEIR's 3 below a line query-id corpus-id score")
+_BEIR_QRELS = _QRELS._replace(columns=("qid", "docid", "relevance"), other=", as in the first line")

@@ -70,6 +70,7 @@ def compare(
         method=method,
         differences=tuple(differences),
         holes={system: dict(rates) for system, rates in (holes or {}).items()},
+        gaps={system: evaluation.gap for system, evaluation in evaluations.items() if evaluation.gap},
     )
 
 

@@ -1,7 +1,7 @@
 """The result of a comparison of systems, and the method of its significance tests."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ir_eval.errors import InputError
@@ -113,6 +113,7 @@ class Comparison:
         method: Significance tests.
         differences: Differences by measure, then baseline, then system, in the given order.
         holes: Hole rates of each system, if known: ``{"bm25": {"holes@10": 0.02}}``.
+        gaps: A note for each system that does not answer all judged queries.
 
     Examples:
         >>> found = Comparison(2, {"bm25": {"mrr": 0.25}, "dense": {"mrr": 0.5}}, ("bm25",), Method(), (),
@@ -127,6 +128,7 @@ class Comparison:
     method: Method
     differences: tuple[Difference, ...]
     holes: dict[str, dict[str, float]]
+    gaps: dict[str, str] = field(default_factory=dict)
 
     def against(self, measure: str, baseline: str) -> dict[str, Difference]:
         """Return the difference of each system from one baseline on one measure."""

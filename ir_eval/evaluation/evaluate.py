@@ -23,6 +23,7 @@ class Evaluation:
     Attributes:
         query_ids: All judged queries, sorted by code point. (Q,)
         per_query: Spelling of each measure, in the given order, to the score of each query. (Q,)
+        answered: Number of judged queries that the run has documents for, if known.
 
     Examples:
         >>> evaluation = evaluate(Qrels.read("qrels.txt"), Run.read("bm25.trec"), ["mrr"])
@@ -32,11 +33,19 @@ class Evaluation:
 
     query_ids: Strings
     per_query: dict[str, NDArray[np.float64]]
+    answered: int | None = None
 
     @property
     def means(self) -> dict[str, float]:
         """The mean of each measure over all judged queries."""
         return {measure: float(scores.mean()) for measure, scores in self.per_query.items()}
+
+    @property
+    def gap(self) -> str:
+        """Say how many judged queries the run answers if it does not answer all; else an empty text."""
+        queries = len(self.query_ids)
+        complete = self.answered in (None, queries)
+        return "" if complete else f"answers {self.answered} of {queries} judged queries; the others count 0"
 
 
 def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evaluation:
@@ -55,13 +64,14 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
         {'ndcg@10': 1.0, 'mrr': 1.0}
     """
     parsed = _parse_all(measures)
-    if not any(query_id in run for query_id in qrels):
+    answered = sum(query_id in run for query_id in qrels)
+    if not answered:
         raise InputError(
             f"{run.name}: no judged query is in the run, which has queries like {next(iter(run))!r}; "
             f"expected queries like {next(iter(qrels))!r}, as judged; use the run and the judgements of one collection"
         )
     judged_run = _join(qrels, run)
-    return Evaluation(qrels.query_ids, {str(measure): judged_run.compute(measure) for measure in parsed})
+    return Evaluation(qrels.query_ids, {str(measure): judged_run.compute(measure) for measure in parsed}, answered)
 
 
 def hole_rates(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> dict[str, float]:

@@ -58,6 +58,7 @@ class CollectionOutcome:
         folder: Name of the collection's folder in the folder of the results.
         systems: Outcomes of the systems, in the experiment's order.
         texts: Whether the documents are on this machine. A report downloads no collection to show its texts.
+        missing: Number of judged documents that the collection lacks, as far as known.
 
     Examples:
         >>> from ir_eval.experiment import run_experiment, single
@@ -70,6 +71,7 @@ class CollectionOutcome:
     folder: str
     systems: tuple[SystemOutcome, ...]
     texts: bool = True
+    missing: int = 0
 
     @property
     def title(self) -> str:
@@ -81,6 +83,13 @@ class CollectionOutcome:
     def qrels(self) -> Qrels:
         """The judgements of the collection."""
         return self.collection.judgements()
+
+    @property
+    def notes(self) -> list[str]:
+        """One line for missing judged documents, and one for each system that misses judged queries."""
+        judged = len(set(self.qrels.doc_ids.tolist()))
+        lacking = [f"{self.missing} of {judged} judged documents are not in the collection"] * (self.missing > 0)
+        return lacking + [f"{name}: {found.gap}" for name, found in self.evaluations.items() if found.gap]
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -160,12 +169,14 @@ def _to_dict(outcome: CollectionOutcome, folder: Path) -> dict[str, Any]:
         "qrels": f"{outcome.folder}/qrels.txt",
         "topics": len(outcome.collection.topics),
         "fingerprint": outcome.collection.fingerprint if outcome.texts else None,
+        "missing_judged": outcome.missing,
         "systems": [
             {
                 "name": system.run.name,
                 "run": f"{outcome.folder}/{system.run.name}.trec",
                 "sha256": file_key(folder / outcome.folder / f"{system.run.name}.trec"),
                 "measures": system.evaluation.means,
+                "answered": system.evaluation.answered,
                 "seconds": system.seconds,
             }
             for system in outcome.systems
@@ -188,7 +199,7 @@ def read_results(folder: str | Path) -> Results:
     folder = Path(folder)
     path = folder / RESULTS_FILENAME
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
         experiment, places = parse_experiment(found.pop("experiment")), found.pop("collections")
         outcomes = tuple(_read(folder, experiment, index, place) for index, place in enumerate(places))
     except InputError as error:
@@ -211,4 +222,5 @@ def _read(folder: Path, experiment: Experiment, index: int, place: Mapping[str, 
         run = Run.read(file, name=row["name"])
         evaluation = evaluate(collection.judgements(), run, named.measures or experiment.measures)
         systems.append(SystemOutcome(run, evaluation, row["seconds"]))
-    return CollectionOutcome(collection, place["folder"], tuple(systems), texts=place["fingerprint"] is not None)
+    texts, missing = place["fingerprint"] is not None, place.get("missing_judged", 0)
+    return CollectionOutcome(collection, place["folder"], tuple(systems), texts, missing)

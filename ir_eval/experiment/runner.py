@@ -43,16 +43,19 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
     if folder is not None:
         check_folder(folder)
     collections = _open(experiment)
+    reads = any(system.reads_documents for system in experiment.systems.values())
+    missing = [found.missing_judged() if reads and found.source.local else 0 for found in collections]
     if folder is not None:
         (Path(folder) / RESULTS_FILENAME).unlink(missing_ok=True)  # its runs are about to be replaced
     tuned = _tuned(experiment, collections)
     systems = {**experiment.systems, **tuned}
     outcomes = []
-    for place, collection, label in zip(experiment.collections, collections, _folders(collections), strict=True):
+    folders = _folders(collections)
+    for place, collection, label, lacking in zip(experiment.collections, collections, folders, missing, strict=True):
         own = None if folder is None else Path(folder) / label
         found = _run(systems, place.measures or experiment.measures, collection, own)
         texts = collection.source.local or any(system.reads_documents for system in systems.values())
-        outcomes.append(CollectionOutcome(collection, label, found, texts))
+        outcomes.append(CollectionOutcome(collection, label, found, texts, lacking))
     weights = {name: list(system.weights or ()) for name, system in tuned.items()}
     origin = {"tuned": weights, "versions": versions(), "commit": commit(), "sources": sources()}
     results = Results(experiment, tuple(outcomes), origin)

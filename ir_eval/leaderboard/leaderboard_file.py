@@ -170,7 +170,7 @@ def read_leaderboard(name: str | Path, data: str | Path | None = None) -> Leader
     if path.parent == PACKAGED_FOLDER and not path.is_file():
         raise InputError(f"{name}: no such leaderboard; expected {', '.join(leaderboard_names())}, or a .toml file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         file = _File(**tomllib.loads(text, parse_float=_Number))
         systems = {key: _experiment_keys(key, system) for key, system in tomllib.loads(text)["systems"].items()}
         return _parse(path.stem, file, systems, DATA if data is None else str(data))

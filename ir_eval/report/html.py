@@ -123,7 +123,7 @@ def _section(results: Results, outcome: CollectionOutcome, folder: Path) -> _Sec
         table=results_table(results, outcome, more),
         details=comparison_tables(outcome.title, comparison, uncorrected=True)[1:] if comparison else [],
         notes=[significance_note(comparison, baseline), *comparison_notes(comparison)[:2]] if comparison else [],
-        warnings=comparison.warnings if comparison else [],
+        warnings=[*(comparison.warnings if comparison else []), *outcome.notes],
         plots=_plots(outcome, systems, min_rel),
     )
 

@@ -83,6 +83,7 @@ def results_notes(results: Results) -> list[str]:
     names = {outcome.folder: outcome.collection.name for outcome in results.outcomes}
     return [
         *(significance_note(comparison, results.experiment.baseline) for comparison in marked[:1]),
+        *(f"{outcome.collection.name}: {line}" for outcome in results.outcomes for line in outcome.notes),
         *(f"{names[folder]}: {line}" for folder, comparison in comparisons.items() for line in comparison.warnings),
     ]
 

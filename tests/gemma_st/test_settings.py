@@ -71,6 +71,12 @@ def test_values_given_in_python_are_checked_too() -> None:
         Stage(output=Path("taken"))
 
 
+def test_a_byte_order_mark_before_the_first_key_is_skipped(tmp_path: Path) -> None:
+    """Windows editors write one."""
+    (tmp_path / "stage.toml").write_bytes(b"\xef\xbb\xbfa = 1\r\n")
+    assert read_toml(tmp_path / "stage.toml") == {"a": 1}
+
+
 def test_a_file_that_is_no_toml_is_one_line(tmp_path: Path) -> None:
     """The file is missing, in another encoding, malformed, nested too deep, or has a placeholder without a value."""
     with pytest.raises(KeyError, match="absent.toml: not a readable TOML file"):

@@ -60,12 +60,13 @@ def test_labels_are_names_or_numbers(tmp_path: Path) -> None:
     assert sorted(np.concatenate([boolq.train.labels, boolq.dev[""].labels])) == [0, 1]
 
 
-def test_the_benchmarks_own_spellings_are_read(tmp_path: Path) -> None:
-    """CoLA without a header, Windows line ends and the columns of MNLI's original files are read."""
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_benchmarks_own_spellings_are_read(tmp_path: Path, mark: str) -> None:
+    """CoLA without a header, Windows line ends and byte order marks, and MNLI's original columns are read."""
     for name, text in (("CoLA", "gj04\t1\t\tGood.\r\nks08\t0\t*\tBad is.\n"), ("MNLI", MNLI)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "train.tsv").write_text(text, newline="")
-        (tmp_path / name / ("dev_matched.tsv" if name == "MNLI" else "dev.tsv")).write_text(text, newline="")
+        (tmp_path / name / "train.tsv").write_text(mark + text, newline="")
+        (tmp_path / name / ("dev_matched.tsv" if name == "MNLI" else "dev.tsv")).write_text(mark + text, newline="")
     cola, mnli = (load(TASKS[name], str(tmp_path)) for name in ("cola", "mnli"))
     assert (cola.train.texts, list(cola.train.labels)) == ([("Good.",), ("Bad is.",)], [1, 0])
     assert (mnli.train.texts, list(mnli.train.labels), mnli.train.index) == ([("a", "b")], [1], [31])

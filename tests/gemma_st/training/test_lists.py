@@ -27,6 +27,11 @@ class TestReadLists:
         assert found[0] == {"query": "a\u2028b", "documents": ["é\x85", "d"], "labels": [1.0, 0.0]}
         assert found["labels"][1] == [0.5]
 
+    def test_a_byte_order_mark_is_skipped(self, tmp_path: Path) -> None:
+        """Windows editors write one, before the first line of each file."""
+        (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"query": "q", "documents": ["d"], "labels": [1]}\r\n')
+        assert len(read_lists([tmp_path / "a.jsonl"] * 2)) == 2
+
     @pytest.mark.parametrize(
         "line",
         [

@@ -99,6 +99,21 @@ def test_a_different_order_in_the_rank_column_is_noted(dl19: Path, capsys: pytes
     assert notes == ["rep_llama.trec: by its rank column, which trec_eval ignores: ndcg@10 0.7439"]
 
 
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_judged_queries_that_a_run_misses_are_counted(
+    here: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """A line for each run that does not answer all; further queries do not count."""
+    Path("some.txt").write_text("".join(f"q{number} 0 d1 1\n" for number in range(10)))
+    Path("one.trec").write_text("q3 Q0 d1 1 2.5 tag\nunjudged Q0 d1 1 2.5 tag\n")
+    Path("all.trec").write_text("".join(f"q{number} Q0 d1 1 1 tag\n" for number in range(11)))
+    assert main([command, "some.txt", "one.trec", "all.trec", "-m", "mrr"]) == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if "answers" in line]
+    assert [note.removeprefix("warning: ") for note in notes] == [
+        "one.trec: answers 1 of 10 judged queries; the others count 0"
+    ]
+
+
 def test_rank_note_only_where_it_shows() -> None:
     """A difference that four decimals do not show gives no note."""
     queries = np.array(["1"], dtype=np.dtypes.StringDType())

@@ -115,6 +115,21 @@ def test_text_is_title_and_body_and_gzip_changes_nothing(tmp_path: Path) -> None
         assert collection.qrels["q1"] == {"d1": 1, "elsewhere": 0}
 
 
+def test_integer_ids_are_decimal_strings(tmp_path: Path) -> None:
+    """In the corpus, the queries or both; true and 1.0 are no ids."""
+    plain = open_collection(str(write(tmp_path / "plain", FILES)))
+    numbers = {
+        name: [line.replace('"q1"', "1").replace('"d1"', "-7") for line in lines] for name, lines in FILES.items()
+    }
+    numbers["qrels/test.tsv"] = ["query-id\tcorpus-id\tscore", "1\t-7\t1"]
+    collection = open_collection(str(write(tmp_path / "numbers", numbers)))
+    assert list(collection.topics.values()) == list(plain.topics.values())
+    assert (list(collection.topics), list(dict(collection.documents()))) == (["1"], ["-7", "d2"])
+    write(tmp_path / "numbers", {"corpus.jsonl": ['{"_id": true, "text": ""}']})
+    with pytest.raises(InputError, match="corpus.jsonl:1: '_id' is true; expected a string"):
+        list(collection.documents())
+
+
 def test_texts_finds_what_exists_and_names_what_does_not(data: Path) -> None:
     """Repeated ids are allowed; the error counts the missing documents and names the first."""
     collection = open_collection(str(data / "msmarco" / "trec-dl19"))
@@ -136,16 +151,48 @@ def test_fingerprint_is_of_the_documents(tmp_path: Path) -> None:
     assert first.fingerprint == second.fingerprint != third.fingerprint
 
 
+@pytest.mark.parametrize("layout", ["beir", "trec"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path, layout: str, packed: bool) -> None:
+    """Documents, topics and judgements are those of the files without the marks."""
+    trec = {
+        "passages.tsv": ["d1\tOne first", "d2\t"],
+        "queries.tsv": ["q1\tfirst?", "q2\tunjudged"],
+        "qrels.txt": ["q1 0 d1 1", "q1 0 elsewhere 0"],
+    }
+    folder = write(tmp_path / "c", FILES if layout == "beir" else trec)
+    plain = open_collection(str(folder))
+    expected = dict(plain.documents()), plain.topics, plain.qrels
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        data = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n")
+        path.unlink()
+        path.with_name(path.name + ".gz" * packed).write_bytes(gzip.compress(data) if packed else data)
+    marked = open_collection(str(folder))
+    assert (dict(marked.documents()), marked.topics, marked.qrels) == expected
+
+
 @pytest.mark.parametrize(
     ("name", "line", "message"),
     [
         ("corpus.jsonl", '{"_id": "d1", "text": "again"}', r"corpus.jsonl:3: id 'd1' a second time"),
         ("corpus.jsonl", '{"_id": "d3", "title": "t"}', r"corpus.jsonl:3: no 'text'"),
-        ("corpus.jsonl", '{"_id": 3, "text": "t"}', r"corpus.jsonl:3: '_id' is 3; expected a string"),
+        ("corpus.jsonl", '{"_id": 3.0, "text": "t"}', r"corpus.jsonl:3: '_id' is 3.0; expected a string"),
         ("corpus.jsonl", '{"_id": "d3", "title": ["t"], "text": "t"}', r"corpus.jsonl:3: 'title' is \[\"t\"\]"),
         ("corpus.jsonl", '{"_id": "d 3", "text": "t"}', r"corpus.jsonl:3: id 'd 3'; expected text without whitespace"),
         ("corpus.jsonl", '{"_id": "", "text": "t"}', r"corpus.jsonl:3: id ''"),
+        (
+            "corpus.jsonl",
+            json.dumps({"_id": "x" * 4097, "text": "t"}),
+            r"corpus.jsonl:3: id 'x{20}…' of 4,097 bytes; ex",
+        ),
+        (
+            "queries.jsonl",
+            json.dumps({"_id": "é " * 9999, "text": ""}),
+            r"queries.jsonl:3: id '.{20}…' of 29,997 bytes",
+        ),
         ("corpus.jsonl", '{"_id": "d3", "text": "t"', r"corpus.jsonl:3: not JSON"),
+        ("corpus.jsonl", '{"_id": ' + "1" * 5000 + ', "text": ""}', r"corpus.jsonl:3: not readable JSON \(Exceeds"),
+        ("queries.jsonl", "[" * 100_000, r"queries.jsonl:3: not readable JSON \("),
         ("corpus.jsonl", '["d3", "t"]', r"corpus.jsonl:3: a JSON list; expected an object"),
         ("queries.jsonl", '{"_id": "q1", "text": "again"}', r"queries.jsonl:3: id 'q1' a second time"),
         ("qrels/test.tsv", "q9\td1\t1", r"queries.jsonl: 1 judged queries have no text, the first is 'q9'"),

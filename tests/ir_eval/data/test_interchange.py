@@ -97,7 +97,7 @@ assert ranx.evaluate(to_ranx(qrels), theirs, "recall@2") == 0.5
             "columns query, docno, score; expected one named query_id or",
         ),
         ({"qid": ["q"], "docno": ["d"], "rank": [1]}, "columns qid, docno, rank; expected one named score"),
-        ({"qid": [1], "docno": ["d"], "score": [1.0]}, "an id is not a string"),
+        ({"qid": [1.0], "docno": ["d"], "score": [1.0]}, "an id is not a string"),
         ({"qid": ["q"], "docno": [None], "score": [1.0]}, "an id is not a string"),
         ({"qid": ["q"], "docno": ["d"], "score": [np.nan]}, "query 'q', document 'd': nan; expected a finite number"),
         ({"qid": ["q"], "docno": ["d"], "score": ["high"]}, "scores of type"),
@@ -110,6 +110,15 @@ def test_what_is_no_run_is_refused(make: type, columns: dict[str, list[object]],
     with pytest.raises(InputError) as caught:
         run_from(make(columns))
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pa.table])
+def test_integer_ids_and_whole_grades_are_read(make: type) -> None:
+    """Integer ids are their decimal strings; pandas writes whole grades as floats."""
+    run = run_from(make({"qid": [7, 7], "docno": [0, -12], "score": [2.0, 1.0]}))
+    assert run == Run.from_dict({"7": {"0": 2.0, "-12": 1.0}})
+    qrels = qrels_from(make({"qid": [7, 7], "docno": [0, -12], "label": [2.0, -1.0]}))
+    assert qrels == Qrels.from_dict({"7": {"0": 2, "-12": -1}})
 
 
 def test_a_judgement_is_an_integer() -> None:

@@ -27,6 +27,27 @@ def test_reads_trec_and_beir(tmp_path: Path, text: str, packed: bool) -> None:
     assert Qrels.read(path) == Qrels.from_dict(JUDGED)
 
 
+@pytest.mark.parametrize("text", [TREC, TREC.replace(" ", "\t"), TREC.replace(" ", "  "), BEIR, "\n" + TREC])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path, text: str, line_end: str, packed: bool) -> None:
+    """Windows editors write one; both readers skip it."""
+    path = tmp_path / ("qrels.gz" if packed else "qrels")
+    data = b"\xef\xbb\xbf" + text.replace("\n", line_end).encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    assert Qrels.read(path) == Qrels.from_dict(JUDGED)
+
+
+def test_a_byte_order_mark_is_no_query_id(tmp_path: Path) -> None:
+    """A line without a query id is refused although its separator follows the mark."""
+    path = tmp_path / "qrels"
+    path.write_bytes(b"\xef\xbb\xbf 0 d1 2\n")
+    assert Qrels.read(path).to_dict() == {"0": {"d1": 2}}  # BEIR's layout, as without the mark
+    path.write_bytes(b"\xef\xbb\xbf d1 2\nq1 0 d2 1\n")
+    with pytest.raises(InputError, match="qrels:1: 2 columns; expected 4"):
+        Qrels.read(path)
+
+
 def test_contents() -> None:
     """Qrels return the given judgements, most relevant first."""
     qrels = Qrels.from_dict({"q1": {"a": 0, "b": 3, "c": 3}, "q0": {"a": 1}, "none": {}})
@@ -39,6 +60,59 @@ def test_contents() -> None:
         qrels["q9"]
     with pytest.raises(ValueError, match="read-only"):
         qrels.values[0] = 1
+
+
+@pytest.mark.parametrize("end", ["", "\n"])  # a blank line makes the line-by-line reader read the file
+@pytest.mark.parametrize("separator", ["\t", " "])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "query-id corpus-id score\n",
+        "query_id corpus_id score\n",
+        "query_id doc_id relevance\n",
+        "Qid Docid Label\n",
+    ],
+)
+def test_beirs_header_may_be_missing_or_another(tmp_path: Path, header: str, separator: str, end: str) -> None:
+    """Three columns are BEIR's, whatever separates them."""
+    text = BEIR.split("\n", 1)[1].replace("\t", " ")
+    (tmp_path / "test.tsv").write_text((header + text + end).replace(" ", separator))
+    assert Qrels.read(tmp_path / "test.tsv") == Qrels.from_dict(JUDGED)
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize("text", [TREC, BEIR])
+def test_whole_numbers_may_be_written_as_floats(tmp_path: Path, text: str, end: str) -> None:
+    """Pandas writes 1.0 if a column once had a missing value."""
+    for line_end in (".0\n", ".\n", ".000\n"):
+        (tmp_path / "qrels").write_text(text.replace("\n", line_end).replace("score" + line_end, "score\n") + end)
+        assert Qrels.read(tmp_path / "qrels") == Qrels.from_dict(JUDGED)
+    largest = Qrels.from_dict({"q": {"a": 2**63 - 1, "b": -(2**63)}})
+    largest.write(tmp_path / "qrels")
+    assert Qrels.read(tmp_path / "qrels") == largest
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize("text", [TREC, BEIR])
+def test_a_judgement_may_be_repeated(tmp_path: Path, text: str, end: str) -> None:
+    """The same grade again, on the next line or later, says nothing new."""
+    lines = text.splitlines(keepends=True)
+    (tmp_path / "qrels").write_text(text + lines[-1] + lines[-3] + lines[-1] + end)
+    assert Qrels.read(tmp_path / "qrels") == Qrels.from_dict(JUDGED)
+    again = Qrels.from_columns(["q1", "q1", "q2", "q1"], ["d1", "d2", "d1", "d1"], [2, -1, 0, 2])
+    assert again == Qrels.from_dict(JUDGED)
+    with pytest.raises(InputError, match="document 'd1' twice for query 'q1'; expected once"):
+        Qrels.from_columns(["q1", "q1", "q1"], ["d1", "d1", "d1"], [2, 2, 1])
+
+
+@pytest.mark.parametrize(
+    "grades", [[1.5], [float("nan")], [2**63], [2.0**63], [2**70], [-(2.0**64)], [1, 2**63], ["1"], [True]]
+)
+def test_a_grade_that_is_no_64_bit_integer_is_refused(grades: list[float]) -> None:
+    """The first such grade is in the message."""
+    with pytest.raises(InputError, match="relevance of type .*; expected integers of at most 64 bits, not "):
+        Qrels.from_columns(["q"] * len(grades), ["a", "b"][: len(grades)], grades)
 
 
 @pytest.mark.parametrize("name", ["qrels.txt", "qrels.txt.gz"])
@@ -66,7 +140,16 @@ def test_real_judgements(data: Path) -> None:
     [
         (TREC + "q1 0 d3\n", ":4: 3 columns; expected 4 (qid 0 docid relevance)"),
         (TREC + "q1 0 d3 1 1\n", ":4: 5 columns; expected 4"),
-        (TREC + "q1 0 d3 1.0\n", ":4: relevance '1.0'; expected an integer"),
+        (TREC + "q1 0 d3 1.5\n", ":4: relevance '1.5'; expected an integer"),
+        (TREC + "q1 0 d3 1.0e0\n", ":4: relevance '1.0e0'; expected an integer"),
+        (TREC + f"q1 0 d3 {2**63}\n", f":4: relevance '{2**63}'; expected an integer"),
+        (TREC + f"q1 0 d3 -{2**63 + 1}.0\n", f":4: relevance '-{2**63 + 1}.0'; expected an integer"),
+        (
+            TREC + "q2 0 d1 0\nq2 0 d1 1.0\n",
+            ":5: document 'd1' again for query 'q2'; expected once; remove this line or",
+        ),
+        ("q1 0 3\nq1 0 4\n", ":1: 3 columns; expected 4 (qid 0 docid relevance), or BEIR's 3 below a line query-id"),
+        ("q1\td1\t1\nq1 0 d2 1\n", ":2: 4 columns; expected 3 (qid docid relevance), as in the first line"),
         (TREC + "q1 0 d3 yes\n", ":4: relevance 'yes'; expected an integer"),
         (TREC + "q1 0 d3 NA\n", ":4: relevance 'NA'; expected an integer"),
         (TREC + f"q1 0 d3 {10**30}\n", f":4: relevance '{10**30}'; expected an integer"),
@@ -77,6 +160,9 @@ def test_real_judgements(data: Path) -> None:
         (BEIR + "q1\td1\t1\n", ":5: document 'd1' again for query 'q1'; expected once; remove this line or line 3"),
         ("", ": empty judgements; expected lines of qid 0 docid relevance"),
         (BEIR.split("\n", 1)[0], ": empty judgements; expected lines of qid docid relevance"),
+        (BEIR.split("\n", 1)[0] + "\n", ": empty judgements; expected lines of qid docid relevance"),
+        ("query_id corpus_id score\n\n", ": empty judgements; expected lines of qid docid relevance"),
+        ("\ufeff", ": empty judgements; expected lines of qid 0 docid relevance"),
     ],
 )
 def test_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:

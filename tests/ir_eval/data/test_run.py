@@ -143,6 +143,9 @@ def test_real_run_reads_the_same_by_both_routes(data: Path, tmp_path: Path) -> N
         "\n \n" + GOOD.rstrip("\n"),
         "  " + GOOD,
         GOOD.replace("1.5", "+1.5"),
+        "\ufeff" + GOOD,
+        "\ufeff" + GOOD.replace("\n", "\r\n"),
+        "\ufeff\n" + GOOD,
         GOOD.replace(" 1 ", " x ").replace(" 2 ", " y "),
     ],
 )
@@ -273,7 +276,10 @@ def test_unreadable_files_are_errors(tmp_path: Path) -> None:
         ((["q", "q"], ["a\u2028b", "c\n"], [1.0, 2.0]), "id 'c\\n'; expected text without"),
         ((["q\t"], ["a"], [1.0]), "id 'q\\t'; expected text without"),
         (([""], ["a"], [1.0]), "id ''; expected text"),
-        ((["q"], [7], [1.0]), "an id is not a string"),
+        ((["q"], [7.0], [1.0]), "an id is not a string"),
+        ((["q"], np.array([7.0]), [1.0]), "an id is not a string"),
+        ((["q"], [True], [1.0]), "an id is not a string"),
+        ((["q"], [b"a"], [1.0]), "an id is not a string"),
         (([None], ["a"], [1.0]), "an id is not a string"),
         ((["q", "q"], ["a", "b"], [1.0, float("nan")]), "query 'q', document 'b': nan; expected a finite number"),
         ((["q"], ["a"], [1e39]), "query 'q', document 'a': inf; expected a finite number"),
@@ -286,6 +292,15 @@ def test_bad_columns_are_named(columns: tuple[list[str], list[str], list[float]]
         Run.from_columns(*columns)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_integer_ids_are_decimal_strings() -> None:
+    """In a dict, a list with strings, and arrays of any integer type."""
+    expected = Run.from_dict({"1": {"-2": 1.0, "30": 0.5}})
+    assert Run.from_dict({1: {-2: 1.0, 30: 0.5}}) == expected  # type: ignore[dict-item]
+    assert Run.from_columns(["1", 1], ["-2", 30], [1.0, 0.5]) == expected
+    for dtype in (np.int8, np.int64, object):
+        assert Run.from_columns(np.array([1, 1], dtype), np.array([-2, 30], dtype), [1.0, 0.5]) == expected
 
 
 def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -79,3 +79,16 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "folder", tmp_path / "new" / "deep", Path("new"), Path()):
         check_folder(path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("name", ["text", "text.gz"])
+def test_a_byte_order_mark_is_skipped_at_the_beginning_only(tmp_path: Path, name: str) -> None:
+    """A mark elsewhere is part of the text, and columns in messages are counted without the mark."""
+    pack = gzip.compress if name.endswith("gz") else bytes
+    (tmp_path / name).write_bytes(pack("\ufeffeins\n\ufeffzwei\n".encode()))
+    assert list(read_lines(tmp_path / name)) == [(1, "eins"), (2, "\ufeffzwei")]
+    (tmp_path / name).write_bytes(pack("\ufeff\ndrei".encode()))
+    assert list(read_lines(tmp_path / name)) == [(2, "drei")]
+    (tmp_path / name).write_bytes(pack(b"\xef\xbb\xbfna\xefve\n"))
+    with pytest.raises(InputError, match=":1: byte 0xef at column 3 is not UTF-8"):
+        list(read_lines(tmp_path / name))

@@ -14,7 +14,7 @@ from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.evaluation.evaluate import evaluate
-from ir_eval.experiment import CollectionName, Experiment, Given, Rerank, Retrieve, run_experiment, single
+from ir_eval.experiment import CollectionName, Experiment, Given, Rerank, Retrieve, read_results, run_experiment, single
 
 GIVEN = "dl19/runs/bm25.top100.trec"
 
@@ -40,6 +40,7 @@ def test_bm25_and_a_reranker(here: Path, data: Path) -> None:
         "qrels": "vaswani-test/qrels.txt",
         "topics": 93,
         "fingerprint": outcome.collection.fingerprint,
+        "missing_judged": 0,
     }
     qrels = Qrels.read(data / "beir" / "vaswani" / "qrels" / "test.tsv")
     assert Qrels.read("out" / Path(place["qrels"])) == qrels
@@ -146,3 +147,34 @@ def test_a_collection_without_judgements_or_with_another_run_is_refused(here: Pa
         run_experiment(single("bare"))
     with pytest.raises(InputError, match=r"bm25\.top100: no judged query is in the run, which has queries like"):
         run_experiment(single("vaswani", first_stage=GIVEN))
+
+
+@pytest.mark.parametrize("layout", ["beir", "trec"])
+def test_judged_documents_that_the_collection_lacks_are_counted(tmp_path: Path, layout: str) -> None:
+    """The count is in the notes and in results.json; lacking all of them is an error before any search."""
+    folder = tmp_path / "c"
+    (folder / "qrels").mkdir(parents=True)
+    texts = {"d1": "gold", "d2": "fish"}
+    if layout == "beir":
+        lines = [json.dumps({"_id": doc_id, "text": text}) for doc_id, text in texts.items()]
+        (folder / "corpus.jsonl").write_text("\n".join(lines))
+        (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "gold"}\n{"_id": "q2", "text": "silver"}')
+    else:
+        (folder / "passages.tsv").write_text("".join(f"{doc_id}\t{text}\n" for doc_id, text in texts.items()))
+        (folder / "queries.tsv").write_text("q1\tgold\nq2\tsilver\n")
+    qrels = folder / ("qrels/test.tsv" if layout == "beir" else "qrels.txt")
+    column = " " if layout == "beir" else " 0 "
+    rows = [("q1", "d1 1"), ("q1", "x1 1"), ("q2", "x1 0"), ("q2", "d2 1")]
+    qrels.write_text("".join(f"{query_id}{column}{judgement}\n" for query_id, judgement in rows))
+    (outcome,) = run_experiment(single(str(folder)), tmp_path / "out").outcomes
+    assert outcome.notes == [
+        "1 of 3 judged documents are not in the collection",
+        "bm25: answers 1 of 2 judged queries; the others count 0",
+    ]
+    (place,) = json.loads((tmp_path / "out" / "results.json").read_text())["collections"]
+    assert (place["missing_judged"], place["systems"][0]["answered"]) == (1, 1)
+    assert read_results(tmp_path / "out").outcomes[0].notes == outcome.notes
+    qrels.write_text(qrels.read_text().replace("d1", "x2").replace("d2", "x3"))
+    with pytest.raises(InputError, match="c: none of the 3 judged documents is in the collection, the first is 'x"):
+        run_experiment(single(str(folder)), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

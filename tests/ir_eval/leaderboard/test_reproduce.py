@@ -66,6 +66,12 @@ def test_every_row_of_the_data_folder_is_ok(data: Path, name: str, count: int) -
         assert set(outcome.verdicts.values()) == {"OK"}
 
 
+def test_a_byte_order_mark_before_a_leaderboard_is_skipped(tmp_path: Path) -> None:
+    """Windows editors write one."""
+    (tmp_path / "marked.toml").write_bytes(b"\xef\xbb\xbf" + (PACKAGED_FOLDER / "trec-dl-2019.toml").read_bytes())
+    assert read_leaderboard(str(tmp_path / "marked.toml")).rows == read_leaderboard("trec-dl-2019").rows
+
+
 @pytest.mark.parametrize(("wrong", "verdict"), [("0.5059", "off by -0.0001"), ("0.5057", "off by +0.0001")])
 def test_a_wrong_figure_is_off(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str, verdict: str
