@@ -10,46 +10,39 @@ if TYPE_CHECKING:
     from gemma_st.cross_encoder import CrossEncoder as CrossEncoder
     from gemma_st.errors import ModelError as ModelError
     from gemma_st.hub.export import export as export
-    from gemma_st.hub.saving import open_model as open_model
-    from gemma_st.hub.saving import save as save
+    from gemma_st.hub.saving import open_model as open_model, save as save
     from gemma_st.hub.verify import verify as verify
     from gemma_st.losses.distillation import ScoreDistillationLoss as ScoreDistillationLoss
     from gemma_st.losses.pointwise import PointwiseLoss as PointwiseLoss
     from gemma_st.losses.poly1 import Poly1SoftmaxLoss as Poly1SoftmaxLoss
     from gemma_st.losses.softmax import SoftmaxLoss as SoftmaxLoss
-    from gemma_st.modeling.dropout import DropoutRates as DropoutRates
-    from gemma_st.modeling.dropout import fine_tuning_dropout as fine_tuning_dropout
+    from gemma_st.modeling.dropout import DropoutRates as DropoutRates, fine_tuning_dropout as fine_tuning_dropout
     from gemma_st.modeling.masks import verify_bidirectional as verify_bidirectional
-    from gemma_st.modeling.pooling import AttentionPooling as AttentionPooling
-    from gemma_st.modeling.pooling import FirstK as FirstK
-    from gemma_st.modeling.pooling import LastK as LastK
+    from gemma_st.modeling.pooling import AttentionPooling as AttentionPooling, FirstK as FirstK, LastK as LastK
     from gemma_st.names import packaged as packaged
     from gemma_st.sentence_transformer import SentenceTransformer as SentenceTransformer
     from gemma_st.training.config import TrainingConfig as TrainingConfig
     from gemma_st.training.trainer import train as train
 
-_MODULES = {
-    "AttentionPooling": "gemma_st.modeling.pooling",
-    "CrossEncoder": "gemma_st.cross_encoder",
-    "DropoutRates": "gemma_st.modeling.dropout",
-    "FirstK": "gemma_st.modeling.pooling",
-    "LastK": "gemma_st.modeling.pooling",
-    "ModelError": "gemma_st.errors",
-    "PointwiseLoss": "gemma_st.losses.pointwise",
-    "Poly1SoftmaxLoss": "gemma_st.losses.poly1",
-    "ScoreDistillationLoss": "gemma_st.losses.distillation",
-    "SentenceTransformer": "gemma_st.sentence_transformer",
-    "SoftmaxLoss": "gemma_st.losses.softmax",
-    "TrainingConfig": "gemma_st.training.config",
-    "export": "gemma_st.hub.export",
-    "fine_tuning_dropout": "gemma_st.modeling.dropout",
-    "open_model": "gemma_st.hub.saving",
-    "packaged": "gemma_st.names",
-    "save": "gemma_st.hub.saving",
-    "train": "gemma_st.training.trainer",
-    "verify": "gemma_st.hub.verify",
-    "verify_bidirectional": "gemma_st.modeling.masks",
+_NAMES = {
+    "cross_encoder": "CrossEncoder",
+    "errors": "ModelError",
+    "hub.export": "export",
+    "hub.saving": "open_model save",
+    "hub.verify": "verify",
+    "losses.distillation": "ScoreDistillationLoss",
+    "losses.pointwise": "PointwiseLoss",
+    "losses.poly1": "Poly1SoftmaxLoss",
+    "losses.softmax": "SoftmaxLoss",
+    "modeling.dropout": "DropoutRates fine_tuning_dropout",
+    "modeling.masks": "verify_bidirectional",
+    "modeling.pooling": "AttentionPooling FirstK LastK",
+    "names": "packaged",
+    "sentence_transformer": "SentenceTransformer",
+    "training.config": "TrainingConfig",
+    "training.trainer": "train",
 }
+_MODULES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names.split()}
 __all__ = list(_MODULES)
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import nn
 
 from gemma_st.errors import ModelError
+from gemma_st.modeling.backbone import refuse_incomplete
 from gemma_st.modeling.masks import Attention, verify_attention
 from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
 from gemma_st.names import loading, locate
@@ -38,6 +40,19 @@ OWN_REQUIREMENT = {
 }
 
 
+class _WholeTransformer(Transformer):
+    """The stock module, which also refuses weights that do not load in full."""
+
+    def _load_model(self, *args: Any, **options: Any) -> "PreTrainedModel":
+        self.__class__ = Transformer  # the class whose name is saved
+        if args[3] != "torch":
+            return Transformer._load_model(self, *args, **options)
+        options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # refuse_incomplete raises
+        found: Any = Transformer._load_model(self, *args, **options)
+        refuse_incomplete(args[0], *found, saved=Path(args[0]).is_dir())
+        return found[0]
+
+
 class Encoder(Base):
     """Mixin for a stock model class, listed before it among the bases of `CrossEncoder` and `SentenceTransformer`.
 
@@ -59,14 +74,29 @@ class Encoder(Base):
             raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
         path = None if name is None else locate(name)
         if path:
-            _refuse_bare_decoder(Path(path), self.model_type)
+            _refuse_headless(Path(path), self.model_type)
         with loading(name or "in memory"):
             yield path
-        for module in self:
-            if isinstance(module, Pooling):
-                refuse_empty(module)
-        if name and self.attention == "bidirectional":
+            for module in self:
+                if isinstance(module, Pooling):
+                    refuse_empty(module)
+            if name:
+                self._verify(str(name))
+
+    def _verify(self, name: str) -> None:
+        """Verify that the mask is one of the two and the one it claims to be, and that the weights are finite."""
+        causal = getattr(getattr(self.transformers_model, "config", None), "is_causal", False)
+        if not isinstance(causal, bool):
+            raise ModelError(f"model {name!r}: is_causal = {causal!r} in config.json; expected true or false; set it")
+        for key, tensor in self.state_dict().items():
+            if tensor.dtype.itemsize > 1 and not bool(tensor.isfinite().all()):
+                raise ModelError(f"model {name!r}: {key} is not finite in {tensor.dtype}; train or download it again")
+        if self.attention == "bidirectional":
             verify_attention(self, self.attention)
+
+    def _load_module_class_from_ref(self, *args: Any, **kwargs: Any) -> type[nn.Module]:
+        found: type[nn.Module] = super()._load_module_class_from_ref(*args, **kwargs)
+        return _WholeTransformer if found is Transformer else found
 
     @property
     def transformers_model(self) -> "PreTrainedModel":
@@ -109,15 +139,18 @@ class Encoder(Base):
         return {**super()._get_model_config(), "requirements": requirements}
 
 
-def _refuse_bare_decoder(directory: Path, model_type: str) -> None:
-    """Refuse a decoder without pooler and head: the stock classes would add a random head, or score yes against no."""
-    config = directory / "config.json"
-    if (directory / "modules.json").exists() or not config.exists():
-        return
+def _refuse_headless(directory: Path, kind: str) -> None:
+    """Refuse what the stock classes would give a random head, or score by yes against no."""
+    config, settings = directory / "config.json", directory / "config_sentence_transformers.json"
     with loading(directory):
-        architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["model"]
-    if not architectures[0].endswith("ForSequenceClassification"):
-        builder = "cross_encoder" if model_type == "CrossEncoder" else "sentence_transformer"
-        raise ModelError(
-            f"{directory}: a {architectures[0]} without a pooler and a head; build one with gemma_st.build.{builder}"
-        )
+        modules = (directory / "modules.json").exists()
+        if modules and kind == "CrossEncoder":
+            saved = json.loads(settings.read_text(encoding="utf-8")).get("model_type")
+            if saved != kind:
+                raise ModelError(f"{settings}: model_type = {saved!r}; expected {kind!r}; use gemma_st.build")
+        elif config.exists() and not modules:
+            architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["model"]
+            if not architectures[0].endswith("ForSequenceClassification"):
+                builder = "cross_encoder" if kind == "CrossEncoder" else "sentence_transformer"
+                built = f"build one with gemma_st.build.{builder}"
+                raise ModelError(f"{directory}: a {architectures[0]} without a pooler and a head; {built}")

@@ -57,7 +57,7 @@ def locate(name: str | Path) -> str:
 
 @contextmanager
 def loading(name: str | Path) -> Iterator[None]:
-    """Turn the exceptions of the libraries for a model that cannot be loaded into a ModelError that names the model.
+    """Turn any exception of the libraries for a model that cannot be loaded into a ModelError that names the model.
 
     Examples:
         >>> with loading("my-model"):
@@ -65,13 +65,12 @@ def loading(name: str | Path) -> Iterator[None]:
         Traceback (most recent call last):
         gemma_st.errors.ModelError: model 'my-model' cannot be loaded: no file named model.safetensors
     """
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
-
     try:
         yield
     except ModelError:
         raise
-    except (OSError, ValueError, ImportError, SafetensorError, StrictDataclassError) as error:
-        reason = textwrap.shorten(str(error), REASON_LENGTH) or type(error).__name__
+    except Exception as error:  # a broken directory can raise anything: KeyError, RecursionError, UnpicklingError, …
+        plain = isinstance(error, OSError | ValueError | ImportError) or type(error).__module__ != "builtins"
+        named = str(error) if plain and str(error) else f"{type(error).__name__}: {error}".removesuffix(": ")
+        reason = textwrap.shorten(named, REASON_LENGTH)
         raise ModelError(f"model {str(name)!r} cannot be loaded: {reason}") from error

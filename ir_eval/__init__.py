@@ -7,40 +7,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ir_eval.collections import Collection as Collection
-    from ir_eval.collections import open_collection as open_collection
-    from ir_eval.data.interchange import qrels_from as qrels_from
-    from ir_eval.data.interchange import run_from as run_from
-    from ir_eval.data.interchange import to_pandas as to_pandas
+    from ir_eval.collections import Collection as Collection, open_collection as open_collection
+    from ir_eval.data.interchange import qrels_from as qrels_from, run_from as run_from, to_pandas as to_pandas
     from ir_eval.data.qrels import Qrels as Qrels
     from ir_eval.data.run import Run as Run
     from ir_eval.errors import InputError as InputError
     from ir_eval.evaluation.compare import compare as compare
     from ir_eval.evaluation.comparison import Comparison as Comparison
-    from ir_eval.evaluation.evaluate import Evaluation as Evaluation
-    from ir_eval.evaluation.evaluate import evaluate as evaluate
-    from ir_eval.evaluation.evaluate import hole_rates as hole_rates
-    from ir_eval.evaluation.measures import Measure as Measure
-    from ir_eval.evaluation.measures import parse_measure as parse_measure
-    from ir_eval.experiment import CollectionName as CollectionName
-    from ir_eval.experiment import Experiment as Experiment
-    from ir_eval.experiment import Fuse as Fuse
-    from ir_eval.experiment import Given as Given
-    from ir_eval.experiment import Rerank as Rerank
-    from ir_eval.experiment import Results as Results
-    from ir_eval.experiment import Retrieve as Retrieve
-    from ir_eval.experiment import read_experiment as read_experiment
-    from ir_eval.experiment import read_results as read_results
-    from ir_eval.experiment import run_experiment as run_experiment
-    from ir_eval.leaderboard import read_leaderboard as read_leaderboard
-    from ir_eval.leaderboard import reproduce as reproduce
-    from ir_eval.leaderboard import write_submission as write_submission
+    from ir_eval.evaluation.evaluate import Evaluation as Evaluation, evaluate as evaluate, hole_rates as hole_rates
+    from ir_eval.evaluation.measures import Measure as Measure, parse_measure as parse_measure
+    from ir_eval.experiment import (
+        CollectionName as CollectionName,
+        Experiment as Experiment,
+        Fuse as Fuse,
+        Given as Given,
+        Rerank as Rerank,
+        Results as Results,
+        Retrieve as Retrieve,
+        read_experiment as read_experiment,
+        read_results as read_results,
+        run_experiment as run_experiment,
+    )
+    from ir_eval.leaderboard import (
+        read_leaderboard as read_leaderboard,
+        reproduce as reproduce,
+        write_submission as write_submission,
+    )
     from ir_eval.pipeline.bi_encoder import BiEncoder as BiEncoder
-    from ir_eval.pipeline.fusion import fuse as fuse
-    from ir_eval.pipeline.fusion import tune as tune
+    from ir_eval.pipeline.fusion import fuse as fuse, tune as tune
     from ir_eval.pipeline.negatives import mine as mine
-    from ir_eval.pipeline.rerank import load_reranker as load_reranker
-    from ir_eval.pipeline.rerank import rerank as rerank
+    from ir_eval.pipeline.rerank import load_reranker as load_reranker, rerank as rerank
     from ir_eval.report.html import write_report as write_report
     from ir_eval.retrieval import open_retriever as open_retriever
     from ir_eval.retrieval.bm25 import BM25 as BM25

@@ -27,6 +27,7 @@ from gemma_st.losses.classification import ClassificationLoss, RegressionLoss, p
 from gemma_st.modeling.dropout import fine_tuning_dropout
 from gemma_st.training.arguments import relative_rates
 from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
+from gemma_st.training.finite import FiniteValues
 
 CHECKPOINT_STEPS = 500  # steps between the checkpoints within a long epoch
 KEPT_CHECKPOINTS = 2  # the best and the last
@@ -64,7 +65,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         train_dataset=data.train.to_dataset(),
         loss=loss,
         evaluator=_DevEvaluator(task, next(iter(data.dev.values()))),
-        callbacks=[LossCheckpoint(loss), _CheckpointsInLongEpochs()],
+        callbacks=[FiniteValues(loss), LossCheckpoint(loss), _CheckpointsInLongEpochs()],
     )
     trainer.remove_callback(PrinterCallback)  # standard output is for the table of scores
     last = last_checkpoint(checkpoints)

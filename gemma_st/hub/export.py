@@ -7,7 +7,7 @@ from pathlib import Path
 from gemma_st.errors import ModelError
 from gemma_st.hub.card import Facts, write_card
 from gemma_st.hub.saving import is_adapter, new_directory, open_model
-from gemma_st.names import locate
+from gemma_st.names import loading, locate
 
 TRAINING_FOLDERS = ("checkpoints", "student", "base")  # written by training, not part of the model
 
@@ -35,7 +35,9 @@ def export(name: str, directory: str | Path, facts: Facts | None = None) -> Path
         copy = Path(temporary) / target.name
         # copyfile does not copy permissions: a packaged model may be read-only, or readable for its owner only.
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*TRAINING_FOLDERS), copy_function=shutil.copyfile)
-        if facts or not (copy / "README.md").exists():
-            write_card(copy, open_model(copy, device="cpu"), facts or Facts())
+        with loading(name):
+            model = open_model(copy, device="cpu")
+            if facts or not (copy / "README.md").exists():
+                write_card(copy, model, facts or Facts())
         copy.replace(target)
     return target

@@ -67,7 +67,7 @@ def open_model(
 
     path = Path(directory) / "config_sentence_transformers.json"
     with loading(directory):
-        saved = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+        saved = str(json.loads(path.read_text(encoding="utf-8")).get("model_type"))
     classes: dict[str, type[CrossEncoder | SentenceTransformer]]
     classes = {kind.__name__: kind for kind in (CrossEncoder, SentenceTransformer)}
     if saved not in classes:

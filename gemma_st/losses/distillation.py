@@ -36,6 +36,8 @@ class ScoreDistillationLoss(ListLoss):
         True
     """
 
+    compares_documents = True
+
     def __init__(self, model: "CrossEncoder", *, temperature: float = 1.0, mini_batch_size: int = 32) -> None:
         """Check and store the temperature."""
         super().__init__(model, mini_batch_size=mini_batch_size)

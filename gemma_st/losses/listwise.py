@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Score at padded positions. Its softmax is exactly 0; unlike -inf it is finite, so that 0 · log softmax is 0, not NaN.
 PADDED_SCORE = -1e9
+RELEVANCE = 'relevance of at least 0; for the scores of a teacher set [loss] name = "distillation"'
 
 
 class ListLoss(nn.Module, ABC):
@@ -39,6 +40,9 @@ class ListLoss(nn.Module, ABC):
         ...     def formula(self, scores, labels, filled):
         ...         return ((scores - labels).square() * filled).sum(-1)
     """
+
+    needs_relevance = False  # whether a label below 0 is an error, and a list without a label above 0 teaches nothing
+    compares_documents = False  # whether a list of one document teaches nothing
 
     def __init__(self, model: "CrossEncoder", *, mini_batch_size: int = 32) -> None:
         """Check the number of labels."""
@@ -70,6 +74,8 @@ class ListLoss(nn.Module, ABC):
         scores = self._score(pairs, prompt, task)
         filled = pad_rows(torch.ones_like(scores, dtype=torch.bool), sizes)
         relevance = pad_rows(torch.cat(list(labels)).to(scores), sizes)
+        if self.needs_relevance and bool((relevance < 0).any()):
+            raise ModelError(f"{type(self).__name__} with a label of {float(relevance.min()):g}; expected {RELEVANCE}")
         return self.formula(pad_rows(scores, sizes, fill=PADDED_SCORE), relevance, filled).mean()
 
     def _score(self, pairs: list[tuple[str, str]], prompt: str | None, task: str | None) -> Tensor:

@@ -22,4 +22,4 @@ class MarginMSELoss(losses.MarginMSELoss):
         True
     """
 
-    reads_triples = True
+    reads_triples = compares_documents = True

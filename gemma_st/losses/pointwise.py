@@ -30,6 +30,8 @@ class PointwiseLoss(ListLoss):
         True
     """
 
+    needs_relevance = True
+
     def formula(self, scores: Tensor, labels: Tensor, filled: Tensor) -> Tensor:
         """Return the loss of each query; raise `ModelError` if a label is below 0 or above 1."""
         if bool(((labels < 0) | (labels > 1)).any()):

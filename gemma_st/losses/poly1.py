@@ -37,6 +37,8 @@ class Poly1SoftmaxLoss(ListLoss):
         True
     """
 
+    needs_relevance = compares_documents = True
+
     def __init__(self, model: "CrossEncoder", *, epsilon: float = 1.0, mini_batch_size: int = 32) -> None:
         """Store ε."""
         super().__init__(model, mini_batch_size=mini_batch_size)

@@ -35,6 +35,8 @@ class SoftmaxLoss(ListLoss):
         True
     """
 
+    needs_relevance = compares_documents = True
+
     def formula(self, scores: Tensor, labels: Tensor, filled: Tensor) -> Tensor:
         """Return the loss of each query."""
         return -(labels * scores.log_softmax(-1)).sum(-1)

@@ -1,6 +1,7 @@
 """A pretrained decoder as the first module of a sentence-transformers model, bidirectional or causal."""
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from sentence_transformers.base.modules import Transformer
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+# The pooler of BERT, which sentence-transformers does not use, and buffers that old checkpoints hold.
+UNUSED = re.compile(r"^pooler\.|(position_ids|inv_freq)$")
 TENSORS_IN_ERROR = 3  # number of tensors that an error names
 
 
@@ -60,8 +63,8 @@ def backbone(
     options = {"dtype": dtype, **({"attn_implementation": attn_implementation} if attn_implementation else {})}
     label = str(source) if isinstance(source, str | Path) else type(source).__name__
     processor = {"padding_side": padding_side, **({"model_max_length": max_length} if max_length else {})}
-    try:
-        with loading(label):
+    with loading(label):
+        try:
             config = _config(source, at)
             _check_family(family(config), dtype, attn_implementation)
             fast = _tokenizer(source, at) if tokenizer is None else _tokenizer(tokenizer, safe)
@@ -72,8 +75,8 @@ def backbone(
             else:
                 network = _random(plain, fast, options)
             module = _module(network, fast, processor)
-    except KeyError as error:  # raised by transformers, such as for an unknown activation function
-        raise ModelError(f"model {label!r} has a value in its config.json that cannot be used: {error}") from error
+        except KeyError as error:  # raised by transformers, such as for an unknown activation function
+            raise ModelError(f"model {label!r} has a value in its config.json that cannot be used: {error}") from error
     _complete_tokenizer(module.tokenizer, label)
     return module
 
@@ -103,7 +106,7 @@ def _pretrained(source: str, config: "PreTrainedConfig", kind: Family, options: 
             key_mapping=dict(kind.tensors),
             use_safetensors=True,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # the report lists them, and _refuse_incomplete raises
+            ignore_mismatched_sizes=True,  # the report lists them, and refuse_incomplete raises
             **options,
         )
     except OSError as error:
@@ -113,19 +116,27 @@ def _pretrained(source: str, config: "PreTrainedConfig", kind: Family, options: 
             f"model {source!r} has no model.safetensors; pickled weights can run code and are not read: "
             "convert them with from_pretrained(…).save_pretrained(…) where you trust them"
         ) from error
-    _refuse_incomplete(source, network, report)
+    refuse_incomplete(source, network, report)
     if kind.tensors:
         # Otherwise saving would restore the tensor names of the checkpoint, which config.json no longer describes.
         network.__dict__.pop("_weight_conversions", None)
     return network
 
 
-def _refuse_incomplete(source: str, network: "PreTrainedModel", report: dict[str, Any]) -> None:
-    """Raise where transformers only warns: a tensor is missing (and drawn at random), misshapen or unexpected."""
+def refuse_incomplete(source: str, network: "PreTrainedModel", report: dict[str, Any], *, saved: bool = False) -> None:
+    """Raise where transformers only warns: a tensor is missing (and drawn at random), misshapen or unexpected.
+
+    A base may have tensors of a head, a vision tower or a decoder, which are not loaded; a ``saved`` model has none.
+
+    Examples:
+        >>> report = {f"{kind}_keys": set() for kind in ("missing", "mismatched", "unexpected")}
+        >>> refuse_incomplete("decoder", backbone("decoder").model, report)  # it loads in full
+    """
+    missing, unexpected = (sorted(report[f"{kind}_keys"]) for kind in ("missing", "unexpected"))
     faults = [
-        *(f"{key} is missing" for key in sorted(report["missing_keys"])),
+        *(f"{key} is missing" for key in missing if not UNUSED.search(key)),
         *(f"{key} is {tuple(found)}, not {tuple(due)}" for key, found, due in sorted(report["mismatched_keys"])),
-        *(f"{key} is unexpected" for key in sorted(report["unexpected_keys"]) if _belongs(key, network)),
+        *(f"{key} is unexpected" for key in unexpected if _belongs(key, network) or saved and not UNUSED.search(key)),
     ]
     if faults:
         more = f" and {len(faults) - TENSORS_IN_ERROR} more" if len(faults) > TENSORS_IN_ERROR else ""
@@ -137,7 +148,7 @@ def _refuse_incomplete(source: str, network: "PreTrainedModel", report: dict[str
 
 
 def _belongs(tensor: str, network: "PreTrainedModel") -> bool:
-    """Tell a tensor of the text encoder from a tensor of a head, a vision tower or a decoder, which are not loaded."""
+    """Tell a tensor of the text encoder from a tensor of another part."""
     first = tensor.removeprefix(f"{network.base_model_prefix}.").partition(".")[0]
     return first in dict(network.named_children())
 

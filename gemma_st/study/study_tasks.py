@@ -17,7 +17,7 @@ from gemma_st.study.factors import FACTORS, Settings, parse
 from gemma_st.training.arguments import training_arguments
 from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator, open_evaluator
-from gemma_st.training.lists import read_lists
+from gemma_st.training.lists import read_lists, refuse_useless
 from gemma_st.training.losses import loss_class
 from gemma_st.training.stage import resolve
 from gemma_st.training.trainer import train
@@ -102,9 +102,9 @@ class RankingTask:
 
     def __post_init__(self) -> None:
         """Check the whole stage before the first cell of the study is trained."""
-        loss_class(self.config)
+        loss = loss_class(self.config)
         training_arguments(self.config, self.evaluator)
-        read_lists(self.config.lists)
+        refuse_useless(read_lists(self.config.lists, relevance=getattr(loss, "needs_relevance", False)), loss)
         self.key(self.defaults)
 
     @cached_property

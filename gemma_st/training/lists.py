@@ -4,6 +4,7 @@ A list is one query with its candidate documents and one label for each document
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gemma_st.errors import ModelError
+from gemma_st.losses.listwise import RELEVANCE
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import nn
+
+LARGEST_LABEL = float(np.finfo(np.float32).max)
+logger = logging.getLogger(__name__)
 
 
-def read_lists(paths: Sequence[Path]) -> "Dataset":
+def read_lists(paths: Sequence[Path], *, relevance: bool = False) -> "Dataset":
     """Read JSONL files whose lines are ``{"query": str, "documents": [str, …], "labels": [number, …]}``.
 
-    The lists of all files are concatenated in the order of the files. It is an error if there is no list at all.
+    The lists of all files are concatenated in the order of the files; blank lines are skipped. It is an error if there
+    is no list at all, or, where labels are grades of ``relevance``, if a label is below 0.
 
     Examples:
         >>> lists = read_lists([Path("lists.jsonl")])
@@ -32,7 +39,8 @@ def read_lists(paths: Sequence[Path]) -> "Dataset":
     for path in paths:
         try:
             with path.open(encoding="utf-8-sig") as lines:
-                rows += [_parse_list(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+                found = [(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+                rows += [_parse_list(line, where, relevance=relevance) for line, where in found]
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); write it with ir-eval mine") from error
     if not rows:
@@ -66,6 +74,27 @@ def shorten(data: "Dataset", documents: int, *, seed: int) -> "Dataset":
     return Dataset.from_list([short(row) for row in data])
 
 
+def refuse_useless(data: "Dataset", loss: "type[nn.Module]") -> None:
+    """Warn how many lists teach a loss nothing, as its class attributes say; if all of them do, raise `ModelError`.
+
+    Examples:
+        >>> from gemma_st import SoftmaxLoss
+        >>> refuse_useless(shorten(read_lists([Path("lists.jsonl")]), 1, seed=0), SoftmaxLoss)
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: lists: 4 of 4 teach SoftmaxLoss nothing (0 without a label above 0, 4 of one ...
+    """
+    labels = data["labels"]
+    without = [getattr(loss, "needs_relevance", False) and max(row) <= 0 for row in labels]
+    single = [getattr(loss, "compares_documents", False) and len(row) == 1 for row in labels]
+    useless = sum(map(max, without, single))
+    why = f"{sum(without)} without a label above 0, {sum(single)} of one document"
+    message = f"lists: {useless} of {len(data)} teach {loss.__name__} nothing ({why}); write lists with ir-eval mine"
+    if useless == len(data):
+        raise ModelError(message)
+    if useless:
+        logger.warning("%s", message)
+
+
 def triples(data: "Dataset") -> "Dataset":
     """Return a row (query, positive, negative, margin) for each pair of a list's best document and one of its others.
 
@@ -91,18 +120,25 @@ def triples(data: "Dataset") -> "Dataset":
     return Dataset.from_list(rows)
 
 
-def _parse_list(line: str, where: str) -> dict[str, Any]:
+def _parse_list(line: str, where: str, *, relevance: bool) -> dict[str, Any]:
     try:
         row = json.loads(line)
         query, documents, labels = row["query"], row["documents"], row["labels"]
         texts = isinstance(documents, list) and all(isinstance(text, str) for text in [query, *documents])
         valid = texts and len(documents) == len(labels) > 0
         parsed = {"query": query, "documents": documents, "labels": [float(label) for label in labels]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         valid = False
     if not valid:
         raise ModelError(
             f'{where}: {line.strip()[:40]!r}; expected {{"query": text, "documents": [text, …], "labels": [number, …]}}'
             " with one label for each document"
         )
+    for label in parsed["labels"]:
+        if not abs(label) <= LARGEST_LABEL:
+            raise ModelError(f"{where}: label {label:g}; expected a finite float32 number; correct or remove the line")
+        if relevance and label < 0:
+            raise ModelError(f"{where}: label {label:g}; expected {RELEVANCE}")
+    if any("\ud800" <= character <= "\udfff" for text in [query, *documents] for character in text):
+        raise ModelError(f"{where}: a text contains a lone surrogate, which UTF-8 cannot encode; remove it")
     return parsed

@@ -1,7 +1,7 @@
 """The models that a stage begins with: the model to train, and the teacher."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gemma_st.errors import ModelError
 from gemma_st.hub.saving import is_adapter
@@ -54,26 +54,4 @@ def start(config: TrainingConfig) -> "CrossEncoder":
         raise ModelError(f"base {base!r}: its LoRA adapter is not merged; merge it first: gemma-st merge {base} NEW")
     if NEW_HEAD_OPTIONS & set(options):
         return cross_encoder(base, **{"template": None, **options})
-    model = CrossEncoder(base, **options)
-    _check_weights(Path(base), model)
-    return model
-
-
-def _check_weights(base: Path, model: "CrossEncoder") -> None:
-    """Raise an error where transformers only warns: a weight is missing in the files, or is not part of the model."""
-    from safetensors import safe_open
-
-    network: Any = model.transformers_model
-    found: set[str] = set()
-    for file in base.glob("*.safetensors"):
-        with safe_open(file, "pt") as tensors:
-            found |= {name.removeprefix(f"{network.base_model_prefix}.") for name in tensors.keys()}
-    expected, parts = set(network.state_dict()), dict(network.named_children())
-    missing = sorted(expected - found)
-    unused = sorted(name for name in found - expected if name.partition(".")[0] in parts)
-    if missing or unused:
-        first = f"{missing[0]} is missing" if missing else f"{unused[0]} is unexpected"
-        raise ModelError(
-            f"base {str(base)!r} does not load in full: {len(missing) + len(unused)} tensors do not match its "
-            f"config.json, the first: {first}; get the weights and config.json again"
-        )
+    return CrossEncoder(base, **options)

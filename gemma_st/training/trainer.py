@@ -10,8 +10,8 @@ from gemma_st.modeling.dropout import fine_tuning_dropout
 from gemma_st.training.arguments import relative_rates, training_arguments
 from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator, open_evaluator
-from gemma_st.training.lists import read_lists, shorten, triples
-from gemma_st.training.losses import make_loss, reads_triples
+from gemma_st.training.lists import read_lists, refuse_useless, shorten, triples
+from gemma_st.training.losses import loss_class, make_loss, reads_triples
 from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ def train(config: TrainingConfig) -> Path:
     with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = training_arguments(config, evaluator)
-    data = read_lists(config.lists)
+    kind = loss_class(config)
+    data = read_lists(config.lists, relevance=getattr(kind, "needs_relevance", False))
     if config.documents:
         data = shorten(data, config.documents, seed=arguments.seed)
+    refuse_useless(data, kind)
     teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the new head; the trainer sets the seed only after the model is made
     model, stage, last = _begin(config, arguments, sharded=sharded)
@@ -107,6 +109,7 @@ def _trainer(
     from sentence_transformers.cross_encoder import CrossEncoderTrainer
 
     from gemma_st.training.checkpoints import LossCheckpoint
+    from gemma_st.training.finite import FiniteValues
     from gemma_st.training.sharding import ShardedTrainer
 
     kind: type[CrossEncoderTrainer] = ShardedTrainer if sharded else CrossEncoderTrainer
@@ -118,7 +121,7 @@ def _trainer(
             train_dataset=data,
             loss=loss,
             evaluator=_for_trainer(evaluator) if evaluator else None,
-            callbacks=[keeper],
+            callbacks=[FiniteValues(loss), keeper],
         )
     keeper.restore(last)
     return trainer

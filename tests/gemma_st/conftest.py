@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import LICENSE as LICENSE
-from tests.conftest import offer_losses
+from tests.conftest import LICENSE as LICENSE, offer_losses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from pickle import UnpicklingError
 
 import pytest
 
@@ -57,13 +58,19 @@ def test_what_can_be_none_of_these_is_one_line(name: str, tmp_path: Path, monkey
     assert "\n" not in str(error.value)
 
 
-def test_loading_makes_one_line_of_it_and_lets_its_own_errors_and_bugs_through() -> None:
-    """A bug must not look like a bad name."""
+def test_loading_makes_one_line_of_it_and_lets_its_own_errors_through() -> None:
+    """The libraries raise all kinds of exceptions for a broken directory; a kind that says little is named."""
     with pytest.raises(ModelError, match="^model 'm' cannot be loaded: first second$"), loading("m"):
         raise OSError("first\nsecond")
     with pytest.raises(ModelError, match="^model 'm' cannot be loaded: ValueError$"), loading("m"):
         raise ValueError
     with pytest.raises(ModelError, match="^exact$"), loading("m"):
         raise ModelError("exact")
-    with pytest.raises(KeyError), loading("m"):
-        raise KeyError("bug")
+    for kind in (TypeError, AttributeError, KeyError, IndexError, RuntimeError, RecursionError):
+        message = f"^model 'm' cannot be loaded: {kind.__name__}: '?some thing'?$"
+        with pytest.raises(ModelError, match=message), loading("m"):
+            raise kind("some thing")
+    with pytest.raises(ModelError, match="^model 'm' cannot be loaded: no pickle$"), loading("m"):
+        raise UnpicklingError("no pickle")
+    with pytest.raises(KeyboardInterrupt), loading("m"):
+        raise KeyboardInterrupt

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset
+from torch import nn
 
 from gemma_st import ModelError
-from gemma_st.training.lists import read_lists, shorten, triples
+from gemma_st.losses.distillation import ScoreDistillationLoss
+from gemma_st.losses.margin_mse import MarginMSELoss
+from gemma_st.losses.pointwise import PointwiseLoss
+from gemma_st.losses.poly1 import Poly1SoftmaxLoss
+from gemma_st.losses.softmax import SoftmaxLoss
+from gemma_st.training.lists import read_lists, refuse_useless, shorten, triples
+from tests.gemma_st.training.taught_loss import TaughtLoss
 
 
 class TestReadLists:
@@ -35,8 +42,9 @@ class TestReadLists:
     @pytest.mark.parametrize(
         "line",
         [
-            "",
             "no json",
+            "[" * 100_000,
+            '{"query": "q", "documents": ["d"], "labels": [1' + "0" * 400 + "]}",
             "[]",
             "3",
             '{"query": "q", "documents": ["d"]}',
@@ -73,6 +81,83 @@ class TestReadLists:
             read_lists([empty])
         with pytest.raises(ModelError, match="lists: contains no list"):
             read_lists([])
+
+    def test_blank_lines_are_skipped_and_counted(self, tmp_path: Path) -> None:
+        """As in every other file of lines; a later error still names the right line."""
+        path = tmp_path / "lists.jsonl"
+        good = '{"query": "q", "documents": ["d"], "labels": [1]}\n'
+        path.write_text("\n" + good + " \t\n\r\n" + good + "\n")
+        assert len(read_lists([path])) == 2
+        path.write_text("\n\n" + good + "bad\n")
+        with pytest.raises(ModelError, match=r"lists.jsonl:4: 'bad'"):
+            read_lists([path])
+
+    @pytest.mark.parametrize("label", ["NaN", "Infinity", "-Infinity", "1e400", "1e39", '"nan"'])
+    def test_a_label_that_is_not_finite_is_named_with_its_line(self, label: str, tmp_path: Path) -> None:
+        """Also one that is finite in float64 only."""
+        path = tmp_path / "lists.jsonl"
+        path.write_text(f'\n{{"query": "q", "documents": ["d", "e"], "labels": [1, {label}]}}\n')
+        with pytest.raises(ModelError, match=r"lists.jsonl:2: label (nan|-?inf|1e\+39); expected a finite") as error:
+            read_lists([path])
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("row", [("\\ud800", "d"), ("q", "a \\udfff b"), ("q", "\\udc00\\ud800")])
+    def test_a_lone_surrogate_is_named_with_its_line_and_a_pair_is_a_character(
+        self, row: tuple[str, str], tmp_path: Path
+    ) -> None:
+        """No tokenizer takes half a pair."""
+        path = tmp_path / "lists.jsonl"
+        line = '{{"query": "{}", "documents": ["{}"], "labels": [1]}}\n'
+        path.write_text(line.format("q", "\\ud83d\\ude00") + line.format(*row))
+        with pytest.raises(ModelError, match="lists.jsonl:2: a text contains a lone surrogate"):
+            read_lists([path])
+        path.write_text(line.format("q", "\\ud83d\\ude00"))
+        assert read_lists([path])[0]["documents"] == ["😀"]
+
+    def test_labels_below_0_are_refused_as_relevance_only(self, tmp_path: Path) -> None:
+        """The error names the loss for a teacher's scores."""
+        path = tmp_path / "lists.jsonl"
+        path.write_text('{"query": "q", "documents": ["d", "e"], "labels": [-0.0, -2.5]}\n')
+        assert read_lists([path])["labels"][0] == [0.0, -2.5]
+        with pytest.raises(ModelError, match=r'lists.jsonl:1: label -2.5; expected relevance .* "distillation"$'):
+            read_lists([path], relevance=True)
+
+
+class TestRefuseUseless:
+    """Lists that teach a loss nothing are counted."""
+
+    ZERO, SINGLE, GOOD = [0.0, 0.0], [1.0], [1.0, 0.0]
+
+    @pytest.mark.parametrize(
+        ("loss", "useless"),
+        [
+            (SoftmaxLoss, [ZERO, SINGLE, [0.0]]),
+            (Poly1SoftmaxLoss, [ZERO, SINGLE, [0.0]]),
+            (PointwiseLoss, [ZERO, [0.0]]),
+            (ScoreDistillationLoss, [SINGLE, [0.0], [-1.0]]),
+            (MarginMSELoss, [SINGLE, [0.0]]),
+        ],
+    )
+    def test_some_are_a_warning_all_are_an_error(
+        self, loss: type[nn.Module], useless: list[list[float]], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A list is counted once, and none is counted where all are good."""
+
+        def data(labels: list[list[float]]) -> Dataset:
+            return Dataset.from_list([{"query": "q", "documents": ["d"] * len(row), "labels": row} for row in labels])
+
+        refuse_useless(data([self.GOOD]), loss)
+        assert not caplog.messages
+        refuse_useless(data([self.GOOD, *useless]), loss)
+        start = f"lists: {len(useless)} of {len(useless) + 1} teach {loss.__name__} nothing ("
+        assert [message.startswith(start) for message in caplog.messages] == [True]
+        with pytest.raises(ModelError, match=f"^lists: {len(useless)} of {len(useless)} teach {loss.__name__} nothing"):
+            refuse_useless(data(useless), loss)
+
+    def test_a_loss_of_another_package_learns_from_every_list(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Unless it says otherwise."""
+        refuse_useless(Dataset.from_list([{"query": "q", "documents": ["d"], "labels": [0.0]}]), TaughtLoss)
+        assert not caplog.messages
 
 
 class TestShorten:

@@ -134,7 +134,7 @@ def test_an_adapter_that_is_no_number_is_not_folded_in(tiny_reranker: Path, tmp_
     add_adapter(model, AdapterConfig(rank=2), tmp_path / "nan/base")
     layer = model[0].model.layers[1].mlp.up_proj
     layer.lora_B["default"].weight.data.fill_(float("nan"))
-    with pytest.raises(ModelError, match=r"^layers\.1\.mlp\.up_proj: not finite with its adapter"):
+    with pytest.raises(ModelError, match=r"layers\.1\.mlp\.up_proj\..* is not finite"):
         merge(save(model, tmp_path / "nan"), tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
 

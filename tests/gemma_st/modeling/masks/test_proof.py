@@ -8,8 +8,7 @@ import torch
 
 from gemma_st import ModelError, verify_bidirectional
 from gemma_st.modeling.backbone import backbone
-from gemma_st.modeling.masks import WINDOW as NARROWED
-from gemma_st.modeling.masks import verify_attention
+from gemma_st.modeling.masks import WINDOW as NARROWED, verify_attention
 from tests.gemma_st.modeling.masks.conftest import WINDOW, network
 
 FAMILIES = [

@@ -1,0 +1,43 @@
+"""Stop training at the first value that is not finite; the trainer would only log a loss of 0 and go on."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from gemma_st.errors import ModelError
+
+
+class FiniteValues(TrainerCallback):
+    """Raise `ModelError` with the step whose loss, gradient or resulting weights are not finite.
+
+    Examples:
+        >>> FiniteValues(loss := nn.MSELoss()).loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, float("nan")]))
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: step 1: the loss is nan; expected finite values; use a lower learning_rate, ...
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        """Watch the loss of every mini-batch, also where gradients are accumulated."""
+        self.state, self.loss = TrainerState(), loss
+        loss.register_forward_hook(lambda _, inputs, value: self._check("loss", value, self.state.global_step + 1))
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Keep the state, which counts the steps."""
+        self.state = state
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Check the weights, before they are saved."""
+        for parameter in self.loss.parameters():  # of a sharded one, the part of this process
+            self._check("gradient or a weight", getattr(parameter, "_local_tensor", parameter), state.global_step)
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Check the norm: it may overflow where no gradient does, and clipping then sets them all to 0."""
+        if not args.fp16:  # in float16, the trainer reduces the scale of the loss until the norm is finite
+            self._check("gradient norm", torch.tensor(kwargs["logs"].get("grad_norm", 0.0)), state.global_step)
+
+    def _check(self, name: str, value: Tensor, step: int) -> None:
+        if not bool(value.isfinite().all()):
+            remedy = "use a lower learning_rate, and check the labels and the base"
+            raise ModelError(f"step {step}: the {name} is {value.mean().item():g}; expected finite values; {remedy}")
