@@ -16,23 +16,15 @@ if TYPE_CHECKING:
     from ir_eval.evaluation.comparison import Comparison as Comparison
     from ir_eval.evaluation.evaluate import Evaluation as Evaluation, evaluate as evaluate, hole_rates as hole_rates
     from ir_eval.evaluation.measures import Measure as Measure, parse_measure as parse_measure
-    from ir_eval.experiment import (
-        CollectionName as CollectionName,
-        Experiment as Experiment,
-        Fuse as Fuse,
-        Given as Given,
-        Rerank as Rerank,
-        Results as Results,
-        Retrieve as Retrieve,
-        read_experiment as read_experiment,
-        read_results as read_results,
-        run_experiment as run_experiment,
-    )
-    from ir_eval.leaderboard import (
-        read_leaderboard as read_leaderboard,
-        reproduce as reproduce,
-        write_submission as write_submission,
-    )
+    from ir_eval.experiment.config import Experiment as Experiment
+    from ir_eval.experiment.experiment_file import read_experiment as read_experiment
+    from ir_eval.experiment.results import Results as Results, read_results as read_results
+    from ir_eval.experiment.runner import run_experiment as run_experiment
+    from ir_eval.experiment.system_config import CollectionName as CollectionName
+    from ir_eval.experiment.systems import Fuse as Fuse, Given as Given, Rerank as Rerank, Retrieve as Retrieve
+    from ir_eval.leaderboard.leaderboard_file import read_leaderboard as read_leaderboard
+    from ir_eval.leaderboard.msmarco_submission import write_submission as write_submission
+    from ir_eval.leaderboard.reproduce import reproduce as reproduce
     from ir_eval.pipeline.bi_encoder import BiEncoder as BiEncoder
     from ir_eval.pipeline.fusion import fuse as fuse, tune as tune
     from ir_eval.pipeline.negatives import mine as mine

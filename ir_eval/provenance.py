@@ -5,10 +5,8 @@ from functools import reduce
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from gemma_st.provenance import commit
+from gemma_st.provenance import commit as commit
 from ir_eval.cache import content_key
-
-__all__ = ["commit", "sources", "versions"]
 
 _PACKAGES = (
     *("gemma-encoder", "torch", "transformers", "sentence-transformers"),

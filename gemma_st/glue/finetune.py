@@ -44,8 +44,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         >>> from gemma_st.glue.datasets import load
         >>> from gemma_st.glue.tasks import TASKS
         >>> task, config = TASKS["sst-2"], GlueConfig(base="decoder", epochs=1)
-        >>> model = fine_tune(task, load(task, "glue"), config, seed=0, checkpoints=Path("checkpoints"))
-        >>> model.label_names
+        >>> fine_tune(task, load(task, "glue"), config, seed=0, checkpoints=Path("checkpoints")).label_names
         ['negative', 'positive']
     """
     set_seed(seed)  # for the new head: the trainer sets the seed after the model is made

@@ -33,8 +33,6 @@ class DropoutRates:
             Dense), or the normalised vector of a linear head (LayerNorm → dropout → Dense).
 
     Examples:
-        >>> DropoutRates(attention=0.1).head
-        0.0
         >>> DropoutRates(head=1.5)
         Traceback (most recent call last):
         gemma_st.errors.ModelError: dropout head=1.5; expected 0 ≤ rate < 1: give a share, such as 0.1

@@ -78,7 +78,6 @@ def verify_bidirectional(model: "nn.Module") -> None:
 
     Examples:
         >>> from gemma_st.modeling.backbone import backbone
-        >>> verify_bidirectional(backbone("decoder").model)
         >>> verify_bidirectional(backbone("decoder", attention="causal").model)
         Traceback (most recent call last):
         gemma_st.errors.ModelError: the attention of GemmaModel is causal in layer 0 for one text (sdpa), but ...

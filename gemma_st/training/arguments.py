@@ -52,10 +52,8 @@ def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
 
     Examples:
         >>> from torch import nn
-        >>> layer = nn.Linear(2, 2, bias=False)
-        >>> _ = nn.init.constant_(layer.weight, -0.5)
-        >>> relative_rates(layer, 0.1)
-        {'^weight$': 0.075...}
+        >>> relative_rates(nn.LayerNorm(2, bias=False), 0.1)
+        {'^weight$': 0.15...}
     """
     trained = {name: p.detach() for name, p in loss.named_parameters() if p.requires_grad}
     sizes = {name: float(values.abs().median()) * NORMAL_MEDIAN for name, values in trained.items()}

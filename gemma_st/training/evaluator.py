@@ -53,10 +53,7 @@ class Evaluator(Protocol):
 
     Examples:
         >>> class Constant:
-        ...     measures = ("ndcg@10",)
-        ...
-        ...     def __call__(self, model):
-        ...         return {"ndcg@10": 0.5}
+        ...     measures, __call__ = ("ndcg@10",), lambda self, model: {"ndcg@10": 0.5}
         >>> evaluator: Evaluator = Constant()
     """
 

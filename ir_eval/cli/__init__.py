@@ -31,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples:
         >>> main(["evaluate", "qrels.txt", "bm25.trec", "-m", "mrr"])
           system       mrr
-         ─...
-          bm25.trec   0.2500
+        ...
         0
     """
     _quiet_libraries()

@@ -21,9 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         >>> from ir_eval.cli import main
         >>> main(["evaluate", "qrels.txt", "bm25.trec", "reranked.trec", "-m", "mrr"])
           system          mrr
-         ─...
-          bm25.trec       0.2500
-          reranked.trec   1.0000
+        ...
         0
     """
     parser.add_argument("qrels", metavar="QRELS", help="judgements: a TREC qrels file or a BEIR TSV file")

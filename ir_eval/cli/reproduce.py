@@ -18,7 +18,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         >>> main(["reproduce", "beir", "--row", "scifact", "--dry-run"])
         beir: BEIR, BM25 over title and text as one field
         ...
-          scifact   BM25, k1 .9, b .4   downloads 2.8 MB, builds an index, about 1 min
         together: downloads 2.8 MB, about 1 min on one core
         0
     """

@@ -21,9 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         >>> from ir_eval.cli import main
         >>> main(["run", "collection", "--first-stage", "bm25.trec", "-m", "mrr"])
         collection (test): 2 topics
-          system   mrr      queries/s
-         ─...
-          bm25     0.2500           –
+        ...
         0
     """
     parser.add_argument(

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from ir_eval.collections.collection import Collection
+from ir_eval.collections.collection import Collection as Collection
 from ir_eval.collections.folders import open_folder
 from ir_eval.collections.irds import open_ir_datasets
 from ir_eval.collections.python_docs import open_python_docs
 from ir_eval.errors import InputError
-
-__all__ = ["Collection", "open_collection"]
 
 
 def open_collection(name: str = "python-docs", *, split: str | None = None) -> Collection:

@@ -33,9 +33,6 @@ class Run(Table):
         >>> run = Run.from_dict({"q1": {"d1": 0.5, "d2": 2.0}}, name="bm25")
         >>> run.to_dict()
         {'q1': {'d2': 2.0, 'd1': 0.5}}
-        >>> run.write("run.trec.gz")
-        >>> Run.read("run.trec.gz") == run
-        True
     """
 
     name: str = "run"

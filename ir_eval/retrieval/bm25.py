@@ -47,8 +47,7 @@ class BM25(Retriever):
     Examples:
         >>> from ir_eval import open_collection
         >>> collection = open_collection("collection")
-        >>> run = BM25(collection, feedback="rm3").search(collection.topics, k=10)
-        >>> run["q2"][0].tolist()
+        >>> BM25(collection, feedback="rm3").search(collection.topics, k=10)["q2"][0].tolist()
         ['d3', 'd4']
     """
 

@@ -169,8 +169,7 @@ def open_retriever(kind: str, collection: Collection, **options: Any) -> Retriev
     Examples:
         >>> from ir_eval import open_collection
         >>> collection = open_collection("collection")
-        >>> run = open_retriever("bm25", collection, k1=0.82, b=0.68).search(collection.topics)
-        >>> run["q1"][0].tolist()
+        >>> open_retriever("bm25", collection, k1=0.82, b=0.68).search(collection.topics)["q1"][0].tolist()
         ['d1']
     """
     if kind not in _CLASSES:

@@ -158,7 +158,7 @@ def test_a_ranking_is_also_its_lists_and_the_run_it_is_measured_on(study: Write,
         (
             'name = "softmax"',
             'name = "hard"',
-            r": \[ranking\] \[loss\] loss 'hard' is not known; use one of distillation, margin-mse, ",
+            r": \[ranking\] \[loss\] name = 'hard' is not known; use one of distillation, margin-mse, ",
         ),
         ("use_cpu = true", "no_such = 1", r": \[ranking\] \[trainer\] .*no_such"),
         ("[ranking.loss]", 'pooler = "max"\n[ranking.loss]', r": \[ranking\] pooler='max' is not known"),
