@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gemma_st.errors import ModelError
@@ -13,12 +12,12 @@ class FiniteValues(TrainerCallback):
     """Raise `ModelError` with the step whose loss, gradient or resulting weights are not finite.
 
     Examples:
-        >>> FiniteValues(loss := nn.MSELoss()).loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, float("nan")]))
+        >>> FiniteValues(loss := torch.nn.MSELoss()).loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, float("nan")]))
         Traceback (most recent call last):
         gemma_st.errors.ModelError: step 1: the loss is nan; expected finite values; use a lower learning_rate, ...
     """
 
-    def __init__(self, loss: nn.Module) -> None:
+    def __init__(self, loss: torch.nn.Module) -> None:
         """Watch the loss of every mini-batch, also where gradients are accumulated."""
         self.state, self.loss = TrainerState(), loss
         loss.register_forward_hook(lambda _, inputs, value: self._check("loss", value, self.state.global_step + 1))
@@ -37,7 +36,8 @@ class FiniteValues(TrainerCallback):
         if not args.fp16:  # in float16, the trainer reduces the scale of the loss until the norm is finite
             self._check("gradient norm", torch.tensor(kwargs["logs"].get("grad_norm", 0.0)), state.global_step)
 
-    def _check(self, name: str, value: Tensor, step: int) -> None:
-        if not bool(value.isfinite().all()):
-            remedy = "use a lower learning_rate, and check the labels and the base"
-            raise ModelError(f"step {step}: the {name} is {value.mean().item():g}; expected finite values; {remedy}")
+    def _check(self, name: str, value: torch.Tensor | dict[str, torch.Tensor], step: int) -> None:
+        for part in value.values() if isinstance(value, dict) else [value]:  # a loss may return its parts by name
+            if not bool(part.isfinite().all()):
+                remedy = "use a lower learning_rate, and check the labels and the base"
+                raise ModelError(f"step {step}: the {name} is {part.mean().item():g}; expected finite values; {remedy}")

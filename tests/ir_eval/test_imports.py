@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_public_names_are_those_that_type_checkers_see() -> None:
     tree = ast.parse(Path(ir_eval.__file__).read_text(encoding="utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     seen = {name.name: node.module for node in imports for name in node.names if str(node.module).startswith("ir_eval")}
-    assert seen == ir_eval._MODULES
-    assert all(getattr(ir_eval, name) for name in ir_eval.__all__)
+    assert set(seen) == set(ir_eval.__all__)
+    assert all(getattr(ir_eval, name) is getattr(import_module(module), name) for name, module in seen.items())
     with pytest.raises(AttributeError, match="no attribute 'Runs'; it has BM25, "):
         ir_eval.Runs  # noqa: B018

@@ -151,8 +151,12 @@ def test_unusable_models_are_an_error(
     with pytest.raises(InputError, match="a model of euclidean distance; expected a model of cosine or dot"):
         Dense(collection, str(save(model, tmp_path / "distance"))).search(collection.topics)
     model.similarity_fn_name = "cosine"
-    next(model.parameters()).data[300:] = float("nan")  # of tokens that the check of the mask at load does not use
+    network = model[0].model
+    network.norm.weight.data.fill_(3e38)  # finite, and the last states are not
     with pytest.raises(InputError, match="the vector of '.*' is not finite; expected numbers; load"):
+        Dense(collection, str(save(model, tmp_path / "overflow"))).search(collection.topics)
+    network.norm.weight.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="norm.weight is not finite"):
         Dense(collection, str(save(model, tmp_path / "nan"))).search(collection.topics)
     assert not list((tmp_path / "cache").rglob("ids.txt"))
     with pytest.raises(ModelError, match="'nothing': no such directory or packaged model"):
