@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,8 @@ from torch import nn
 from gemma_st.errors import ModelError
 from gemma_st.modeling.backbone import refuse_incomplete
 from gemma_st.modeling.masks import Attention, verify_attention
+from gemma_st.modeling.pair_checks import texts_of
+from gemma_st.modeling.plain_text import chat_as_text, control_tokens, read_as_text
 from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
 from gemma_st.names import loading, locate
 
@@ -38,6 +41,7 @@ REQUIREMENTS = {
 OWN_REQUIREMENT = {
     "gemma-encoder": {"specifier": ">=0.1", "reason": "Its pooler is part of gemma_st; pass trust_remote_code=True."}
 }
+_tokenizing = Lock()  # the stock preprocess changes the tokenizer's truncation and padding, which all threads share
 
 
 class _WholeTransformer(Transformer):
@@ -80,6 +84,7 @@ class Encoder(Base):
             for module in self:
                 if isinstance(module, Pooling):
                     refuse_empty(module)
+            self._read_as_text()
             if name:
                 self._verify(str(name))
 
@@ -97,6 +102,25 @@ class Encoder(Base):
     def _load_module_class_from_ref(self, *args: Any, **kwargs: Any) -> type[nn.Module]:
         found: type[nn.Module] = super()._load_module_class_from_ref(*args, **kwargs)
         return _WholeTransformer if found is Transformer else found
+
+    def _read_as_text(self) -> None:
+        """Make special tokens within texts plain text; a chat template needs them, so ``preprocess`` masks those."""
+        for module in self.modules():
+            if isinstance(module, Transformer) and module.tokenizer is module.processor and not _renders_chat(module):
+                read_as_text(module.processor)
+
+    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
+        """Tokenize inputs; special tokens that they or the prompt spell out are plain text.
+
+        ``kwargs`` are options of the stock ``Transformer.preprocess``, such as ``processing_kwargs``.
+        """
+        with _tokenizing, ExitStack() as undo:
+            if not getattr(self.tokenizer, "split_special_tokens", True):  # also if somebody has replaced it
+                self._read_as_text()
+                if _renders_chat(self[0]) and control_tokens(self.tokenizer, [*texts_of(inputs), prompt or ""]):
+                    undo.enter_context(chat_as_text(self.tokenizer))
+            features: dict[str, Any] = super().preprocess(inputs, prompt, **kwargs)
+        return features
 
     @property
     def transformers_model(self) -> "PreTrainedModel":
@@ -137,6 +161,10 @@ class Encoder(Base):
         """Add the versions that the model requires; with older ones the stock class refuses to load it."""
         requirements = REQUIREMENTS | (OWN_REQUIREMENT if self.own_modules else {})
         return {**super()._get_model_config(), "requirements": requirements}
+
+
+def _renders_chat(module: nn.Module) -> bool:
+    return "message" in getattr(module, "modality_config", {})
 
 
 def _refuse_headless(directory: Path, kind: str) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Lock, local
+from threading import local
 from typing import Any, Literal, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -31,7 +31,6 @@ Device = str | list[str | torch.device]
 Pool = dict[Literal["input", "output", "processes"], Any]
 Method = TypeVar("Method", bound=Callable[..., object])
 logger = logging.getLogger(__name__)
-_tokenizing = Lock()  # the stock preprocess changes the tokenizer's truncation and padding, which all threads share
 _counts = local()  # the counts of each model in one thread; no attribute of the model, so that it can be pickled
 _old_names: Callable[[Method], Method] = cross_encoder_init_args_decorator
 
@@ -253,8 +252,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
             inputs, counts = truncator.cut(inputs, prompt)
             self.truncation = self.truncation.plus(counts)
         longest = {} if max_length is None else {"max_length": max_length}
-        with _tokenizing:
-            return super().preprocess(inputs, prompt, **longest, **kwargs)
+        return super().preprocess(inputs, prompt, **longest, **kwargs)
 
     def _truncator(self, max_length: int | None) -> Truncator | None:
         longest, transformer = max_length or self.max_seq_length, self[0]

@@ -1,6 +1,6 @@
 """Checks of the inputs that a cross-encoder is given, and of its scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from sentence_transformers.base.modality import InputFormatter, infer_modality, is_message_dict
@@ -8,6 +8,22 @@ from sentence_transformers.base.modality import InputFormatter, infer_modality, 
 from gemma_st.errors import ModelError
 
 is_text_pair = InputFormatter.is_text_pair
+
+
+def texts_of(item: object) -> Iterator[str]:
+    """Yield every text within inputs: in pairs, dicts and messages too.
+
+    Examples:
+        >>> list(texts_of([("what", "a license"), {"text": "a patent"}]))
+        ['what', 'a license', 'a patent']
+    """
+    if isinstance(item, str):
+        yield item
+    elif isinstance(item, (list, tuple)):
+        for part in item:
+            yield from texts_of(part)
+    elif isinstance(item, dict):
+        yield from texts_of(list(item.values()))
 
 
 def refuse_types(inputs: Sequence[object]) -> None:
