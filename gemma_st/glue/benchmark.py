@@ -20,6 +20,7 @@ from gemma_st.glue.sources import HUB
 from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.hub.card import USAGE, Facts, write_card
 from gemma_st.hub.saving import save
+from gemma_st.settings import read_json
 
 PACKAGES = ("gemma-encoder", "sentence-transformers", "transformers", "torch", "datasets")
 BEST_FILENAME = "model.json"  # seed, dev score and submissions of the model that is kept
@@ -62,7 +63,7 @@ def run(
     for task, data in loaded:
         folder = output / f"{task.name}-{config.key(task, data)}"
         cells = [_run_seed(task, data, config, seed, folder) for seed in seeds]
-        best = json.loads((folder / BEST_FILENAME).read_text(encoding="utf-8"))
+        best = read_json(folder / BEST_FILENAME)
         for name, text in best["submissions"].items():
             write_whole(output / "submissions" / name, text)
         model = {"model": f"{folder.name}/{task.name}", "model_seed": best["seed"]}
@@ -98,8 +99,7 @@ def _run_seed(task: Task, data: Data, config: GlueConfig, seed: int, folder: Pat
     """Return the stored result of a seed, or train and store it; keep the model if it is the best so far."""
     path = folder / f"seed-{seed}.json"
     if path.exists():
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return stored
+        return read_json(path)
     checkpoints, start = folder / f"seed-{seed}", time.monotonic()
     model = fine_tune(task, data, config, seed=seed, checkpoints=checkpoints)
     sets = data.evaluation_sets
@@ -121,7 +121,7 @@ def _keep_best(folder: Path, task: Task, model: CrossEncoder, found: dict[str, A
     """Keep a model and its submissions unless an earlier seed scored at least as well on dev."""
     kept = folder / BEST_FILENAME
     if kept.exists():
-        before = json.loads(kept.read_text(encoding="utf-8"))
+        before = read_json(kept)
         if before["seed"] != found["seed"] and before["score"] >= found["score"]:
             return
     save(model, folder / task.name)

@@ -15,6 +15,7 @@ from gemma_st.errors import ModelError
 from gemma_st.files import write_whole
 from gemma_st.hub.training_record import PACKAGES
 from gemma_st.provenance import commit
+from gemma_st.settings import read_json
 from gemma_st.study.config import Cell, Study
 from gemma_st.study.differences import compare
 from gemma_st.study.factors import FACTORS, Settings, label
@@ -129,7 +130,7 @@ def _files(study: Study) -> list[Path]:
 def _write_report(study: Study) -> dict[str, Any]:
     """Write ``results.json``, ``study.md`` and a picture for each factor from the finished cells."""
     with locked(study.output / ".report.lock", wait=True):  # the process that finishes the last cell reports last
-        cells = [json.loads(path.read_text(encoding="utf-8")) for path in _files(study) if path.exists()]
+        cells = [read_json(path) for path in _files(study) if path.exists()]
         compared = {name: compare(cells, name, listed=study.factors.get(name, ())) for name in FACTORS}
         questions = {name: rows for name, rows in compared.items() if rows}
         results = {**study.resolved, "missing": len(study.cells) - len(cells), "questions": questions, "cells": cells}

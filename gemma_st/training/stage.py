@@ -8,6 +8,7 @@ from typing import Any
 
 from gemma_st.errors import ModelError
 from gemma_st.files import digest, write_whole
+from gemma_st.settings import read_json
 from gemma_st.training.checkpoints import last_checkpoint
 from gemma_st.training.config import TrainingConfig
 
@@ -50,7 +51,7 @@ def claim(checkpoints: Path, stage: Stage, *, write: bool = True) -> Path | None
     """
     last, file = last_checkpoint(checkpoints), checkpoints / STAGE_FILENAME
     if last:
-        former = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        former = read_json(file) if file.exists() else {}
         if changed := list(_changed(former, stage)):
             raise ModelError(
                 f"{checkpoints} is of a stage that differs in {', '.join(changed[:4])}; expected checkpoints of this "

@@ -2,15 +2,16 @@
 
 import gzip
 import os
+import stat
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
 from gemma_st import files
-from ir_eval.errors import InputError
+from ir_eval.errors import InputError, shorten
 
 MAX_ID_BYTES = 4096  # hashing takes memory for as many bytes as the longest id has, times the number of rows
 _REMEDY = "expected a folder with room that you may write to; choose another"
@@ -67,9 +68,45 @@ def check_folder(path: str | Path) -> None:
         ir_eval.errors.InputError: qrels.txt/results: cannot be written (qrels.txt is no folder, or is protected); ...
     """
     path = Path(path)
-    nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+    if "\0" in str(path):
+        raise InputError(f"{str(path)!r}: cannot be written (it has a NUL character); {_REMEDY}")
+    with _explain_failure(path):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()  # fails for a name that is too long, for a link to itself, and behind a protected folder
+        nearest = next(folder for folder in (path, *path.parents) if folder.exists())
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise InputError(f"{path}: cannot be written ({nearest} is no folder, or is protected); {_REMEDY}")
+
+
+def check_output(path: str | Path) -> None:
+    """Check, before long work, that a file can be written: its folder as `check_folder` does, and that it is no folder.
+
+    Examples:
+        >>> check_output("collection")
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: collection: cannot be written (it is a folder); expected the name of a file
+    """
+    if files.is_folder(path):
+        raise InputError(f"{path}: cannot be written (it is a folder); expected the name of a file")
+    check_folder(Path(path).parent)
+
+
+def check_files(*paths: str | Path) -> None:
+    """Check, before long work, that files exist; none is opened, since a pipe can be read only once.
+
+    Examples:
+        >>> check_files("qrels.txt", "absent.trec")
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: absent.trec: cannot be read (No such file or directory); expected a whole file; ...
+    """
+    for path in paths:
+        try:
+            folder = stat.S_ISDIR(Path(path).stat().st_mode)
+            reason = "Is a directory" if folder else ""
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+        if reason:
+            raise InputError(f"{shorten(str(path))}: cannot be read ({reason}); expected a whole file; check the path")
 
 
 @contextmanager
@@ -104,4 +141,4 @@ def _explain_failure(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); {_REMEDY}") from error
+        raise InputError(f"{shorten(str(path))}: cannot be written ({error.strerror}); {_REMEDY}") from error

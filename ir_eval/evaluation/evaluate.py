@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
 from ir_eval.data.table import Strings, as_strings, row_keys
-from ir_eval.errors import InputError
+from ir_eval.errors import InputError, check_kind, shown
 from ir_eval.evaluation.measures import Judged, JudgedRun, Measure, parse_measure
 
 _HASH_BITS = 22  # enough that few of 7 million documents share their bits with one of 10,000 judged documents
@@ -64,6 +64,8 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
         {'ndcg@10': 1.0, 'mrr': 1.0}
     """
     parsed = _parse_all(measures)
+    check_kind("qrels", qrels, Qrels)
+    check_kind("run", run, Run)
     answered = sum(query_id in run for query_id in qrels)
     if not answered:
         raise InputError(
@@ -101,7 +103,9 @@ def holes_name(measure: Measure) -> str:
 
 
 def _parse_all(measures: Sequence[str | Measure]) -> list[Measure]:
-    return [parse_measure(measure) if isinstance(measure, str) else measure for measure in measures]
+    if isinstance(measures, str | Measure) or not isinstance(measures, Sequence) or not measures:
+        raise InputError(f"measures {shown(measures)}; expected a list such as ['ndcg@10']")
+    return [measure if isinstance(measure, Measure) else parse_measure(measure) for measure in measures]
 
 
 def _join(qrels: Qrels, run: Run) -> JudgedRun:

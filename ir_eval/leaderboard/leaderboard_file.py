@@ -1,7 +1,6 @@
 """A leaderboard and its TOML file: systems as in an experiment's file, each with its published figures."""
 
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,7 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, Strict
 
-from gemma_st.settings import DATA, settings
+from gemma_st.errors import shorten
+from gemma_st.files import is_file
+from gemma_st.settings import DATA, read_toml, settings
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment import Experiment, Retrieve, parse_experiment
@@ -28,7 +29,7 @@ class _Number(Decimal):
 
 
 def _decimal(value: object) -> Decimal:
-    if not isinstance(value, Decimal):
+    if not isinstance(value, Decimal) or not value.is_finite():
         raise ValueError(f"{value!r}; expected a number with a decimal point, such as 0.5058")
     return Decimal(value)
 
@@ -167,17 +168,17 @@ def read_leaderboard(name: str | Path, data: str | Path | None = None) -> Leader
         ('bm25-default-run', Decimal('0.5058'))
     """
     path = Path(name) if Path(name).suffix == ".toml" else PACKAGED_FOLDER / f"{name}.toml"
-    if path.parent == PACKAGED_FOLDER and not path.is_file():
-        raise InputError(f"{name}: no such leaderboard; expected {', '.join(leaderboard_names())}, or a .toml file")
+    if path.parent == PACKAGED_FOLDER and not is_file(path):
+        raise InputError(
+            f"{shorten(str(name))}: no such leaderboard; expected {', '.join(leaderboard_names())}, or a .toml file"
+        )
+    table, figures = (read_toml(path, DATA, error=InputError, parse_float=kind) for kind in (float, _Number))
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        file = _File(**tomllib.loads(text, parse_float=_Number))
-        systems = {key: _experiment_keys(key, system) for key, system in tomllib.loads(text)["systems"].items()}
+        file = _File(**figures)
+        systems = {key: _experiment_keys(key, system) for key, system in table["systems"].items()}
         return _parse(path.stem, file, systems, DATA if data is None else str(data))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable TOML file ({error}); expected a leaderboard") from error
 
 
 def _parse(name: str, file: _File, systems: Mapping[str, Any], data: str) -> Leaderboard:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ir_eval.cache import content_key, remembered
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
-from ir_eval.errors import InputError
+from ir_eval.errors import InputError, check_count, check_kind, shown
 from ir_eval.progress import progress_bar
 from ir_eval.retrieval import TimedRun
 from ir_eval.retrieval.retriever import batches
@@ -51,6 +51,7 @@ def load_reranker(name: str) -> Reranker:
         >>> load_reranker("reranker").predict([("do goldfish grow", "Gold is a metal.")]).shape
         (1,)
     """
+    check_kind("model", name, str, Path)
     from gemma_st import CrossEncoder, SentenceTransformer
     from gemma_st.names import locate
     from ir_eval.pipeline.bi_encoder import BiEncoder
@@ -96,6 +97,8 @@ def rerank(
         >>> run["q1"][0].tolist()
         ['d2']
     """
+    _check(run, collection, reranker, depth)
+    check_kind("name", name, str)
     top = run.top(depth)
     candidates = {query_id: top[query_id][0].tolist() for query_id in top if query_id in collection.topics}
     if not candidates:
@@ -117,6 +120,14 @@ def rerank(
     scores = np.concatenate([batch[1:] for batch in scored])
     reranked = Run.from_columns(query_ids, list(chain.from_iterable(candidates.values())), scores, name=name)
     return TimedRun(reranked, sum(float(batch[0]) for batch in scored))
+
+
+def _check(run: Run, collection: Collection, reranker: Reranker, depth: int) -> None:
+    check_kind("run", run, Run)
+    check_kind("collection", collection, Collection)
+    if not callable(getattr(reranker, "predict", None)):
+        raise InputError(f"reranker {shown(reranker)}; expected a model with predict, such as load_reranker returns")
+    check_count("depth", depth)
 
 
 def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None) -> NDArray[np.float64]:
