@@ -1,47 +1,20 @@
 """The lines of a file of training lists: this project's format, and that of FlagEmbedding."""
 
 import json
-from collections.abc import Iterator
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gemma_st.errors import ModelError
+from gemma_st.files import is_unicode
 from gemma_st.losses.listwise import RELEVANCE
 
 LARGEST_LABEL = float(np.finfo(np.float32).max)
-LONGEST_LINE = 1 << 27  # characters
 SHOWN = 40  # characters of a wrong line in its error
 FORMATS = (
     '{"query": text, "documents": [text, …], "labels": [number, …]} with one label for each document, '
     'or {"query": text, "pos": [text, …], "neg": [text, …]}'
 )
-
-
-def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield ``("FILE:LINE", line)`` for each line that is not blank.
-
-    Examples:
-        >>> [where for where, line in numbered_lines(Path("lists.jsonl"))][:2]
-        ['lists.jsonl:1', 'lists.jsonl:2']
-    """
-    try:
-        # A byte that is no UTF-8 becomes a lone surrogate, so that its line can be named.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-            for number in count(1):
-                line, where = file.readline(LONGEST_LINE), f"{path}:{number}"
-                if not line:
-                    return
-                if len(line) == LONGEST_LINE and not line.endswith("\n"):
-                    raise ModelError(f"{where}: a line of {LONGEST_LINE:,} characters or more; split it into lists")
-                if not _is_unicode(line):
-                    raise ModelError(f"{where}: cannot be read as UTF-8 text; write it with ir-eval mine")
-                if line.strip():
-                    yield where, line
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); write it with ir-eval mine") from error
 
 
 def parse_list(line: str, where: str, *, relevance: bool) -> dict[str, Any]:
@@ -70,7 +43,7 @@ def parse_list(line: str, where: str, *, relevance: bool) -> dict[str, Any]:
             raise ModelError(f"{where}: label {label:g}; expected a finite float32 number; correct or remove the line")
         if relevance and label < 0:
             raise ModelError(f"{where}: label {label:g}; expected {RELEVANCE}")
-    if not all(map(_is_unicode, texts)):
+    if not all(map(is_unicode, texts)):
         raise ModelError(f"{where}: a text contains a lone surrogate, which UTF-8 cannot encode; remove it")
     return parsed
 
@@ -96,12 +69,3 @@ def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found := dict(pairs)) != len(pairs):
         raise ValueError
     return found
-
-
-def _is_unicode(text: str) -> bool:
-    """Return whether a text has no lone surrogate, and so can be encoded."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

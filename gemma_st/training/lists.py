@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gemma_st.errors import ModelError
-from gemma_st.training.list_lines import numbered_lines, parse_list
+from gemma_st.files import numbered_lines
+from gemma_st.training.list_lines import parse_list
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,8 +37,8 @@ def read_lists(paths: Sequence[Path], *, relevance: bool = False) -> "Dataset":
     """
     from datasets import Dataset
 
-    lines = (line for path in paths for line in numbered_lines(path))
-    rows = [parse_list(line, where, relevance=relevance) for where, line in lines]
+    lines = (line for path in paths for line in numbered_lines(path, remedy="write it with ir-eval mine"))
+    rows = [parse_list(line, where, relevance=relevance) for where, line in lines if line.strip()]
     if not rows:
         raise ModelError(f"{', '.join(map(str, paths)) or 'lists'}: contains no list; write some with ir-eval mine")
     return Dataset.from_list(rows)

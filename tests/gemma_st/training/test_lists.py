@@ -9,13 +9,12 @@ import pytest
 from datasets import Dataset
 from torch import nn
 
-from gemma_st import ModelError
+from gemma_st import ModelError, files
 from gemma_st.losses.distillation import ScoreDistillationLoss
 from gemma_st.losses.margin_mse import MarginMSELoss
 from gemma_st.losses.pointwise import PointwiseLoss
 from gemma_st.losses.poly1 import Poly1SoftmaxLoss
 from gemma_st.losses.softmax import SoftmaxLoss
-from gemma_st.training import list_lines
 from gemma_st.training.lists import read_lists, refuse_useless, shorten, triples
 from tests.gemma_st.training.taught_loss import TaughtLoss
 
@@ -154,8 +153,8 @@ class TestReadLists:
         rows = [{"query": "", "documents": [""] * 4000, "labels": [1] + [0] * 3999}] * 2
         path.write_text("\n".join(map(json.dumps, rows)))
         assert [len(row) for row in read_lists([path])["documents"]] == [4000, 4000]
-        monkeypatch.setattr(list_lines, "LONGEST_LINE", 1000)
-        with pytest.raises(ModelError, match=r"lists.jsonl:1: a line of 1,000 characters or more; split it"):
+        monkeypatch.setattr(files, "LONGEST_LINE", 1000)
+        with pytest.raises(ModelError, match=r"lists.jsonl:1: a line of 1,000 characters or more; write it with"):
             read_lists([path])
 
     def test_any_bytes_are_lists_or_one_error_with_file_and_line(self, tmp_path: Path) -> None:
