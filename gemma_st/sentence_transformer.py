@@ -49,7 +49,9 @@ class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
         truncate_dim: int | None = None,
     ) -> None:
         """Load the model or assemble it from modules."""
-        with self._loading(model_name_or_path, modules) as source:
+        at: dict[str, Any] = {"token": token, "cache_folder": cache_folder, "revision": revision}
+        at["local_files_only"] = local_files_only
+        with self._loading(model_name_or_path, modules, trusted=trust_remote_code, **at) as source:
             super().__init__(
                 source,
                 modules=modules,

@@ -1,6 +1,5 @@
 """Save a model, atomically and optionally with narrower weights, and load it again."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
-from gemma_st.names import loading
+from gemma_st.modeling.saved_json import check_json, read_json
 
 if TYPE_CHECKING:
     from gemma_st.base import Encoder
@@ -66,8 +65,7 @@ def open_model(
     from gemma_st.sentence_transformer import SentenceTransformer
 
     path = Path(directory) / "config_sentence_transformers.json"
-    with loading(directory):
-        saved = str(json.loads(path.read_text(encoding="utf-8")).get("model_type"))
+    saved = str(check_json(path, read_json(path), "settings").get("model_type"))
     classes: dict[str, type[CrossEncoder | SentenceTransformer]]
     classes = {kind.__name__: kind for kind in (CrossEncoder, SentenceTransformer)}
     if saved not in classes:

@@ -8,9 +8,8 @@ from gemma_st.hub.saving import is_adapter
 from gemma_st.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
     from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.sentence_transformer import SentenceTransformer
 
 NEW_HEAD_OPTIONS = {"pooler", "head"}  # if one of them is given, a cross-encoder gets a new pooler and a new head
 
@@ -22,13 +21,11 @@ def load_teacher(name: str) -> "SentenceTransformer":
         >>> load_teacher("all-minilm-l6-v2").get_embedding_dimension()
         384
     """
-    from sentence_transformers import SentenceTransformer
+    from gemma_st.names import locate
+    from gemma_st.sentence_transformer import SentenceTransformer
 
-    from gemma_st.names import loading, locate
-
-    path = locate(name)
-    with loading(name):
-        return SentenceTransformer(path)
+    locate(name)
+    return SentenceTransformer(name)
 
 
 def start(config: TrainingConfig) -> "CrossEncoder":
