@@ -31,6 +31,18 @@ def shown(value: object) -> str:
     return shorten(" ".join(text.split()))
 
 
+def printable(text: str) -> str:
+    r"""Return a text in which control characters, which could drive a terminal, are spelled as escapes.
+
+    Examples:
+        >>> printable("a\x1b[31mb")
+        'a\\x1b[31mb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def shorten(text: str, length: int = MAX_SHOWN) -> str:
     """Return a text with its middle left out if it is longer than ``length`` characters.
 

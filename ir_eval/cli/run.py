@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from gemma_st.cli.options import add_data
+from gemma_st.errors import ModelError
 from ir_eval.cli.options import add_measures
 from ir_eval.errors import InputError
 from ir_eval.experiment import DEFAULT_MEASURES, Experiment, read_experiment, run_experiment, single
@@ -46,7 +47,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    results = run_experiment(_experiment(arguments), arguments.out)
+    experiment = _experiment(arguments)
+    try:
+        results = run_experiment(experiment, arguments.out)
+    except (InputError, ModelError) as error:
+        raise type(error)(f"{arguments.collection}: {error}" if _is_toml(arguments) else str(error)) from error
     notes = results_notes(results)
     if arguments.out:
         write_report(results, Path(arguments.out, REPORT_FILENAME))
@@ -54,10 +59,14 @@ def _run(arguments: argparse.Namespace) -> None:
     show(*(results_table(results, outcome) for outcome in results.outcomes), notes=notes)
 
 
+def _is_toml(arguments: argparse.Namespace) -> bool:
+    return str(arguments.collection).endswith(".toml")
+
+
 def _experiment(arguments: argparse.Namespace) -> Experiment:
     options = {name: getattr(arguments, name) for name in ("split", "first_stage", "rerank", "depth", "measures")}
     given = ", ".join(f"--{name}".replace("_", "-") for name, value in options.items() if value is not None)
-    if (arguments.collection or "").endswith(".toml"):
+    if _is_toml(arguments):
         if given:
             raise InputError(f"{arguments.collection} with the options {given}; expected them in the file; move them")
         return read_experiment(arguments.collection, arguments.data)

@@ -6,14 +6,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from gemma_st.files import is_file
 from gemma_st.names import locate
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
-from ir_eval.errors import InputError
-from ir_eval.experiment.system_config import CollectionName, RunAndTime, SystemConfig
+from ir_eval.errors import InputError, check_count, check_kind, shorten
+from ir_eval.experiment.loaded_models import LoadedModels
+from ir_eval.experiment.system_config import CollectionName, Made, RunAndTime, SystemConfig
 from ir_eval.pipeline.fusion import check_fusion, fuse
-from ir_eval.pipeline.rerank import load_reranker, rerank
-from ir_eval.retrieval import Retriever, open_retriever
+from ir_eval.pipeline.rerank import rerank
+from ir_eval.retrieval import open_retriever
 
 DEFAULT_HITS = 1000  # the usual depth of a first stage in IR evaluation
 
@@ -43,25 +45,26 @@ class Retrieve(SystemConfig):
 
     def check(self) -> None:
         """Check ``hits``."""
-        if self.hits < 1:
-            raise InputError(f"hits {self.hits}; expected at least 1 document per topic")
+        check_count("hits", self.hits)
 
     def check_for(self, collection: Collection) -> None:
         """Check that the retriever takes these options."""
-        self._open(collection)
+        open_retriever(self.retrieve, collection, **self.options)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def load(self, collection: Collection, models: LoadedModels) -> None:
+        """Load the model of a dense first stage, and look for an index that was given."""
+        models.retriever(self.retrieve, collection, self.options)
+
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Search; building the index is not counted in the time."""
-        run, seconds = self._open(collection).retrieve(collection.topics, self.hits)
+        retriever = models.retriever(self.retrieve, collection, self.options)
+        run, seconds = retriever.retrieve(collection.topics, self.hits)
         return replace(run, name=name), seconds
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"retrieve": …, "hits": …}`` and the options."""
         options = {key: value for key, value in self.options.items() if value is not None}
         return {"retrieve": self.retrieve, "hits": self.hits, **options}
-
-    def _open(self, collection: Collection) -> Retriever:
-        return open_retriever(self.retrieve, collection, **self.options)
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,11 @@ class Given(SystemConfig):
     def check_for(self, collection: Collection) -> None:
         """Check that the file is there."""
         path = self.path(collection)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; expected the TREC run of {collection.name}; check the path")
+        if not is_file(path):
+            missing = f"{shorten(str(path))}: no such file"
+            raise InputError(f"{missing}; expected the TREC run of {collection.name}; check the path")
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Read the file; its time is unknown."""
         return Run.read(self.path(collection), name=name), None
 
@@ -130,7 +134,7 @@ class Fuse(SystemConfig):
             )
         check_fusion(len(self.fuse), self.method, normalisation=self.normalisation, weights=self.weights)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Fuse the runs; the time includes the time of each."""
         runs, seconds = zip(*(made[part] for part in self.fuse), strict=True)
         start = perf_counter()
@@ -174,12 +178,16 @@ class Rerank(SystemConfig):
 
     def check(self) -> None:
         """Check the depth and the model's name."""
-        if self.depth < 1:
-            raise InputError(f"depth {self.depth}; expected at least 1 document to rerank")
+        check_count("depth", self.depth)
+        check_kind("model", self.model, str)
         locate(self.model)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def load(self, collection: Collection, models: LoadedModels) -> None:
+        """Load the model, and score a pair."""
+        models.reranker(self.model)
+
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Rerank; if the first stage's time is unknown, the time is that of the model alone."""
         first, earlier = made[self.rerank]
-        run, seconds = rerank(first, collection, load_reranker(self.model), depth=self.depth, name=name)
+        run, seconds = rerank(first, collection, models.reranker(self.model), depth=self.depth, name=name)
         return run, (earlier or 0.0) + seconds

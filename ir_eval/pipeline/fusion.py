@@ -171,13 +171,7 @@ def tune(
     """
     check_kind("runs", runs, list, tuple)
     check_kind("qrels", qrels, Qrels)
-    check_fusion(len(runs), "sum", normalisation=normalisation, weights=None)
-    measure = measure if isinstance(measure, Measure) else parse_measure(measure)
-    steps = round(1 / step) if _is_finite(step) and step > EPSILON else 0
-    if not steps or abs(steps * step - 1) > EPSILON:
-        raise InputError(f"step {shown(step)}; expected a step that divides 1, such as 0.1")
-    if (steps + 1) ** len(runs) > MAX_GRID:
-        raise InputError(f"step {step} for {len(runs)} runs; expected at most {MAX_GRID:,} points; give a larger step")
+    steps = check_tuning(len(runs), measure, normalisation=normalisation, step=step)
     scores = {}
     multiples = [counts for counts in product(range(steps + 1), repeat=len(runs)) if sum(counts) == steps]
     grid = [tuple(count / steps for count in counts) for counts in multiples]
@@ -188,6 +182,24 @@ def tune(
             (scores[weights],) = evaluate(qrels, fused, [measure]).means.values()
     best = max(grid, key=scores.__getitem__)
     return Tuned(best, frozenset(qrels), scores[best])
+
+
+def check_tuning(runs: int, measure: str | Measure, *, normalisation: str | None = None, step: float = 0.1) -> int:
+    """Raise the InputError that `tune` would raise for these options; return the number of steps from 0 to 1.
+
+    Examples:
+        >>> check_tuning(2, "ndcg@10", step=0.25)
+        4
+    """
+    check_fusion(runs, "sum", normalisation=normalisation, weights=None)
+    if not isinstance(measure, Measure):
+        parse_measure(measure)
+    steps = round(1 / step) if _is_finite(step) and step > EPSILON else 0
+    if not steps or abs(steps * step - 1) > EPSILON:
+        raise InputError(f"step {shown(step)}; expected a step that divides 1, such as 0.1")
+    if (steps + 1) ** runs > MAX_GRID:
+        raise InputError(f"step {step} for {runs} runs; expected at most {MAX_GRID:,} points; give a larger step")
+    return steps
 
 
 def _factors(runs: Sequence[Run], weights: Sequence[float] | Tuned | None) -> Sequence[float]:

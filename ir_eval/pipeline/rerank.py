@@ -1,6 +1,5 @@
 """Rerank the top of a run with a model that scores (query, document) pairs."""
 
-import json
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -16,6 +15,7 @@ from ir_eval.data.run import Run
 from ir_eval.errors import InputError, check_count, check_kind, shown
 from ir_eval.progress import progress_bar
 from ir_eval.retrieval import TimedRun
+from ir_eval.retrieval.model_kind import model_kind
 from ir_eval.retrieval.retriever import batches
 
 Pairs = list[tuple[str, str]]  # (query, document)
@@ -39,13 +39,14 @@ class Reranker(Protocol):
 
 
 def load_reranker(name: str) -> Reranker:
-    """Load a cross-encoder, or a bi-encoder as a reranker.
+    """Load a cross-encoder, or a bi-encoder as a reranker, and score a pair with it.
 
     Args:
         name: Directory, packaged model or hub id.
 
     Raises:
         gemma_st.errors.ModelError: There is no such model.
+        InputError: The model does not give one finite score per pair.
 
     Examples:
         >>> load_reranker("reranker").predict([("do goldfish grow", "Gold is a metal.")]).shape
@@ -53,20 +54,19 @@ def load_reranker(name: str) -> Reranker:
     """
     check_kind("model", name, str, Path)
     from gemma_st import CrossEncoder, SentenceTransformer
-    from gemma_st.names import locate
     from ir_eval.pipeline.bi_encoder import BiEncoder
 
-    return BiEncoder(SentenceTransformer(name)) if _is_bi_encoder(locate(name)) else CrossEncoder(name)
+    model: Reranker
+    model = BiEncoder(SentenceTransformer(name)) if _is_bi_encoder(str(name)) else CrossEncoder(name)
+    try:
+        _predict(model, [("query", "document")])
+    except InputError as error:
+        raise InputError(f"model {str(name)!r}: {error}") from error
+    return model
 
 
-def _is_bi_encoder(directory: str) -> bool:
-    """Tell whether a saved model is a bi-encoder; a model saved by an old release does not name its type."""
-    from sentence_transformers.util.file_io import load_file_path
-
-    files = (load_file_path(directory, name) for name in ("config_sentence_transformers.json", "modules.json"))
-    config, modules = (json.loads(Path(path).read_text(encoding="utf-8")) if path else None for path in files)
-    kind = (config or {}).get("model_type")
-    return kind == "SentenceTransformer" or (kind is None and modules is not None)
+def _is_bi_encoder(name: str) -> bool:
+    return model_kind(name) == "SentenceTransformer"
 
 
 def rerank(

@@ -88,6 +88,11 @@ class BM25(Retriever):
         build = partial(build_index, self.collection, vectors=self.feedback is not None, threads=self._workers)
         return cached(f"indexes/lucene-{self._index_key[:32]}", build)
 
+    def load(self) -> None:
+        """Look for an index that was given."""
+        if self.index is not None:
+            given_key(self.index)
+
     def prepare(self) -> Path:
         """Start Java, build the index and search once; return `index_path`."""
         text = next(iter(self.collection.topics.values()), "the")

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from ir_eval.cache import cache_dir, content_key, remembered
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
-from ir_eval.errors import InputError
+from ir_eval.errors import InputError, shown
 from ir_eval.progress import progress_bar
 
 T = TypeVar("T")
@@ -84,6 +84,14 @@ class Retriever(ABC):
     @abstractmethod
     def key(self) -> str:
         """Cache key: a hash of everything but topics and k that decides a run (documents, options, model, versions)."""
+
+    def load(self) -> None:
+        """Load the model and look for a given index, before any work; nothing by default."""
+        return None
+
+    def share_model(self, other: "Retriever") -> None:
+        """Take over the loaded model of a first stage with the same options; nothing by default."""
+        return None
 
     @abstractmethod
     def prepare(self) -> object:
@@ -155,7 +163,7 @@ def _place(key: str, k: int, batch: Topics) -> str:
     return f"runs/{content[:2]}/{content[2:34]}"
 
 
-def open_retriever(kind: str, collection: Collection, **options: Any) -> Retriever:
+def open_retriever(kind: str, collection: Collection, /, **options: Any) -> Retriever:
     """Make a first stage from its kind and options, as an experiment file gives them.
 
     Args:
@@ -172,11 +180,13 @@ def open_retriever(kind: str, collection: Collection, **options: Any) -> Retriev
         >>> open_retriever("bm25", collection, k1=0.82, b=0.68).search(collection.topics)["q1"][0].tolist()
         ['d1']
     """
-    if kind not in _CLASSES:
-        raise InputError(f"first stage {kind!r}; expected {' or '.join(_CLASSES)}")
+    if not isinstance(kind, str) or kind not in _CLASSES:
+        raise InputError(f"first stage {shown(kind)}; expected {' or '.join(_CLASSES)}")
     make: Callable[..., Retriever] = resolve_name(_CLASSES[kind])
     signature = inspect.signature(make)
     try:
+        if taken := [name for name in list(signature.parameters)[:1] if name in options]:
+            raise TypeError(f"{taken[0]} is no option")
         signature.bind(collection, **options)
     except TypeError as error:
         known = ", ".join(list(signature.parameters)[1:])
