@@ -57,7 +57,11 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if not path.exists():
-            temporary.replace(path)
+            try:
+                temporary.replace(path)
+            except OSError:
+                if not path.is_dir():  # another process was faster
+                    raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "mine": "mine hard negatives, and write them as training lists",
     "reproduce": "reproduce the published figures of a leaderboard",
     "submit": "write the files of a submission to the MS MARCO passage leaderboard",
+    "cache": "list what the cache holds, and remove what is not needed",
     "doctor": "check the installation, and print the command that repairs each fault",
 }
 

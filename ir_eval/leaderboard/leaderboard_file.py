@@ -20,6 +20,7 @@ from ir_eval.experiment import Experiment, Retrieve, parse_experiment
 PACKAGED_FOLDER = Path(__file__).parent
 SHARED_KEYS = ("collection", "source", "first_stage")  # given once at the top of the file, or by each system
 ROW_KEYS = ("published", "tolerance", "minutes", *SHARED_KEYS)
+_MAX_DIGITS = 20
 
 
 class _Number(Decimal):
@@ -31,6 +32,8 @@ class _Number(Decimal):
 def _decimal(value: object) -> Decimal:
     if not isinstance(value, Decimal) or not value.is_finite():
         raise ValueError(f"{value!r}; expected a number with a decimal point, such as 0.5058")
+    if not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS or len(value.as_tuple().digits) > _MAX_DIGITS:
+        raise ValueError(f"{value!s:.40}; expected a finite number of at most {_MAX_DIGITS} digits")
     return Decimal(value)
 
 
@@ -58,7 +61,7 @@ class _Row:
     source: str
     first_stage: str
     tolerance: Figure | None = None
-    minutes: Annotated[int, Strict()] = 0
+    minutes: Annotated[int, Strict(), Field(ge=0, le=10**9)] = 0
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,8 @@ def read_leaderboard(name: str | Path, data: str | Path | None = None) -> Leader
         >>> row.name, row.published["ndcg@10"]
         ('bm25-default-run', Decimal('0.5058'))
     """
+    if not isinstance(name, str | Path):
+        raise InputError(f"leaderboard {name!r}; expected one of {', '.join(leaderboard_names())}, or a .toml file")
     path = Path(name) if Path(name).suffix == ".toml" else PACKAGED_FOLDER / f"{name}.toml"
     if path.parent == PACKAGED_FOLDER and not is_file(path):
         raise InputError(

@@ -114,7 +114,7 @@ def rerank(
         task = bar.add_task(f"reranking with {name}", total=len(candidates))
         for batch in batches(candidates.items(), max(1, PAIRS_PER_BATCH // depth)):
             pairs = [(collection.topics[query_id], texts[doc_id]) for query_id, doc_ids in batch for doc_id in doc_ids]
-            scored.append(_score(reranker, pairs, fingerprint))
+            scored.append(_score(reranker, pairs, fingerprint, name))
             bar.advance(task, len(batch))
     query_ids = [query_id for query_id, doc_ids in candidates.items() for _ in doc_ids]
     scores = np.concatenate([batch[1:] for batch in scored])
@@ -130,12 +130,13 @@ def _check(run: Run, collection: Collection, reranker: Reranker, depth: int) -> 
     check_count("depth", depth)
 
 
-def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None) -> NDArray[np.float64]:
+def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None, name: str) -> NDArray[np.float64]:
     """Return `_predict` of these pairs, from the cache if the same model has scored the same texts."""
     if fingerprint is None:
         return _predict(reranker, pairs)
     key = content_key("scores", fingerprint, *chain.from_iterable(pairs))
-    data = remembered(f"scores/{key[:2]}/{key[2:34]}", lambda: _predict(reranker, pairs).tobytes())
+    place = f"scores/{content_key('model', fingerprint)[:32]}/{key[:32]}"
+    data = remembered(place, lambda: _predict(reranker, pairs).tobytes(), about=f"scores of the model in {name}")
     return np.frombuffer(data, dtype="<f8")
 
 

@@ -99,11 +99,21 @@ class Dense(Retriever):
     @cached_property
     def vectors(self) -> Vectors:
         """Ids and vectors of the documents, encoded on first use unless they are in the cache."""
-        return encoded(self.collection, self._vectors_key, lambda texts: self._encode(texts, "document"))
+        return encoded(
+            self.collection, self._vectors_key, lambda texts: self._encode(texts, "document"), about=self._about
+        )
+
+    @property
+    def _about(self) -> str:
+        return f"vectors of {self.collection.name} by {Path(self.model).resolve().name}"
 
     @cached_property
     def _index(self) -> "faiss.Index | None":
-        return None if self.index == "flat" else open_index(self.index, self.vectors.matrix, self._vectors_key)
+        if self.index == "flat":
+            return None
+        return open_index(
+            self.index, self.vectors.matrix, self._vectors_key, about=f"{self.index} index of {self._about}"
+        )
 
     def prepare(self) -> Vectors:
         """Load the model, encode and index the documents and search once; return `vectors`."""

@@ -34,13 +34,14 @@ def index_key(kind: str) -> str:
     return content_key(version("faiss-cpu"), kind, None if kind == "flat" else file_key(Path(__file__)))
 
 
-def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
+def open_index(kind: str, matrix: Matrix, key: str, *, about: str = "") -> "faiss.Index":
     """Return an index of the vectors, built first unless it is in the cache. Building is deterministic.
 
     Args:
         kind: ``ivf``, ``hnsw`` or ``ivf-pq``.
         matrix: Vectors, (N, D).
         key: Content key of the vectors.
+        about: What the vectors are, for ``ir-eval cache``.
 
     Raises:
         InputError: There are too few vectors for ``ivf-pq``, or the cache is not writable.
@@ -52,8 +53,25 @@ def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
     import faiss
 
     name = content_key("faiss", index_key(kind), key)[:32]
-    folder = cached(f"indexes/faiss-{name}", lambda new: _build(kind, matrix, new / "index.faiss"))
+    folder = cached(
+        f"indexes/faiss-{name}",
+        lambda new: _build(kind, matrix, new / "index.faiss"),
+        check=lambda found: _fault(found / "index.faiss", *matrix.shape),
+        about=about or f"{kind} index of vectors",
+    )
     return faiss.read_index(str(folder / "index.faiss"))
+
+
+def _fault(path: Path, rows: int, dimension: int) -> str:
+    """Return why an index cannot be used, or ""; the file is mapped and not read in full, where faiss can do so."""
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    except RuntimeError as error:
+        return " ".join(str(error).split())[-120:]
+    found = index.ntotal, index.d
+    return "" if found == (rows, dimension) else f"{found[0]} vectors of {found[1]}; expected {rows} of {dimension}"
 
 
 def _describe(kind: str, rows: int, dimension: int) -> str:
@@ -91,7 +109,10 @@ def _build(kind: str, matrix: Matrix, path: Path) -> None:
                 bar.advance(task, len(part))
     finally:
         faiss.omp_set_num_threads(threads)
-    faiss.write_index(index, str(path))
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:  # faiss raises no OSError
+        raise OSError(0, " ".join(str(error).split())[-120:]) from error
 
 
 def _probes(lists: int, rows: int, k: int) -> int:
