@@ -26,6 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from gemma_st.files import writing
     from gemma_st.hub.card import Facts
     from gemma_st.hub.export import export
 
@@ -35,5 +36,6 @@ def _export(arguments: argparse.Namespace) -> None:
         training_data=tuple(arguments.data),
         results=tuple(map(Path, arguments.results)),
     )
-    target = export(arguments.name, arguments.directory, facts if facts != Facts() else None)
+    with writing(Path(arguments.directory), "the model"):
+        target = export(arguments.name, arguments.directory, facts if facts != Facts() else None)
     sys.stdout.write(f"model written to {target}; check it with: gemma-st verify {target}\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gemma_st.cross_encoder import CrossEncoder
-from gemma_st.files import write_whole
+from gemma_st.files import write_whole, writing
 from gemma_st.glue.config import GlueConfig
 from gemma_st.glue.datasets import Data, load
 from gemma_st.glue.finetune import fine_tune, score
@@ -20,6 +20,7 @@ from gemma_st.glue.sources import HUB
 from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.hub.card import USAGE, Facts, write_card
 from gemma_st.hub.saving import save
+from gemma_st.locks import reserved
 from gemma_st.settings import read_json
 
 PACKAGES = ("gemma-encoder", "sentence-transformers", "transformers", "torch", "datasets")
@@ -60,19 +61,27 @@ def run(
         "versions": {name: version(name) for name in PACKAGES},
         "rows": [],
     }
-    for task, data in loaded:
-        folder = output / f"{task.name}-{config.key(task, data)}"
-        cells = [_run_seed(task, data, config, seed, folder) for seed in seeds]
-        best = read_json(folder / BEST_FILENAME)
-        for name, text in best["submissions"].items():
-            write_whole(output / "submissions" / name, text)
-        model = {"model": f"{folder.name}/{task.name}", "model_seed": best["seed"]}
-        rows = [row | model for row in _rows(task, data, cells)]
-        _write_card(folder / task.name, task, rows, {**asdict(config), "command": command, "seeds": list(seeds)})
-        results["rows"] += rows
-        write_whole(output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-        write_whole(output / "results.md", markdown(results))
+    with reserved(output), writing(output, "the results"):
+        for task, data in loaded:
+            _run_task(task, data, config, seeds=seeds, output=output, results=results)
     return results
+
+
+def _run_task(
+    task: Task, data: Data, config: GlueConfig, *, seeds: Sequence[int], output: Path, results: dict[str, Any]
+) -> None:
+    """Train a task with all seeds, add its rows to the results, and write them."""
+    folder = output / f"{task.name}-{config.key(task, data)}"
+    cells = [_run_seed(task, data, config, seed, folder) for seed in seeds]
+    best = json.loads((folder / BEST_FILENAME).read_text(encoding="utf-8"))
+    for name, text in best["submissions"].items():
+        write_whole(output / "submissions" / name, text)
+    model = {"model": f"{folder.name}/{task.name}", "model_seed": best["seed"]}
+    rows = [row | model for row in _rows(task, data, cells)]
+    _write_card(folder / task.name, task, rows, {**asdict(config), "command": results["command"], "seeds": list(seeds)})
+    results["rows"] += rows
+    write_whole(output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_whole(output / "results.md", markdown(results))
 
 
 def _rows(task: Task, data: Data, cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -155,4 +164,4 @@ def _write_card(directory: Path, task: Task, rows: Sequence[dict[str, Any]], set
         f"`{settings['command']}`",
         markdown_table(header, measured, left=(0, 1)),
     ]
-    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    write_whole(path, "\n\n".join(sections) + "\n")

@@ -96,6 +96,16 @@ def new_directory(directory: str | Path) -> Path:
     return target
 
 
+def finish_replacing(directory: str | Path) -> None:
+    """Take over the files of a model that a process was killed while replacing; do nothing if there are none.
+
+    Examples:
+        >>> finish_replacing("reranker")
+    """
+    target = Path(directory).resolve()
+    _move_missing(target.with_name(f".{target.name}.former"), target)
+
+
 def _narrow(weights: Path, storage: str, exact: tuple[str, ...]) -> None:
     import torch
     from safetensors.torch import load_file, save_file

@@ -5,15 +5,15 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from gemma_st.errors import ModelError
-from gemma_st.files import write_whole
+from gemma_st.files import write_whole, writing
 from gemma_st.hub.training_record import PACKAGES
+from gemma_st.locks import locked
 from gemma_st.provenance import commit
 from gemma_st.settings import read_json
 from gemma_st.study.config import Cell, Study
@@ -35,10 +35,13 @@ def run(study: Study) -> dict[str, Any]:
         >>> [(row["task"], row["baseline"], row["value"]) for row in results["questions"]["attention"]]
         [('sst-2', 'bidirectional', 'causal')]
     """
-    try:
-        _run_cells(study)
-    finally:
-        results = _write_report(study)
+    with writing(study.output, "the study"):
+        with locked(study.output / ".report.lock", wait=True):
+            pass  # an output that cannot be written to is an error before the first cell
+        try:
+            _run_cells(study)
+        finally:
+            results = _write_report(study)
     return results
 
 
@@ -97,29 +100,6 @@ def _train(cell: Cell, work: Path) -> dict[str, Any]:
 def _describe(settings: Settings) -> str:
     """Return settings as log lines and error messages display them: ``attention causal, pooler last k=4``."""
     return ", ".join(f"{name} {label(value)}" for name, value in settings.items())
-
-
-@contextmanager
-def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Create and lock a file for the length of a block, and return whether that succeeded.
-
-    With ``wait``, block until the lock is free. The kernel releases the lock of a process that dies.
-
-    Examples:
-        >>> with locked(Path("a.lock")) as ours, locked(Path("a.lock")) as theirs:
-        ...     ours, theirs
-        (True, False)
-    """
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def _files(study: Study) -> list[Path]:

@@ -7,6 +7,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from gemma_st.files import writing
+
 LOSS_FILENAME = "loss.safetensors"
 
 
@@ -33,8 +35,9 @@ class LossCheckpoint(TrainerCallback):
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             parameters = {key: t for key, t in self.loss.state_dict().items() if not key.startswith("model.")}
-            save_file(parameters, folder / f".{LOSS_FILENAME}")
-            (folder / f".{LOSS_FILENAME}").replace(folder / LOSS_FILENAME)
+            with writing(folder, "a checkpoint"):
+                save_file(parameters, folder / f".{LOSS_FILENAME}")
+                (folder / f".{LOSS_FILENAME}").replace(folder / LOSS_FILENAME)
 
     def restore(self, checkpoint: Path | None) -> None:
         """Load the loss's parameters from a checkpoint; do nothing if there is none."""

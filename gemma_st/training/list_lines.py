@@ -17,7 +17,7 @@ FORMATS = (
 )
 
 
-def parse_list(line: str, where: str, *, relevance: bool) -> dict[str, Any]:
+def parse_list(line: str, where: str, *, relevance: bool, labelled: bool = True) -> dict[str, Any]:
     """Return the list of a line, as ``query``, ``documents`` and ``labels``; wrong lines raise `ModelError`.
 
     Examples:
@@ -29,7 +29,8 @@ def parse_list(line: str, where: str, *, relevance: bool) -> dict[str, Any]:
     """
     try:
         row = json.loads(line, object_pairs_hook=_without_repeated_keys)
-        documents, labels = _own(row) if "documents" in row else _flag_embedding(row, relevance=relevance)
+        own = "documents" in row
+        documents, labels = _own(row, labelled=labelled) if own else _flag_embedding(row, relevance=relevance)
         texts = [row["query"], *documents]
         valid = len(documents) == len(labels) > 0 and all(isinstance(text, str) for text in texts)
         valid = valid and all(isinstance(label, int | float) for label in labels)
@@ -48,7 +49,9 @@ def parse_list(line: str, where: str, *, relevance: bool) -> dict[str, Any]:
     return parsed
 
 
-def _own(row: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+def _own(row: dict[str, Any], *, labelled: bool) -> tuple[list[Any], list[Any]]:
+    if not labelled and "labels" not in row:
+        row["labels"] = [0] * len(row["documents"])
     if not isinstance(row["documents"], list) or not isinstance(row["labels"], list):
         raise TypeError
     return row["documents"], row["labels"]

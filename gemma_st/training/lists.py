@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def read_lists(paths: Sequence[Path], *, relevance: bool = False) -> "Dataset":
+def read_lists(paths: Sequence[Path], *, relevance: bool = False, labelled: bool = True) -> "Dataset":
     """Read JSONL files whose lines are ``{"query": str, "documents": [str, …], "labels": [number, …]}``.
 
     Lines ``{"query": str, "pos": [str, …], "neg": [str, …]}`` of FlagEmbedding are read as well. Their ``pos_scores``
     and ``neg_scores``, the scores of a teacher, are the labels unless labels are grades of ``relevance``.
 
     The lists of all files are concatenated in the order of the files; blank lines are skipped. It is an error if there
-    is no list at all, or, where labels are grades of ``relevance``, if a label is below 0.
+    is no list at all, or, where labels are grades of ``relevance``, if a label is below 0. If they need not be
+    ``labelled``, because a teacher scores them later, lists without labels are read with labels of 0.
 
     Examples:
         >>> lists = read_lists([Path("lists.jsonl")])
@@ -38,7 +39,8 @@ def read_lists(paths: Sequence[Path], *, relevance: bool = False) -> "Dataset":
     from datasets import Dataset
 
     lines = (line for path in paths for line in numbered_lines(path, remedy="write it with ir-eval mine"))
-    rows = [parse_list(line, where, relevance=relevance) for where, line in lines if line.strip()]
+    options = {"relevance": relevance, "labelled": labelled}
+    rows = [parse_list(line, where, **options) for where, line in lines if line.strip()]
     if not rows:
         raise ModelError(f"{', '.join(map(str, paths)) or 'lists'}: contains no list; write some with ir-eval mine")
     return Dataset.from_list(rows)

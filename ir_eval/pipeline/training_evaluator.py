@@ -69,7 +69,10 @@ def rerank_evaluator(
     sampled = Qrels.from_dict({query_id: qrels[query_id] for query_id in judged})
     topics = {query_id: text for query_id, text in opened.topics.items() if query_id in sampled}
     sample = replace(opened, topics=topics, qrels=sampled)
-    return _RerankEvaluator(sample, run, depth, parsed)
+    evaluator = _RerankEvaluator(sample, run, depth, parsed)
+    if run != "bm25":
+        evaluator.candidates  # noqa: B018 - a run that cannot be read is an error before training
+    return evaluator
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,12 @@ class _RerankEvaluator:
 
     def __call__(self, model: Reranker) -> dict[str, float]:
         """Evaluate a model. Its scores are not cached, since the weights change with every training step."""
-        run, collection = self._candidates
+        run, collection = self.candidates
         reranked = rerank(run, collection, _Unkept(model), depth=self.depth, name="dev").run
         return evaluate(collection.judgements(), reranked, self.measures).means
 
     @cached_property
-    def _candidates(self) -> tuple[Run, Collection]:
+    def candidates(self) -> tuple[Run, Collection]:
         """The first stage's run, and a collection of only the documents in it, held in memory."""
         run = first_stage(self.collection, self.first_stage, self.collection.topics, self.depth)
         wanted = (doc_id for query_id in run if query_id in self.collection.topics for doc_id in run[query_id][0])
