@@ -59,12 +59,19 @@ def examine(names: Sequence[str], *, thin: int) -> dict[str, Outcome]:
     found = {}
     for name in names:
         with tempfile.TemporaryDirectory() as root:
-            tries = list(KINDS[name](Path(root), thin))
+            tries = [_told(name, *one) for one in KINDS[name](Path(root), thin)]
         faults = [f"{what}: {fault}" for what, fault in tries if fault]
         sys.stderr.write(f"{name}: {len(tries):,} tried, {len(faults):,} failed\n")
         command = "make faults" if thin == 1 else f"python -m tests.faults faults --thin {thin}"
         found[name] = outcome(len(tries), faults, command)
     return found
+
+
+def _told(kind: str, what: str, fault: str) -> tuple[str, str]:
+    """Print a try that failed, at once."""
+    if fault:
+        sys.stderr.write(f"{kind}: FAILED {what[:300]}: {fault[:300]}\n")
+    return what, fault
 
 
 def fuzz_outcome(tallies: dict[str, Tally]) -> Outcome:

@@ -16,6 +16,12 @@ Tries = Iterator[tuple[str, str]]  # name of a try, and its fault or ""
 LIMITS = (0, 100, 1_000, 4_096, 20_000, 100_000)  # bytes of the largest file
 ROOM = (0, 1, 4, 16, 64, 256)  # KB left on the disk
 DISK = 64  # MB
+FEW = 100
+
+
+def _chosen(thin: int) -> tuple[str, ...]:
+    """Return the commands to try: two that are quick if few tries are wanted."""
+    return tuple(COMMANDS) if thin < FEW else ("submit", "mine")
 
 
 @cache
@@ -31,9 +37,9 @@ def whole(root: Path, name: str) -> tuple[dict[str, object], float]:
 def kills(root: Path, thin: int) -> Tries:
     """Kill each command at random moments; then run it to its end."""
     random = Random("kills")
-    for name in ("submit", "mine") if thin > 1 else COMMANDS:
+    for name in _chosen(thin):
         _, seconds = whole(root, name)
-        for number in range(1 if thin > 1 else 8):
+        for number in range(max(1, 8 // thin)):
             moment = random.random()
             folder = fresh(root, "killed")
             for _ in range(1 + number % 2):  # every second one is killed twice
@@ -62,15 +68,15 @@ def _difference(found: dict[str, object], expected: dict[str, object]) -> str:
 
 def full_disks(root: Path, thin: int) -> Tries:
     """Let files grow to a limit only, and, as root, write to a small disk."""
-    for name in ("submit", "mine") if thin > 1 else COMMANDS:
-        for limit in LIMITS[2:3] if thin > 1 else LIMITS:
+    for name in _chosen(thin):
+        for limit in LIMITS[min(2, thin // 2) :: thin]:
             folder = fresh(root, "limited")
             started = start(COMMANDS[name], folder, limit=limit)
             started.wait()
             yield f"{name}, files of at most {limit} bytes", started.fault or after(root, name, folder)
-    if os.geteuid() == 0 and thin == 1:
+    if os.geteuid() == 0 and thin < FEW:
         for name in COMMANDS:
-            for room in ROOM:
+            for room in ROOM[min(1, thin // 2) :: thin]:
                 yield f"{name}, {room} KB left on the disk", _on_a_full_disk(root, name, room)
 
 
@@ -99,9 +105,8 @@ def _disk(place: Path) -> Iterator[Path]:
 
 def read_only(root: Path, thin: int) -> Tries:
     """Run commands in a folder in which nothing can be written."""
-    for name, command in COMMANDS.items():
-        if thin > 1 and name not in ("submit", "fuse"):
-            continue
+    for name in _chosen(thin):
+        command = COMMANDS[name]
         folder = fresh(root, "protected")
         with _protected(folder):
             started = start(command, folder)
@@ -129,11 +134,9 @@ def _protected(folder: Path) -> Iterator[None]:
 
 def together(root: Path, thin: int) -> Tries:
     """Run two processes of a command at once, with one cache; and two with outputs of their own."""
-    for name, command in COMMANDS.items():
-        if thin > 1 and name not in ("submit", "mine"):
-            continue
-        expected, _ = whole(root, name)
-        for number in range(1 if thin > 1 else 2):
+    for name in _chosen(thin):
+        command, (expected, _) = COMMANDS[name], whole(root, name)
+        for number in range(max(1, 2 // thin)):
             folder = fresh(root, "shared")
             both = [start(command, folder), start(command, folder)]
             codes = sorted(started.wait() for started in both)

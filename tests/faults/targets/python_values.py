@@ -60,32 +60,32 @@ def _table(kind: type[Run] | type[Qrels], folder: Path, nested: Any) -> None:
 
 
 def _fuse(folder: Path, options: Any) -> None:
-    _named(options)
-    fuse([RUN, RUN.top(1)], **options)
+    fuse([RUN, RUN.top(1)], **_named(options, FUSION))
 
 
 def _evaluate(folder: Path, measures: Any) -> None:
     evaluate(QRELS, RUN, measures)
 
 
-def _settings(kind: Callable[..., object], folder: Path, values: Any) -> None:
-    _named(values)
-    kind(**values)
+def _settings(kind: Callable[..., object], known: dict[str, Any], folder: Path, values: Any) -> None:
+    kind(**_named(values, known))
 
 
-def _named(values: Any) -> None:
-    if not isinstance(values, dict) or not all(isinstance(key, str) and key.isidentifier() for key in values):
-        raise InputError("no keyword arguments")
+def _named(values: Any, known: dict[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments; a name that a function does not have is Python's own error."""
+    if not isinstance(values, dict) or values.keys() != known.keys():
+        raise InputError("other keyword arguments")
+    return values
 
 
 _trees = partial(mutate_trees, values=ODD)
 TARGETS = (
     Target("Run.from_dict", (SCORES,), partial(_table, Run), _trees, share=0.5),
     Target("Qrels.from_dict", (GRADES,), partial(_table, Qrels), _trees, share=0.5),
-    Target("Run.from_columns", (COLUMNS,), partial(_settings, Run.from_columns), _trees, share=0.5),
+    Target("Run.from_columns", (COLUMNS,), partial(_settings, Run.from_columns, COLUMNS), _trees, share=0.5),
     Target("fuse", (FUSION,), _fuse, _trees, share=0.3),
     Target("evaluate", (["ndcg@10", "map"],), _evaluate, _trees, share=0.3),
     Target("experiment in Python", (EXPERIMENT,), lambda folder, table: parse_experiment(table), _trees, share=0.5),
-    Target("GlueConfig", (GLUE,), partial(_settings, GlueConfig), _trees, share=0.5),
-    Target("Mining", (MINING,), partial(_settings, Mining), _trees, share=0.5),
+    Target("GlueConfig", (GLUE,), partial(_settings, GlueConfig, GLUE), _trees, share=0.5),
+    Target("Mining", (MINING,), partial(_settings, Mining, MINING), _trees, share=0.5),
 )

@@ -12,6 +12,7 @@ from gemma_st.hub.card import results_table
 from gemma_st.hub.training_record import data_names, describe_training
 from gemma_st.training.stage import claim
 from ir_eval.cli import main
+from ir_eval.errors import InputError
 from ir_eval.experiment import read_results, run_experiment, single
 from ir_eval.report.html import write_report
 from ir_eval.report.results_tables import results_notes, results_table as experiment_table
@@ -85,9 +86,10 @@ class Terminal(io.TextIOWrapper):
 
 
 def command(*words: str) -> None:
-    """Run ``ir-eval``; its own exceptions pass, and foreign ones too."""
+    """Run ``ir-eval``; a refusal is an InputError, and foreign exceptions pass."""
     with redirect_stdout(Terminal()), redirect_stderr(Terminal()):
-        main(words)
+        if main(words) == 2:
+            raise InputError("refused")
 
 
 def _prepare(folder: Path) -> None:
