@@ -78,7 +78,8 @@ def check(target: Target, folder: Path, data: Any) -> str | None:
         with _limited():
             target.read(folder, data)
     except (InputError, ModelError) as error:
-        return None if str(error).strip() and "\n" not in str(error) else f"message {str(error)[:80]!r}"
+        several = "\n" in str(error) and not (isinstance(data, str) and "\n" in data)  # a name may have its own
+        return f"message {str(error)[:80]!r}" if several or not str(error).strip() else None
     except (Exception, TooSlow) as error:
         return f"{type(error).__name__} at {_place(error)}"
     return ""
