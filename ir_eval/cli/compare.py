@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from ir_eval.evaluation.comparison import CORRECTIONS, TESTS, Comparison, Method
 from ir_eval.evaluation.evaluate import evaluate, hole_rates
 from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment import DEFAULT_MEASURES
+from ir_eval.experiment.results import missing_note
 from ir_eval.experiment.results_file import read_record
 from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
 from ir_eval.report.latex import to_latex
@@ -35,6 +37,7 @@ class _Systems(NamedTuple):
     runs: dict[str, Path]  # by the name in the tables
     measures: list[str]
     baselines: list[str]
+    missing: int = 0  # judged documents that the collection lacks
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +124,7 @@ def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
             runs={system.name: folder / system.run for system in collection.systems},
             measures=arguments.measures or list(experiment.measures),
             baselines=arguments.baseline or [experiment.baseline],
+            missing=collection.missing_judged,
         )
         for collection in collections
     ]
@@ -129,7 +133,7 @@ def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
 def _comparison(systems: _Systems, arguments: argparse.Namespace) -> Comparison:
     qrels = Qrels.read(systems.qrels)
     runs = {name: Run.read(path, name=str(path)) for name, path in systems.runs.items()}
-    return compare(
+    comparison = compare(
         {name: evaluate(qrels, run, systems.measures) for name, run in runs.items()},
         systems.baselines,
         holes={name: hole_rates(qrels, run, systems.measures) for name, run in runs.items()},
@@ -137,6 +141,7 @@ def _comparison(systems: _Systems, arguments: argparse.Namespace) -> Comparison:
         correction=arguments.correction,
         seed=arguments.seed,
     )
+    return replace(comparison, notes=(*missing_note(qrels, systems.missing), *comparison.notes))
 
 
 def _text(comparisons: dict[str, Comparison], layout: str) -> str:

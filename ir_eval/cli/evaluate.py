@@ -47,7 +47,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.per_query:
         sys.stdout.writelines(_per_query({printable(label): found for label, found in evaluations.items()}))
         return
-    gaps = [f"{label}: {evaluation.gap}" for label, evaluation in evaluations.items() if evaluation.gap]
+    gaps = [f"{label}: {note}" for label, evaluation in evaluations.items() for note in evaluation.notes]
     show(measures_table(evaluations), notes=[*gaps, *filter(None, notes)])
 
 

@@ -75,6 +75,9 @@ def compare(
         differences=tuple(differences),
         holes={system: dict(rates) for system, rates in (holes or {}).items()},
         gaps={system: evaluation.gap for system, evaluation in evaluations.items() if evaluation.gap},
+        notes=tuple(
+            f"{system}: {note}" for system, found in evaluations.items() for note in found.notes[bool(found.gap) :]
+        ),
     )
 
 

@@ -118,6 +118,7 @@ class Comparison:
         differences: Differences by measure, then baseline, then system, in the given order.
         holes: Hole rates of each system, if known: ``{"bm25": {"holes@10": 0.02}}``.
         gaps: A note for each system that does not answer all judged queries.
+        notes: Further notes on the systems and the collection.
 
     Examples:
         >>> found = Comparison(2, {"bm25": {"mrr": 0.25}, "dense": {"mrr": 0.5}}, ("bm25",), Method(), (),
@@ -133,6 +134,7 @@ class Comparison:
     differences: tuple[Difference, ...]
     holes: dict[str, dict[str, float]]
     gaps: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def against(self, measure: str, baseline: str) -> dict[str, Difference]:
         """Return the difference of each system from one baseline on one measure."""

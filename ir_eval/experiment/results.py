@@ -86,10 +86,9 @@ class CollectionOutcome:
 
     @property
     def notes(self) -> list[str]:
-        """One line for missing judged documents, and one for each system that misses judged queries."""
-        judged = len(set(self.qrels.doc_ids.tolist()))
-        lacking = [f"{self.missing} of {judged} judged documents are not in the collection"] * (self.missing > 0)
-        return lacking + [f"{name}: {found.gap}" for name, found in self.evaluations.items() if found.gap]
+        """One line for missing judged documents, and for each system that misses judged queries or has others."""
+        lacking = missing_note(self.qrels, self.missing)
+        return lacking + [f"{name}: {note}" for name, found in self.evaluations.items() for note in found.notes]
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -100,6 +99,17 @@ class CollectionOutcome:
     def holes(self) -> dict[str, dict[str, float]]:
         """Share of each system's top 10 documents that have no judgement, by system."""
         return {system.run.name: hole_rates(self.qrels, system.run, [HOLES_MEASURE]) for system in self.systems}
+
+
+def missing_note(qrels: Qrels, missing: int) -> list[str]:
+    """Return a line on the judged documents that a collection lacks, if there are any.
+
+    Examples:
+        >>> missing_note(Qrels.read("qrels.txt"), 1)
+        ['1 of 3 judged documents are not in the collection']
+    """
+    judged = len(set(qrels.doc_ids.tolist()))
+    return [f"{missing} of {judged} judged documents are not in the collection"] * (missing > 0)
 
 
 @dataclass(frozen=True)
@@ -184,6 +194,7 @@ def _to_dict(outcome: CollectionOutcome, folder: Path, given: Path) -> dict[str,
                 "sha256": key(system.run.name),
                 "measures": system.evaluation.means,
                 "answered": system.evaluation.answered,
+                "ignored": system.evaluation.ignored,
                 "seconds": system.seconds,
             }
             for system in outcome.systems

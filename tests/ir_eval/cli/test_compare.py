@@ -1,5 +1,6 @@
 """ir-eval compare: files and experiment folders, every format, and errors of one line."""
 
+import html
 import json
 import re
 import shutil
@@ -8,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from gemma_st.settings import read_toml
 from ir_eval.cli import main
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
+from ir_eval.errors import InputError
 from ir_eval.evaluation.compare import compare
 from ir_eval.evaluation.evaluate import evaluate
+from ir_eval.experiment import Given, parse_experiment, run_experiment
+from tests.test_docstrings import write_collection
 
 NAMES = ("bm25.top100.trec", "bm25_rm3.top100.trec", "d_bert_kd_tasb.top100.trec")
 
@@ -198,3 +203,36 @@ def test_bad_arguments_are_one_line(
     assert err.startswith(f"ir-eval: error: {message}")
     assert err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("layout", ["table", "markdown", "latex", "json", "report"])
+def test_missing_documents_and_queries_are_noted_in_every_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], layout: str
+) -> None:
+    """Judged documents that the collection lacks, judged queries that a run lacks, and queries without judgements."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
+    write_collection(Path("pond"))
+    with Path("pond/qrels/test.tsv").open("a") as file:
+        file.write("q2\tabsent\t1\nq1\tgone\t0\n")
+    Path("a.trec").write_text("q1 Q0 d1 1 1 a\n")
+    Path("b.trec").write_text("q2 Q0 d3 1 1 b\nq3 Q0 d3 1 1 b\nq4 Q0 d3 1 1 b\nq1 Q0 d1 1 1 b\n")
+    systems = "".join(f'[systems.{name}]\nrun = "{name}.trec"\n' for name in "ab")
+    Path("e.toml").write_text(f'collections = ["pond"]\nmeasures = ["mrr"]\n{systems}')
+    # A system that reads documents makes the experiment count those that are missing.
+    table = parse_experiment(read_toml("e.toml", error=InputError))
+    monkeypatch.setattr(Given, "reads_documents", True)
+    run_experiment(table, "out")
+    if layout == "report":
+        assert main(["report", "out"]) == 0
+        capsys.readouterr()
+        text = html.unescape(Path("out/report.html").read_text())
+    else:
+        assert main(["compare", "out", "--format", layout]) == 0
+        text = capsys.readouterr().out
+    assert "2 of 5 judged documents are not in the collection" in text
+    assert "answers 1 of 2 judged queries; the others count 0" in text
+    assert "2 of its queries have no judgement and are ignored" in text
+    (place,) = json.loads(Path("out/results.json").read_text())["collections"]
+    assert [(row["answered"], row["ignored"]) for row in place["systems"]] == [(1, 0), (2, 2)]
+    assert place["missing_judged"] == 2
