@@ -194,7 +194,7 @@ def scratch_folder() -> Iterator[Path]:
         ) from error
 
 
-def open_retriever(kind: str, collection: Collection, **options: Any) -> Retriever:
+def open_retriever(kind: str, collection: Collection, /, **options: Any) -> Retriever:
     """Make a first stage from its kind and options, as an experiment file gives them.
 
     Args:
