@@ -12,6 +12,7 @@ from ir_eval.report.html import REPORT_FILENAME, write_report
 from ir_eval.report.results_tables import results_notes, results_table
 from ir_eval.report.terminal import show
 
+OPTIONS = ("split", "first_stage", "rerank", "depth", "exclude_query", "measures")  # a TOML file has them as keys
 DEMO_RERANKER = "gemma-encoder-msmarco"
 
 
@@ -39,6 +40,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rerank", action="append", metavar="MODEL", help=text)
     text = "rerank the top N documents of the first stage (default: 100)"
     parser.add_argument("--depth", type=int, metavar="N", help=text)
+    text = "leave out the document whose id is the query's, where queries are documents, as in ArguAna and Quora"
+    parser.add_argument("--exclude-query", action="store_const", const=True, help=text)
     add_measures(parser)
     add_data(parser)
     text = "write the TREC run of each system, results.json and report.html to this folder"
@@ -64,7 +67,7 @@ def _is_toml(arguments: argparse.Namespace) -> bool:
 
 
 def _experiment(arguments: argparse.Namespace) -> Experiment:
-    options = {name: getattr(arguments, name) for name in ("split", "first_stage", "rerank", "depth", "measures")}
+    options = {name: getattr(arguments, name) for name in OPTIONS}
     given = ", ".join(f"--{name}".replace("_", "-") for name, value in options.items() if value is not None)
     if _is_toml(arguments):
         if given:
@@ -77,4 +80,5 @@ def _experiment(arguments: argparse.Namespace) -> Experiment:
         rerankers=tuple(arguments.rerank or ([] if arguments.collection else [DEMO_RERANKER])),
         depth=100 if arguments.depth is None else arguments.depth,
         measures=tuple(arguments.measures or DEFAULT_MEASURES),
+        exclude_query=bool(arguments.exclude_query),
     )

@@ -109,6 +109,7 @@ def single(
     rerankers: tuple[str, ...] = (),
     depth: int = 100,
     measures: tuple[str, ...] = DEFAULT_MEASURES,
+    exclude_query: bool = False,
 ) -> Experiment:
     """Return an experiment on one collection: a first stage, and rerankers of it.
 
@@ -119,6 +120,7 @@ def single(
         rerankers: Models; the last part of a model's name is the name of its system.
         depth: Number of documents reranked for each topic.
         measures: Names of measures; see [ir_eval.evaluation.measures.parse_measure][].
+        exclude_query: Whether every system leaves out the document whose id is the topic's.
 
     Examples:
         >>> list(single("collection", first_stage="bm25.trec", rerankers=("reranker",)).systems)
@@ -127,7 +129,10 @@ def single(
     check_kind("rerankers", rerankers, list, tuple)
     first = _short_name(first_stage)
     hits = depth if isinstance(depth, int) and DEFAULT_HITS < depth <= MAX_COUNT else DEFAULT_HITS
-    start = Retrieve("bm25", hits=hits) if first_stage == "bm25" else Given(first_stage)
+    if first_stage == "bm25":
+        start: SystemConfig = Retrieve("bm25", hits, exclude_query=exclude_query)
+    else:
+        start = Given(first_stage, exclude_query)
     systems: dict[str, SystemConfig] = {first: start}
     for model in rerankers:
         systems[unused(_short_name(model), systems)] = Rerank(first, model, depth)

@@ -59,6 +59,7 @@ class CollectionOutcome:
         systems: Outcomes of the systems, in the experiment's order.
         texts: Whether the documents are on this machine. A report downloads no collection to show its texts.
         missing: Number of judged documents that the collection lacks, as far as known.
+        own: Number of topics that are documents of the collection and find themselves.
 
     Examples:
         >>> from ir_eval.experiment import run_experiment, single
@@ -72,6 +73,7 @@ class CollectionOutcome:
     systems: tuple[SystemOutcome, ...]
     texts: bool = True
     missing: int = 0
+    own: int = 0
 
     @property
     def title(self) -> str:
@@ -88,6 +90,11 @@ class CollectionOutcome:
     def notes(self) -> list[str]:
         """One line for missing judged documents, and for each system that misses judged queries or has others."""
         lacking = missing_note(self.qrels, self.missing)
+        if self.own:
+            lacking.append(
+                f"{self.own} of {len(self.collection.topics)} topics are documents of the collection and find "
+                "themselves; leave them out by exclude_query = true, or --exclude-query"
+            )
         return lacking + [f"{name}: {note}" for name, found in self.evaluations.items() for note in found.notes]
 
     @property
@@ -187,6 +194,7 @@ def _to_dict(outcome: CollectionOutcome, folder: Path, given: Path) -> dict[str,
         "topics": len(outcome.collection.topics),
         "fingerprint": outcome.collection.fingerprint if outcome.texts else None,
         "missing_judged": outcome.missing,
+        "own_documents": outcome.own,
         "systems": [
             {
                 "name": system.run.name,
@@ -237,4 +245,4 @@ def _read(folder: Path, experiment: Experiment, named: CollectionName, place: Co
         evaluation = evaluate(collection.judgements(), run, named.measures or experiment.measures)
         systems.append(SystemOutcome(run, evaluation, row.seconds))
     texts = place.fingerprint is not None
-    return CollectionOutcome(collection, place.folder, tuple(systems), texts, place.missing_judged)
+    return CollectionOutcome(collection, place.folder, tuple(systems), texts, place.missing_judged, place.own_documents)

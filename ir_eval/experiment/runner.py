@@ -1,12 +1,13 @@
 """Run an experiment: check and load everything, make the runs, and replace earlier results after the last one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gemma_st.errors import ModelError
 from ir_eval.collections import Collection, open_collection
+from ir_eval.data.run import Run
 from ir_eval.errors import InputError, check_kind
 from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.experiment.config import Experiment, unused
@@ -17,6 +18,8 @@ from ir_eval.experiment.system_config import CollectionName, RunAndTime, SystemC
 from ir_eval.experiment.systems import Fuse, Given
 from ir_eval.pipeline.fusion import tune
 from ir_eval.provenance import commit, sources, versions
+
+NEAR_TOP = 10  # ranks at which a topic that is a document would find itself
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def _run_all(experiment: Experiment, folder: ResultsFolder | None) -> Results:
     for place in places:
         found = _run(systems, place, folder, models)
         texts = place.collection.source.local or reads
-        outcomes.append(CollectionOutcome(place.collection, place.label, found, texts, place.missing))
+        own = _own_documents(place.collection, [system.run for system in found]) if texts else 0
+        outcomes.append(CollectionOutcome(place.collection, place.label, found, texts, place.missing, own))
     weights = {name: list(system.weights or ()) for name, system in tuned.items()}
     origin = {"tuned": weights, "versions": versions(), "commit": commit(), "sources": sources()}
     return Results(experiment, tuple(outcomes), origin)
@@ -188,6 +192,21 @@ def _run(
     if folder is not None:
         qrels.write(folder.staged / place.label / "qrels.txt")
     return tuple(found)
+
+
+def _own_documents(collection: Collection, runs: Iterable[Run]) -> int:
+    """Return the number of topics that a run answers first with a document of the topic's id that holds its text."""
+    first: set[str] = set()
+    for run in runs:
+        top = run.top(NEAR_TOP)
+        first.update(top.query_ids[top.codes][top.doc_ids == top.query_ids[top.codes]].tolist())
+    texts = collection.source.texts(sorted(first)) if first else {}
+    topics = {query_id: collection.topics[query_id] for query_id in texts if query_id in collection.topics}
+    return sum(_normal(text) in _normal(texts[query_id]) for query_id, text in topics.items())
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _given_files(experiment: Experiment, results: Results) -> list[Path]:

@@ -99,5 +99,5 @@ class SystemConfig(ABC):
         """
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the table of this system in an experiment's file; fields that are None are left out."""
-        return {key: value for key, value in vars(self).items() if value is not None}
+        """Return the table of this system in an experiment's file; fields that are None or false are left out."""
+        return {key: value for key, value in vars(self).items() if value not in (None, False)}

@@ -16,6 +16,7 @@ from ir_eval.experiment.system_config import CollectionName, Made, RunAndTime, S
 from ir_eval.pipeline.fusion import check_fusion, fuse
 from ir_eval.pipeline.rerank import rerank
 from ir_eval.retrieval import open_retriever
+from ir_eval.retrieval.retriever import without_queries
 
 DEFAULT_HITS = 1000  # the usual depth of a first stage in IR evaluation
 
@@ -28,6 +29,8 @@ class Retrieve(SystemConfig):
         retrieve: ``bm25`` or ``dense``; see [ir_eval.retrieval.open_retriever][].
         hits: Largest number of documents retrieved for a topic.
         options: Options of that retriever, such as ``k1``.
+        exclude_query: Whether to leave out the document whose id is the topic's, as BEIR does for ArguAna and Quora;
+            one more document is retrieved in its place.
 
     Examples:
         >>> Retrieve("bm25", 100, {"k1": 0.82}).to_dict()
@@ -37,6 +40,7 @@ class Retrieve(SystemConfig):
     retrieve: str
     hits: int = DEFAULT_HITS
     options: Mapping[str, Any] = field(default_factory=dict)
+    exclude_query: bool = False
 
     @property
     def reads_documents(self) -> bool:
@@ -46,6 +50,7 @@ class Retrieve(SystemConfig):
     def check(self) -> None:
         """Check ``hits``."""
         check_count("hits", self.hits)
+        check_kind("exclude_query", self.exclude_query, bool)
 
     def check_for(self, collection: Collection) -> None:
         """Check that the retriever takes these options."""
@@ -58,13 +63,15 @@ class Retrieve(SystemConfig):
     def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Search; building the index is not counted in the time."""
         retriever = models.retriever(self.retrieve, collection, self.options)
-        run, seconds = retriever.retrieve(collection.topics, self.hits)
+        run, seconds = retriever.retrieve(collection.topics, self.hits + self.exclude_query)
+        run = without_queries(run, self.hits) if self.exclude_query else run
         return replace(run, name=name), seconds
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"retrieve": …, "hits": …}`` and the options."""
         options = {key: value for key, value in self.options.items() if value is not None}
-        return {"retrieve": self.retrieve, "hits": self.hits, **options}
+        own = {"exclude_query": True} if self.exclude_query else {}
+        return {"retrieve": self.retrieve, "hits": self.hits, **own, **options}
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Given(SystemConfig):
 
     Attributes:
         run: Path of the file; ``{collection}`` in it stands for the collection's name.
+        exclude_query: As for `Retrieve`; the file is left as it is.
 
     Examples:
         >>> from ir_eval.collections import open_collection
@@ -81,6 +89,7 @@ class Given(SystemConfig):
     """
 
     run: str
+    exclude_query: bool = False
 
     def check_for(self, collection: Collection) -> None:
         """Check that the file is there."""
@@ -91,7 +100,8 @@ class Given(SystemConfig):
 
     def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Read the file; its time is unknown."""
-        return Run.read(self.path(collection), name=name), None
+        run = Run.read(self.path(collection), name=name)
+        return without_queries(run) if self.exclude_query else run, None
 
     def path(self, collection: Collection) -> Path:
         """Return the path of the run of a collection."""
@@ -156,6 +166,7 @@ class Rerank(SystemConfig):
         rerank: Name of the reranked system.
         model: Directory, packaged model or hub id.
         depth: Number of documents scored for each topic; the others are dropped.
+        exclude_query: As for `Retrieve`; the document is left out before the ``depth`` is counted.
 
     Examples:
         >>> Rerank("bm25", "reranker", depth=20).to_dict()
@@ -165,6 +176,7 @@ class Rerank(SystemConfig):
     rerank: str
     model: str
     depth: int = 100
+    exclude_query: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -189,5 +201,6 @@ class Rerank(SystemConfig):
     def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Rerank; if the first stage's time is unknown, the time is that of the model alone."""
         first, earlier = made[self.rerank]
+        first = without_queries(first) if self.exclude_query else first
         run, seconds = rerank(first, collection, models.reranker(self.model), depth=self.depth, name=name)
         return run, (earlier or 0.0) + seconds

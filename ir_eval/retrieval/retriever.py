@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from ir_eval.cache import cache_dir, content_key, remembered
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
+from ir_eval.data.table import as_strings
 from ir_eval.data.text_files import id_fault
 from ir_eval.errors import InputError, shown
 from ir_eval.progress import progress_bar
@@ -231,3 +232,23 @@ def open_retriever(kind: str, collection: Collection, /, **options: Any) -> Retr
         known = ", ".join(list(signature.parameters)[1:])
         raise InputError(f"first stage {kind}: {error}; its options are {known}") from None
     return make(collection, **options)
+
+
+def without_queries(run: Run, depth: int | None = None) -> Run:
+    """Leave out of each ranking the document whose id is the query's, and keep the first ``depth`` of the others.
+
+    In collections such as ArguAna and Quora the queries are documents of the collection, and each finds itself first.
+
+    Raises:
+        InputError: No document is left.
+
+    Examples:
+        >>> run = Run.from_dict({"d1": {"d1": 2.0, "d2": 1.0}, "d2": {"d1": 1.0}})
+        >>> without_queries(run).to_dict()
+        {'d1': {'d2': 1.0}, 'd2': {'d1': 1.0}}
+    """
+    others = as_strings(run.docs) != run.query_ids[run.codes]
+    if not others.any():
+        raise InputError(f"{run.name}: every query finds only itself; expected other documents; retrieve more")
+    left = Run.from_columns(run.query_ids[run.codes][others], run.doc_ids[others], run.scores[others], name=run.name)
+    return left if depth is None else left.top(depth)
