@@ -213,7 +213,7 @@ def mark_used(folder: Path) -> None:
     """Set the date by which ``ir-eval cache`` knows when a folder was last used.
 
     Examples:
-        >>> mark_used(cached("words/v1", Path.touch))
+        >>> mark_used(cached("words/v3", Path.touch))
     """
     with suppress(OSError):  # another user's folder
         os.utime(folder)

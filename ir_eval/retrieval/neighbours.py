@@ -50,28 +50,30 @@ def open_index(kind: str, matrix: Matrix, key: str, *, about: str = "") -> "fais
         >>> open_index("hnsw", np.eye(8, dtype=np.float32), "unit vectors").ntotal
         8
     """
-    import faiss
+    found: list[faiss.Index] = []  # by the check, so that a large file is read once
 
     name = content_key("faiss", index_key(kind), key)[:32]
-    folder = cached(
+    cached(
         f"indexes/faiss-{name}",
         lambda new: _build(kind, matrix, new / "index.faiss"),
-        check=lambda found: _fault(found / "index.faiss", *matrix.shape),
+        check=lambda folder: _read(folder / "index.faiss", matrix.shape, found),
         about=about or f"{kind} index of vectors",
     )
-    return faiss.read_index(str(folder / "index.faiss"))
+    return found[-1]
 
 
-def _fault(path: Path, rows: int, dimension: int) -> str:
-    """Return why an index cannot be used, or ""; the file is mapped and not read in full, where faiss can do so."""
+def _read(path: Path, expected: tuple[int, ...], found: "list[faiss.Index]") -> str:
+    """Append the index of a file to a list, or return why it cannot be used."""
     import faiss
 
     try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+        index = faiss.read_index(str(path))
     except RuntimeError as error:
         return " ".join(str(error).split())[-120:]
-    found = index.ntotal, index.d
-    return "" if found == (rows, dimension) else f"{found[0]} vectors of {found[1]}; expected {rows} of {dimension}"
+    if (index.ntotal, index.d) != expected:
+        return f"{index.ntotal} vectors of {index.d}; expected {' of '.join(map(str, expected))}"
+    found.append(index)
+    return ""
 
 
 def _describe(kind: str, rows: int, dimension: int) -> str:
