@@ -17,9 +17,10 @@ from torch import nn
 from gemma_st.errors import ModelError
 from gemma_st.modeling.backbone import refuse_incomplete
 from gemma_st.modeling.masks import Attention, verify_attention
-from gemma_st.modeling.pair_checks import texts_of
+from gemma_st.modeling.pair_checks import refuse_characters, texts_of
 from gemma_st.modeling.plain_text import chat_as_text, control_tokens, read_as_text
 from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
+from gemma_st.modeling.truncation import refuse_lengths
 from gemma_st.names import loading, locate
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Encoder(Base):
                 if isinstance(module, Pooling):
                     refuse_empty(module)
             self._read_as_text()
+            self._longest(None, None)
             if name:
                 self._verify(str(name))
 
@@ -109,18 +111,42 @@ class Encoder(Base):
             if isinstance(module, Transformer) and module.tokenizer is module.processor and not _renders_chat(module):
                 read_as_text(module.processor)
 
-    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
+    def preprocess(
+        self,
+        inputs: Sequence[Any],
+        prompt: str | None = None,
+        *,
+        max_length: int | None = None,
+        processing_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
         """Tokenize inputs; special tokens that they or the prompt spell out are plain text.
 
-        ``kwargs`` are options of the stock ``Transformer.preprocess``, such as ``processing_kwargs``.
+        ``max_length`` in tokens is the model's own if not given; ``kwargs`` are options of the stock
+        ``Transformer.preprocess``.
         """
+        refuse_characters(inputs, prompt)
+        self._longest(max_length, processing_kwargs)
+        given = {"max_length": max_length, "processing_kwargs": processing_kwargs}
+        options = kwargs | {name: value for name, value in given.items() if value is not None}
         with _tokenizing, ExitStack() as undo:
             if not getattr(self.tokenizer, "split_special_tokens", True):  # also if somebody has replaced it
                 self._read_as_text()
                 if _renders_chat(self[0]) and control_tokens(self.tokenizer, [*texts_of(inputs), prompt or ""]):
                     undo.enter_context(chat_as_text(self.tokenizer))
-            features: dict[str, Any] = super().preprocess(inputs, prompt, **kwargs)
+            features: dict[str, Any] = super().preprocess(inputs, prompt, **options)
         return features
+
+    def _longest(self, max_length: int | None, processing_kwargs: Mapping[str, Any] | None) -> int | None:
+        """Return the maximum length of an input in tokens; a length that the model cannot read is an error."""
+        module, own = self[0], getattr(self[0], "max_seq_length", None)
+        config = getattr(getattr(module, "model", None), "config", None)
+        known = getattr(config.get_text_config(), "max_position_embeddings", None) if config else None
+        asked = ((processing_kwargs or {}).get("text") or {}).get("max_length", max_length)
+        refuse_lengths({"max_length": own if asked is None else asked}, known)
+        budgets = {name: getattr(module, name, None) for name in ("query_length", "document_length")}
+        refuse_lengths(budgets, own)
+        return own if asked is None else asked
 
     @property
     def transformers_model(self) -> "PreTrainedModel":

@@ -3,10 +3,12 @@
 Stock tokenizers shorten the longer text of a pair first, which may be the query, and report nothing.
 """
 
-from collections.abc import Iterator, Sequence
-from threading import Lock
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock, local
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
+
+from gemma_st.errors import ModelError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -46,6 +48,46 @@ class Truncation(NamedTuple):
         """Return the counts in one line."""
         lost = f" ({self.lost} to nothing: raise max_length or set query_length)" if self.lost else ""
         return f"truncated {self.queries} queries and {self.documents} documents{lost} of {self.inputs} inputs"
+
+
+class ThreadCounts:
+    """The counts of each model's last prediction in one thread; not kept in the model, so that it can be pickled.
+
+    Examples:
+        >>> from gemma_st import CrossEncoder
+        >>> CrossEncoder("reranker").truncation
+        Truncation(inputs=0, queries=0, documents=0, lost=0)
+    """
+
+    def __init__(self) -> None:
+        """Start without counts."""
+        self._local = local()
+
+    def __get__(self, model: object, _: type | None = None) -> Truncation:
+        """Return the counts of the last prediction of this thread."""
+        counts: Truncation | None = self._local.__dict__.get("of_model", {}).get(model) if model else None
+        return counts or Truncation()
+
+    def __set__(self, model: object, counts: Truncation) -> None:
+        """Keep the counts for this thread."""
+        self._local.__dict__.setdefault("of_model", WeakKeyDictionary())[model] = counts
+
+
+def refuse_lengths(lengths: Mapping[str, object], known: int | None) -> None:
+    """Refuse a maximum length that is no number of tokens, or above the ``known`` one; None is none.
+
+    Examples:
+        >>> refuse_lengths({"max_length": 512}, 128)
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: max_length=512 is above the 128 tokens that the model reads; give at most 128
+    """
+    for name, length in lengths.items():
+        if length is None:
+            continue
+        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+            raise ModelError(f"{name}={length!r}; expected a whole number of tokens, at least 1, or None")
+        if known and length > known:
+            raise ModelError(f"{name}={length} is above the {known} tokens that the model reads; give at most {known}")
 
 
 class Truncator:
