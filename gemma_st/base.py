@@ -20,6 +20,7 @@ from gemma_st.modeling.masks import Attention, verify_attention
 from gemma_st.modeling.pair_checks import refuse_characters, texts_of
 from gemma_st.modeling.plain_text import chat_as_text, control_tokens, read_as_text
 from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
+from gemma_st.modeling.precision import read_dtypes, refuse_precision
 from gemma_st.modeling.truncation import refuse_lengths
 from gemma_st.names import loading, locate
 
@@ -69,6 +70,7 @@ class Encoder(Base):
     """
 
     _module_classes: Mapping[str, type[nn.Module]] = OWN_MODULES
+    dtypes: list[str] | None = None  # the only number types that the model computes in, if it needs one
 
     @contextmanager
     def _loading(
@@ -87,6 +89,7 @@ class Encoder(Base):
                     refuse_empty(module)
             self._read_as_text()
             self._longest(None, None)
+            self._refuse_precision()
             if name:
                 self._verify(str(name))
 
@@ -148,6 +151,21 @@ class Encoder(Base):
         refuse_lengths(budgets, own)
         return own if asked is None else asked
 
+    def _refuse_precision(self) -> None:
+        refuse_precision([*self], self.config, dtypes=self.dtypes, device=self.device.type)
+
+    def _inference(self, inputs: list[Any], **kwargs: Any) -> Any:  # noqa: ANN401  # tensors or lists of them
+        """Check the number type, which a compiled forward pass does not, and run."""
+        self._refuse_precision()
+        return super()._inference(inputs, **kwargs)
+
+    def forward(self, input: dict[str, Any], **kwargs: Any) -> dict[str, Any]:  # noqa: A002  # the stock name
+        """Run the modules on a tokenized batch, in a number type that the model computes in."""
+        if not torch.compiler.is_compiling():
+            self._refuse_precision()
+        features: dict[str, Any] = super().forward(input, **kwargs)
+        return features
+
     @property
     def transformers_model(self) -> "PreTrainedModel":
         """The transformers network, such as a ``GemmaModel``; None only for a model without one."""
@@ -186,7 +204,12 @@ class Encoder(Base):
     def _get_model_config(self) -> dict[str, Any]:
         """Add the versions that the model requires; with older ones the stock class refuses to load it."""
         requirements = REQUIREMENTS | (OWN_REQUIREMENT if self.own_modules else {})
-        return {**super()._get_model_config(), "requirements": requirements}
+        needs = {"dtypes": self.dtypes} if self.dtypes else {}
+        return {**super()._get_model_config(), "requirements": requirements, **needs}
+
+    def _parse_model_config(self, model_config: dict[str, Any]) -> None:
+        super()._parse_model_config(model_config)
+        self.dtypes = read_dtypes(model_config.get("dtypes"))
 
 
 def _renders_chat(module: nn.Module) -> bool:

@@ -239,6 +239,7 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
         refuse_types(inputs)
         refuse_characters(inputs)
         self._longest(options.get("max_length"), options.get("processing_kwargs"))
+        self._refuse_precision()
 
     @torch.inference_mode()
     def _inference(self, inputs: list[Any], *, prompt: str | None = None, **kwargs: Any) -> torch.Tensor:

@@ -79,6 +79,7 @@ class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
 
     def _multi_process(self, inputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         refuse_characters(inputs)
+        self._refuse_precision()
         return super()._multi_process(inputs, *args, **kwargs)
 
     def set_pooling_include_prompt(self, include_prompt: bool) -> None:
