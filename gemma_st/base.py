@@ -19,7 +19,7 @@ from gemma_st.modeling.backbone import refuse_incomplete
 from gemma_st.modeling.masks import Attention, verify_attention
 from gemma_st.modeling.pair_checks import refuse_characters, texts_of
 from gemma_st.modeling.plain_text import chat_as_text, control_tokens, read_as_text
-from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
+from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty, refuse_empty_rows
 from gemma_st.modeling.precision import read_dtypes, refuse_precision
 from gemma_st.modeling.truncation import refuse_lengths
 from gemma_st.names import loading, locate
@@ -138,6 +138,8 @@ class Encoder(Base):
                 if _renders_chat(self[0]) and control_tokens(self.tokenizer, [*texts_of(inputs), prompt or ""]):
                     undo.enter_context(chat_as_text(self.tokenizer))
             features: dict[str, Any] = super().preprocess(inputs, prompt, **options)
+        for module in self:
+            refuse_empty_rows(features, module)
         return features
 
     def _longest(self, max_length: int | None, processing_kwargs: Mapping[str, Any] | None) -> int | None:
