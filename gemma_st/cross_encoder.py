@@ -217,11 +217,18 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
         ``Transformer.preprocess``.
         """
         options = {"max_length": max_length, "processing_kwargs": processing_kwargs, **kwargs}
-        truncator = self._truncator(max_length, processing_kwargs)
-        if truncator and all(isinstance(item, str) or is_text_pair(item) for item in inputs):
+        features: dict[str, Any] = {}
+        counts, truncator = None, self._truncator(max_length, processing_kwargs)
+        if truncator is None or not all(isinstance(item, str) or is_text_pair(item) for item in inputs):
+            return super().preprocess(inputs, prompt, **options)
+        if not self._can_flatten_inputs() and "message" not in self.modalities:
+            features = super().preprocess(inputs, prompt, **options)
+            counts = truncator.counts(features, prompt)
+        if counts is None:  # it has truncated a query, or does not tell
             inputs, counts = truncator.cut(inputs, prompt)
-            self.truncation = self.truncation.plus(counts)
-        return super().preprocess(inputs, prompt, **options)
+            features = super().preprocess(inputs, prompt, **options)
+        self.truncation = self.truncation.plus(counts)
+        return features
 
     def _truncator(self, max_length: int | None, processing_kwargs: Mapping[str, Any] | None) -> Truncator | None:
         longest, transformer = self._longest(max_length, processing_kwargs), self[0]

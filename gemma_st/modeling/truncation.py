@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from gemma_st.errors import ModelError
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 Text = str | tuple[str, ...] | list[str]
@@ -119,6 +119,40 @@ class Truncator:
         template = {pair: tokenizer.num_special_tokens_to_add(pair=pair) for pair in (False, True)}
         self._room: dict[bool, int] = {pair: max(0, max_length - tokens) for pair, tokens in template.items()}
         self.query_length, self.document_length = query_length, document_length
+
+    def counts(self, features: Mapping[str, Any], prompt: str | None = None) -> Truncation | None:
+        """Return the counts of a batch that the stock class tokenized and truncated.
+
+        None if it has truncated a query or may have, if a text is above its budget, or if the batch does not tell:
+        then the texts are to be truncated with ``cut`` and tokenized again.
+        """
+        encodings = getattr(features, "encodings", None)
+        budgets = self.query_length is not None or self.document_length is not None
+        if encodings is None or (budgets and prompt):  # a prompt may share a token with its query
+            return None
+        lengths = features["attention_mask"].sum(1).tolist()
+        longest = max(lengths)  # a truncated row is as long as any
+        documents = 0
+        for encoding, length in zip(encodings, lengths, strict=True):
+            was_cut = length == longest and bool(encoding.overflowing)
+            if was_cut or budgets:
+                if not self._fits(encoding, was_cut=was_cut, prompted=bool(prompt)):
+                    return None
+                documents += was_cut
+        return Truncation(inputs=len(lengths), documents=documents)
+
+    def _fits(self, encoding: "Encoding", *, was_cut: bool, prompted: bool) -> bool:
+        """Return whether the prompt and the query are whole and both texts are within their budgets."""
+        texts = encoding.sequence_ids
+        first, second = texts.count(0), texts.count(1)
+        if encoding.n_sequences == 1:
+            whole = not was_cut or (first > 0 and not prompted)
+            return whole and (self.document_length is None or first <= self.document_length)
+        if was_cut and first >= self._room[True] // 2:  # a shorter query is never truncated
+            return False
+        return (self.query_length is None or first <= self.query_length) and (
+            self.document_length is None or second <= self.document_length
+        )
 
     def cut(self, inputs: Sequence[Text], prompt: str | None = None) -> tuple[list[Text], Truncation]:
         """Return the pairs or single texts, truncated where they are too long, and the counts.
