@@ -248,9 +248,22 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
         self._longest(options.get("max_length"), options.get("processing_kwargs"))
         self._refuse_precision()
 
+    def _multi_process(self, inputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Score in several processes, each of which returns its counts too."""
+        parts: Any = super()._multi_process(inputs, *args, counted=True, **kwargs)
+        for _, counts in parts:
+            self.truncation = self.truncation.plus(counts)
+        return torch.cat([scores for scores, _ in parts]) if parts else []
+
     @torch.inference_mode()
-    def _inference(self, inputs: list[Any], *, prompt: str | None = None, **kwargs: Any) -> torch.Tensor:
-        """Score a list of inputs; with a stride, long documents in windows: logits are combined, then activated."""
+    def _inference(self, inputs: list[Any], *, prompt: str | None = None, counted: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Score a list of inputs; with a stride, long documents in windows: logits are combined, then activated.
+
+        If ``counted``, the result is one pair of scores and counts, for the process that asked for it.
+        """
+        if counted:
+            self.truncation = Truncation()
+            return [(self._inference(inputs, prompt=prompt, **kwargs), self.truncation)]
         activation, softmax = kwargs.get("activation_fn"), kwargs.get("apply_softmax")
         windows, sizes, counts = inputs, [1] * len(inputs), None
         truncator = self._truncator(kwargs.get("max_length"), kwargs.get("processing_kwargs")) if self.stride else None
