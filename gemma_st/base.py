@@ -22,11 +22,13 @@ from transformers import PreTrainedTokenizerBase
 from gemma_st.errors import ModelError
 from gemma_st.modeling.backbone import complete_padding, refuse_incomplete
 from gemma_st.modeling.masks import Attention, verify_attention
-from gemma_st.modeling.pair_checks import texts_of
+from gemma_st.modeling.pair_checks import refuse_characters, texts_of
 from gemma_st.modeling.plain_text import chat_as_text, control_tokens, read_as_text
-from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
+from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty, refuse_empty_rows
+from gemma_st.modeling.precision import read_dtypes, refuse_precision
 from gemma_st.modeling.saved_model import SavedModel, finder
 from gemma_st.modeling.saved_weights import ADAPTER, WEIGHTS, read_header, refuse_incomplete_base
+from gemma_st.modeling.truncation import refuse_lengths
 from gemma_st.names import loading, locate
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class Encoder(Base):
     """
 
     _module_classes: Mapping[str, type[nn.Module]] = OWN_MODULES
+    dtypes: list[str] | None = None  # the only number types that the model computes in, if it needs one
 
     @contextmanager
     def _loading(
@@ -126,6 +129,8 @@ class Encoder(Base):
                 if isinstance(module, Pooling):
                     refuse_empty(module)
             self._read_as_text()
+            self._longest(None, None)
+            self._refuse_precision()
             if name:
                 self._verify(str(name))
                 self._probe(str(name))
@@ -174,17 +179,58 @@ class Encoder(Base):
             if isinstance(module, Transformer) and module.tokenizer is module.processor and not _renders_chat(module):
                 read_as_text(module.processor)
 
-    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
+    def preprocess(
+        self,
+        inputs: Sequence[Any],
+        prompt: str | None = None,
+        *,
+        max_length: int | None = None,
+        processing_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
         """Tokenize inputs; special tokens that they or the prompt spell out are plain text.
 
-        ``kwargs`` are options of the stock ``Transformer.preprocess``, such as ``processing_kwargs``.
+        ``max_length`` in tokens is the model's own if not given; ``kwargs`` are options of the stock
+        ``Transformer.preprocess``.
         """
+        refuse_characters(inputs, prompt)
+        self._longest(max_length, processing_kwargs)
+        given = {"max_length": max_length, "processing_kwargs": processing_kwargs}
+        options = kwargs | {name: value for name, value in given.items() if value is not None}
         with _tokenizing, ExitStack() as undo:
             if not getattr(self.tokenizer, "split_special_tokens", True):  # also if somebody has replaced it
                 self._read_as_text()
                 if _renders_chat(self[0]) and control_tokens(self.tokenizer, [*texts_of(inputs), prompt or ""]):
                     undo.enter_context(chat_as_text(self.tokenizer))
-            features: dict[str, Any] = super().preprocess(inputs, prompt, **kwargs)
+            features: dict[str, Any] = super().preprocess(inputs, prompt, **options)
+        for module in self:
+            refuse_empty_rows(features, module)
+        return features
+
+    def _longest(self, max_length: int | None, processing_kwargs: Mapping[str, Any] | None) -> int | None:
+        """Return the maximum length of an input in tokens; a length that the model cannot read is an error."""
+        module, own = self[0], getattr(self[0], "max_seq_length", None)
+        config = getattr(getattr(module, "model", None), "config", None)
+        known = getattr(config.get_text_config(), "max_position_embeddings", None) if config else None
+        asked = ((processing_kwargs or {}).get("text") or {}).get("max_length", max_length)
+        refuse_lengths({"max_length": own if asked is None else asked}, known)
+        budgets = {name: getattr(module, name, None) for name in ("query_length", "document_length")}
+        refuse_lengths(budgets, own)
+        return own if asked is None else asked
+
+    def _refuse_precision(self) -> None:
+        refuse_precision([*self], self.config, dtypes=self.dtypes, device=self.device.type)
+
+    def _inference(self, inputs: list[Any], **kwargs: Any) -> Any:  # noqa: ANN401  # tensors or lists of them
+        """Check the number type, which a compiled forward pass does not, and run."""
+        self._refuse_precision()
+        return super()._inference(inputs, **kwargs)
+
+    def forward(self, input: dict[str, Any], **kwargs: Any) -> dict[str, Any]:  # noqa: A002  # the stock name
+        """Run the modules on a tokenized batch, in a number type that the model computes in."""
+        if not torch.compiler.is_compiling():
+            self._refuse_precision()
+        features: dict[str, Any] = super().forward(input, **kwargs)
         return features
 
     @property
@@ -225,7 +271,12 @@ class Encoder(Base):
     def _get_model_config(self) -> dict[str, Any]:
         """Add the versions that the model requires; with older ones the stock class refuses to load it."""
         requirements = REQUIREMENTS | (OWN_REQUIREMENT if self.own_modules else {})
-        return {**super()._get_model_config(), "requirements": requirements}
+        needs = {"dtypes": self.dtypes} if self.dtypes else {}
+        return {**super()._get_model_config(), "requirements": requirements, **needs}
+
+    def _parse_model_config(self, model_config: dict[str, Any]) -> None:
+        super()._parse_model_config(model_config)
+        self.dtypes = read_dtypes(model_config.get("dtypes"))
 
 
 def _renders_chat(module: nn.Module) -> bool:

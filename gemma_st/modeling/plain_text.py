@@ -28,7 +28,7 @@ def read_as_text(tokenizer: "PreTrainedTokenizerBase") -> None:
         >>> tokenizer = AutoTokenizer.from_pretrained("decoder")
         >>> read_as_text(tokenizer)
         >>> tokenizer.tokenize("a <eos>")
-        ['a', 'Ġ', '<', 'e', 'os', '>']
+        ['Ġa', 'Ġ', '<', 'e', 'os', '>']
     """
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
@@ -53,7 +53,7 @@ def chat_as_text(tokenizer: "PreTrainedTokenizerBase") -> Iterator[None]:
         >>> tokenizer.chat_template = "<bos>{{ messages[0].content }}"
         >>> with chat_as_text(tokenizer):
         ...     tokenizer.decode(tokenizer.apply_chat_template([{"content": "a <eos>"}])["input_ids"])
-        '<bos>a <eos>'
+        '<bos> a <eos>'
     """
     render: Any = tokenizer.apply_chat_template
 
