@@ -28,7 +28,7 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
     from gemma_st.losses.listwise import ListLoss
 
     # DDP must not broadcast buffers: processes may run different numbers of mini-batches, and it would deadlock.
-    implied: dict[str, Any] = {"ddp_broadcast_buffers": False}
+    implied: dict[str, Any] = {"ddp_broadcast_buffers": False, "report_to": "none"}
     # These losses call the model several times before the backward pass; DDP could not search for unused parameters.
     if issubclass(loss := loss_class(config), ListLoss) or reads_triples(loss):
         implied["ddp_find_unused_parameters"] = False
@@ -38,7 +38,7 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
         implied |= {"metric_for_best_model": evaluator.measures[0], "greater_is_better": True}
     given = {**implied, **config.trainer}
     with section("trainer"):
-        return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
+        return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), **given)
 
 
 def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:
