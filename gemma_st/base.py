@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from sentence_transformers.base.modules import Transformer
+from sentence_transformers.base.modules import Router, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util import batch_to_device
 from torch import nn
@@ -154,7 +154,8 @@ class Encoder(Base):
 
     def _probe(self, name: str) -> None:
         """Score a short and a longer test input: a tokenizer or a module that does not fit is found at load."""
-        if not self.supports("text") or self.device.type == "meta":
+        routed = any(isinstance(module, Router) for module in self)  # needs to be told the route
+        if routed or not self.supports("text") or self.device.type == "meta":
             return
         vocabulary = getattr(getattr(self.transformers_model, "config", None), "vocab_size", None)
         if vocabulary and isinstance(self.tokenizer, PreTrainedTokenizerBase):

@@ -128,14 +128,17 @@ class SavedModel:
     def _path(self, file: str) -> Path:
         """Return the path of a file that must be there."""
         if (path := self.find(file)) is None:
-            raise ModelError(f"{self.name}: has no {file}; {REPAIR}")
+            of = ", in a folder that modules.json names" if "/" in file else ""
+            raise ModelError(f"{self.name}: has no {file}{of}; {REPAIR}")
         return path
 
     def _refuse_unlisted(self) -> None:
         """Refuse a module that modules.json has lost: the stock class would do without it."""
-        folder, listed = self._path("modules.json").parent, {module["path"] for module in self.modules}
+        folder = self._path("modules.json").parent
+        listed = {str(module["path"]).partition("_")[0] for module in self.modules}  # one of 2_Dense_256, 2_Dense_512
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if path.is_dir() and FOLDER.fullmatch(path.name) and path.name not in listed and any(path.iterdir()):
+            number = path.name.partition("_")[0]
+            if path.is_dir() and FOLDER.fullmatch(path.name) and number not in listed and any(path.iterdir()):
                 raise ModelError(f"{folder}/modules.json: does not list {path.name}; {REPAIR}")
 
     def _refuse_settings(self) -> None:
@@ -153,7 +156,7 @@ class SavedModel:
                 raise ModelError(f"{path}: has no activation_fn; expected a class of torch.nn; {REPAIR}")
             check_json(path, {"activation_fn": settings["activation_fn"]}, "activation")
         default = settings.get("default_prompt_name")
-        if default is not None and default not in settings.get("prompts", {}):
+        if default is not None and default not in {"query", "document", *settings.get("prompts", {})}:
             raise ModelError(f"{path}: default_prompt_name = {default!r} is not in prompts; {REPAIR}")
 
     def _refuse_network(self, folder: str) -> None:

@@ -30,7 +30,7 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
     from gemma_st.losses.listwise import ListLoss
 
     # DDP must not broadcast buffers: processes may run different numbers of mini-batches, and it would deadlock.
-    implied: dict[str, Any] = {"ddp_broadcast_buffers": False}
+    implied: dict[str, Any] = {"ddp_broadcast_buffers": False, "report_to": "none"}
     # These losses call the model several times before the backward pass; DDP could not search for unused parameters.
     if issubclass(loss := loss_class(config), ListLoss) or reads_triples(loss):
         implied["ddp_find_unused_parameters"] = False

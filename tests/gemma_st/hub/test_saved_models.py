@@ -107,6 +107,16 @@ def test_sound_models_of_others_load(teacher: Path) -> None:
     assert load_teacher("all-minilm-l6-v2").get_embedding_dimension() == 384
 
 
+def test_a_module_that_is_not_listed(tiny_reranker: Path, tmp_path: Path) -> None:
+    """The stock class does without it; alternatives of a listed module, as some models have them, are allowed."""
+    model = shutil.copytree(tiny_reranker, tmp_path / "model")
+    shutil.copytree(model / "3_Dense", model / "3_Dense_64")
+    assert CrossEncoder(str(model), device="cpu").num_labels == 1
+    shutil.copytree(model / "3_Dense", model / "5_Dense")
+    with pytest.raises(ModelError, match="modules.json: does not list 5_Dense"):
+        CrossEncoder(str(model), device="cpu")
+
+
 def test_a_cross_encoder_is_no_bi_encoder(tiny_reranker: Path, tiny_gemma: Path, tmp_path: Path) -> None:
     """The stock classes convert one into the other, with a log line."""
     with pytest.raises(ModelError, match="model_type = 'CrossEncoder'; expected 'SentenceTransformer'"):
