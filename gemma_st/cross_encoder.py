@@ -195,8 +195,8 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
         ``"text"`` if ``return_documents`` is true, for the best ``top_k`` documents; for all if it is not given or if
         there are fewer.
         """
-        if top_k is not None and top_k < 1:
-            raise ModelError(f"top_k={top_k}; expected at least 1, or None for all documents")
+        if top_k is not None and (not isinstance(top_k, int | np.integer) or top_k < 1):
+            raise ModelError(f"top_k={top_k!r}; expected at least 1, or None for all documents")
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, device, pool, chunk_size)
         return super().rank(query, documents, top_k, return_documents, *options)
 

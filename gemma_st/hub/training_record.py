@@ -78,7 +78,8 @@ def data_names(stage: Mapping[str, Any]) -> tuple[str, ...]:
         ('lists',)
     """
     paths = [Path(list_["file"]) for list_ in stage["lists"]]
-    return tuple(dict.fromkeys(_origin(path).get("collection", path.stem) for path in paths))
+    names = [(_origin(path).get("collection"), path.stem) for path in paths]
+    return tuple(dict.fromkeys(name if isinstance(name, str) else stem for name, stem in names))
 
 
 def _curves(log: Log, measures: Sequence[str]) -> dict[str, Points]:
