@@ -34,11 +34,17 @@ class CheckedTrainer(CrossEncoderTrainer):
         return norm
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401
-        """Remove a checkpoint that cannot be written in full; training resumes from the one before."""
+        """Remove a checkpoint that cannot be written in full; training resumes from the one before.
+
+        Earlier checkpoints above ``save_total_limit`` are deleted by `LossCheckpoint`, which completes this one.
+        """
         folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
             with writing(folder, "a checkpoint"):
                 super()._save_checkpoint(model, trial)
         except ModelError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        finally:
+            self.args.save_total_limit = limit

@@ -94,5 +94,5 @@ def section(name: str) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as error:  # the libraries raise anything for wrong options: RuntimeError, ImportError, KeyError, …
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f"[{name}] {reason}") from error
+        kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        raise ModelError(f"[{name}] {kind}{next(iter(str(error).splitlines()), '')}") from error

@@ -83,17 +83,17 @@ class Teacher:
         """
         pairs = [(row["query"], text) for row in data for text in row["documents"]]
         keys = [_key(pair) for pair in pairs]
-        known = self._read(set(keys))
-        missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
-        order = sorted(missing, key=lambda key: (sum(map(len, missing[key])), key))
+        texts, known = dict(zip(keys, pairs, strict=True)), self._read(set(keys))
+        order = sorted(texts, key=lambda key: (sum(map(len, texts[key])), key))
         rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        order = order[rank::processes]
-        logger.info("teacher: %d of %d pairs are to be scored", len(missing), len(pairs))
+        # A share is one of all pairs: what is missing differs between processes, since each writes files meanwhile.
+        order = [key for key in order[rank::processes] if key not in known]
+        logger.info("teacher: %d of %d pairs are to be scored", len(order), len(pairs))
         for chunk in _with_progress([order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]):
-            self._write(chunk, self._values([missing[key] for key in chunk]))
+            self._write(chunk, self._values([texts[key] for key in chunk]))
         if processes > 1:
             dist.barrier()
-        known |= self._read(set(missing))
+        known |= self._read(texts.keys() - known.keys())
         return _with_labels(data, np.stack([known[key] for key in keys]), [len(row) for row in data["documents"]])
 
     def _values(self, pairs: list[Pair]) -> Values:

@@ -96,7 +96,8 @@ def _train(
     model, stage, last = _begin(config, arguments, sharded=sharded, taught_by=taught_by)
     with section("loss"):
         loss = make_loss(config, model, teacher=bi_encoder, teacher_width=teacher.width if teacher else 0)
-        data = teacher.label(data) if teacher else data
+    data = teacher.label(data) if teacher else data
+    with section("loss"):
         data = triples(data) if reads_triples(type(loss)) else data
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
 from gemma_st.training.config import read_config
 from gemma_st.training.trainer import train
 from tests.gemma_st.training.conftest import KILLED, same, weights
@@ -32,3 +33,25 @@ def test_a_process_killed_between_the_renames_of_saving_goes_on(ranking: Callabl
     assert again == done
     assert same(weights(output), weights(whole))
     assert not former.exists()
+
+
+def test_a_checkpoint_is_deleted_only_when_the_next_one_is_whole(
+    ranking: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``save_total_limit = 1``, a process that dies while it saves step 4 goes on from step 2."""
+    write = LossCheckpoint.on_save
+
+    def stopped(self: LossCheckpoint, arguments: object, state: object, *rest: object, **options: object) -> None:
+        if state.global_step == 4:
+            raise KeyboardInterrupt
+        write(self, arguments, state, *rest, **options)
+
+    file = ranking(trainer="save_total_limit = 1\n")
+    checkpoints = file.with_suffix("") / "checkpoints"
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(LossCheckpoint, "on_save", stopped)
+        train(read_config(file))
+    assert str(last_checkpoint(checkpoints)).endswith("checkpoint-2")
+    train(read_config(file))
+    assert [path.name for path in checkpoints.glob("checkpoint-*")] == ["checkpoint-6"]
+    assert same(weights(file.with_suffix("")), weights(train(read_config(ranking("whole")))))
