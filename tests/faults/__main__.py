@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.faults.examination import FUZZ, KINDS, Outcome, examine, fuzz_outcome, publish
+from tests.faults.examination import FUZZ, INPUTS, KINDS, Outcome, examine, fuzz_outcome, publish
 from tests.faults.fuzzer import fuzz
 from tests.faults.targets import TARGETS
 
@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--publish", action="store_true", help="write docs/reliability.json and docs/reliability.md")
     commands = parser.add_subparsers(required=True, dest="command")
     fuzzing = commands.add_parser("fuzz", help="give random inputs to every reader")
-    fuzzing.add_argument("--inputs", type=int, default=1_000_000, help="number of inputs (default: %(default)s)")
+    fuzzing.add_argument("--inputs", type=int, default=INPUTS, help="number of inputs (default: %(default)s)")
     fuzzing.add_argument("--seconds", type=float, default=3600, help="stop after this time (default: %(default)s)")
     fuzzing.add_argument("--state", type=Path, help="go on after the inputs in this file, and write it")
     fuzzing.add_argument("--only", nargs="+", choices=TARGETS, default=list(TARGETS), help="readers (default: all)")

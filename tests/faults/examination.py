@@ -30,7 +30,7 @@ KINDS: dict[str, Kind] = {
     "two processes at once": interruptions.together,
     "threads": threads.tries,
 }
-FUZZ = "fuzz"
+FUZZ, INPUTS = "fuzz", 1_000_000
 PAGE, RECORD = ROOT / "docs/reliability.md", ROOT / "docs/reliability.json"
 BEGIN, END = "<!-- the table: written by make faults and make fuzz -->", "<!-- the end of the table -->"
 
@@ -77,7 +77,8 @@ def _told(kind: str, what: str, fault: str) -> tuple[str, str]:
 def fuzz_outcome(tallies: dict[str, Tally]) -> Outcome:
     """Return the outcome of a fuzz run."""
     faults = [f"{name}: {data}: {fault}" for name, tally in tallies.items() for fault, data in tally.faults.items()]
-    return outcome(sum(tally.tried for tally in tallies.values()), faults, "make fuzz")
+    tried = sum(tally.tried for tally in tallies.values())
+    return outcome(tried, faults, "make fuzz" if tried >= INPUTS else f"python -m tests.faults fuzz --inputs {tried}")
 
 
 def outcome(tried: int, faults: list[str], command: str) -> Outcome:

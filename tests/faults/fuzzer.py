@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import signal
 import sys
@@ -145,7 +146,7 @@ def fuzz(targets: Sequence[Target], *, inputs: int, seconds: float, state: Path 
     kept = _resume(state)
     tallies = {target.name: Tally(**kept.get(target.name, {})) for target in targets}
     whole = sum(target.share for target in targets)
-    goals = {target.name: max(1, round(inputs * target.share / whole)) for target in targets}
+    goals = {target.name: max(1, math.ceil(inputs * target.share / whole)) for target in targets}
     end = monotonic() + seconds
     with workplace() as place:
         folders = {target.name: place / str(number) for number, target in enumerate(targets)}
