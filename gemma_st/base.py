@@ -203,7 +203,12 @@ class Encoder(Base):
                 self._read_as_text()
                 if _renders_chat(self[0]) and control_tokens(self.tokenizer, [*texts_of(inputs), prompt or ""]):
                     undo.enter_context(chat_as_text(self.tokenizer))
-            features: dict[str, Any] = super().preprocess(inputs, prompt, **options)
+            try:
+                features: dict[str, Any] = super().preprocess(inputs, prompt, **options)
+            except ModelError:
+                raise
+            except ValueError as error:  # of a kind of input that the model does not take, or of several kinds
+                raise ModelError(" ".join(str(error).split())) from error
         for module in self:
             refuse_empty_rows(features, module)
         return features

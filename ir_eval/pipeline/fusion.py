@@ -124,7 +124,7 @@ def check_fusion(runs: int, method: str, *, normalisation: str | None, weights: 
         Traceback (most recent call last):
         ir_eval.errors.InputError: fusion 'mean'; expected rrf or sum
     """
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise InputError(f"fusion {shown(method)}; expected {' or '.join(METHODS)}")
     given = weights.weights if isinstance(weights, Tuned) else weights
     if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
