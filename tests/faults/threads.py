@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, get_ident
 from typing import Any
 
 import numpy as np
@@ -72,8 +72,9 @@ def _evaluate(number: int) -> list[float]:
 
 
 def _read_and_write(number: int) -> float:
-    Run.from_dict({"q1": {"d1": float(number % 5)}}).write(f"run-{number % 5}.trec")
-    return float(Run.read(f"run-{number % 5}.trec").scores[0])
+    path = f"run-{get_ident()}.trec"  # each thread its own: a file that is replaced while it is read is an error
+    Run.from_dict({"q1": {"d1": float(number % 5)}}).write(path)
+    return float(Run.read(path).scores[0])
 
 
 def _remember(number: int) -> float:
