@@ -93,7 +93,7 @@ def publish(found: dict[str, Outcome], page: Path = PAGE, record: Path = RECORD)
     ordered = {name: kept[name] for name in (*KINDS, FUZZ) if name in kept}
     write_whole(record, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    write_whole(page, f"{before}{BEGIN}\n{table(ordered)}\n{END}{rest.partition(END)[2]}")
+    write_whole(page, f"{before}{BEGIN}\n\n{table(ordered)}\n\n{END}{rest.partition(END)[2]}")
 
 
 def table(outcomes: dict[str, dict[str, object]]) -> str:

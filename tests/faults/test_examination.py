@@ -81,7 +81,7 @@ def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
     for name, faults in (("kills", []), ("threads", ["predict: differs"])):
         publish({name: Outcome(40, faults, "make faults", "2026-11-28", "4b0a19e0")}, page, record)
     text = page.read_text()
-    assert text.startswith(f"before\n{BEGIN}\n| kind | tried | failed |")
+    assert text.startswith(f"before\n{BEGIN}\n\n| kind | tried | failed |")
     assert text.endswith(f"{END}\nafter\n")
     assert "| kills | 40 | 0 | `make faults` | 2026-11-28 | 4b0a19e |" in text
     assert "| threads | 40 | 1 |" in text
