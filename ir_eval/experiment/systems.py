@@ -10,7 +10,7 @@ from gemma_st.files import is_file
 from gemma_st.names import locate
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
-from ir_eval.errors import InputError, check_count, check_kind, shorten
+from ir_eval.errors import MAX_COUNT, InputError, check_count, check_kind, shorten
 from ir_eval.experiment.loaded_models import LoadedModels
 from ir_eval.experiment.system_config import CollectionName, Made, RunAndTime, SystemConfig
 from ir_eval.pipeline.fusion import check_fusion, fuse
@@ -190,7 +190,9 @@ class Rerank(SystemConfig):
 
     def check(self) -> None:
         """Check the depth and the model's name."""
-        check_count("depth", self.depth)
+        check_count("depth", self.depth, least=-MAX_COUNT)
+        if self.depth < 1:
+            raise InputError(f"depth {self.depth}; expected at least 1 document to rerank")
         check_kind("model", self.model, str)
         locate(self.model)
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ir_eval.cache import content_key, remembered
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
-from ir_eval.errors import InputError, check_count, check_kind, shown
+from ir_eval.errors import MAX_COUNT, InputError, check_count, check_kind, shown
 from ir_eval.progress import progress_bar
 from ir_eval.retrieval import TimedRun
 from ir_eval.retrieval.model_kind import model_kind
@@ -127,7 +127,7 @@ def _check(run: Run, collection: Collection, reranker: Reranker, depth: int) -> 
     check_kind("collection", collection, Collection)
     if not callable(getattr(reranker, "predict", None)):
         raise InputError(f"reranker {shown(reranker)}; expected a model with predict, such as load_reranker returns")
-    check_count("depth", depth)
+    check_count("depth", depth, least=-MAX_COUNT)  # Run.top refuses those below 1
 
 
 def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None, name: str) -> NDArray[np.float64]:
