@@ -24,7 +24,7 @@ from gemma_st.modeling.masks import Attention, verify_attention
 from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
 from gemma_st.modeling.saved_model import SavedModel, finder
 from gemma_st.modeling.saved_weights import ADAPTER, WEIGHTS, read_header, refuse_incomplete_base
-from gemma_st.names import loading, locate
+from gemma_st.names import guessing, loading, locate
 
 if TYPE_CHECKING:
     from sentence_transformers.base.model import BaseModel as Base
@@ -113,8 +113,7 @@ class Encoder(Base):
         if (name is None) == (modules is None):
             raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
         path = None if name is None else locate(name, self.default_huggingface_organization)
-        guessed = path and "/" not in str(name) and not Path(path).is_dir()
-        with loading(name or "in memory", f"no directory or packaged model, and {path}" if guessed else ""):
+        with guessing(name, path), loading(name or "in memory"):
             if path:
                 SavedModel(path, finder(path, **hub), self.model_type, trusted).refuse_broken()
             yield path
