@@ -29,7 +29,7 @@ from gemma_st.modeling.precision import read_dtypes, refuse_precision
 from gemma_st.modeling.saved_model import SavedModel, finder
 from gemma_st.modeling.saved_weights import ADAPTER, WEIGHTS, read_header, refuse_incomplete_base
 from gemma_st.modeling.truncation import refuse_lengths
-from gemma_st.names import loading, locate
+from gemma_st.names import guessing, loading, locate
 
 if TYPE_CHECKING:
     from sentence_transformers.base.model import BaseModel as Base
@@ -120,8 +120,7 @@ class Encoder(Base):
         if (name is None) == (modules is None):
             raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
         path = None if name is None else locate(name, self.default_huggingface_organization)
-        guessed = path and "/" not in str(name) and not Path(path).is_dir()
-        with loading(name or "in memory", f"no directory or packaged model, and {path}" if guessed else ""):
+        with guessing(name, path), loading(name or "in memory"):
             if path:
                 SavedModel(path, finder(path, **hub), self.model_type, trusted).refuse_broken()
             yield path

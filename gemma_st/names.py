@@ -56,11 +56,31 @@ def locate(name: str | Path, organization: str | None = None) -> str:
         return str(name) if str(name).lower() in ORIGINAL_TRANSFORMER_MODELS else f"{organization}/{name}"
     owner, _, model = str(name).partition("/")
     if not (owner and model) or "/" in model or owner.startswith((".", "~")):
-        raise ModelError(
-            f"model {shown(str(name))}: no such directory or packaged model; expected a directory, "
-            f"{' or '.join(packaged()) or 'a packaged name'}, or a hub id owner/model"
-        )
+        raise ModelError(_unknown(name))
     return str(name)
+
+
+def _unknown(name: str | Path) -> str:
+    places = f"a directory, {' or '.join(packaged()) or 'a packaged name'}, or a hub id owner/model"
+    return f"model {str(name)!r}: no such directory or packaged model; expected {places}"
+
+
+@contextmanager
+def guessing(name: str | Path | None, source: str | None) -> Iterator[None]:
+    """Say in an error that a name without an owner was looked up under an organization of the hub.
+
+    Examples:
+        >>> with guessing("absent", "cross-encoder/absent"):
+        ...     raise ModelError("model 'cross-encoder/absent' cannot be loaded")
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: model 'absent': no such directory or packaged model; expected ...
+    """
+    try:
+        yield
+    except ModelError as error:
+        if source is None or "/" in str(name) or Path(source).is_dir():
+            raise
+        raise ModelError(f"{_unknown(str(name))}; {error}") from error
 
 
 @contextmanager
@@ -85,5 +105,5 @@ def loading(name: str | Path, files: str = "") -> Iterator[None]:
         plain = isinstance(error, OSError | ValueError | ImportError) or type(error).__module__ != "builtins"
         named = str(error) if plain and str(error) else f"{type(error).__name__}: {error}".removesuffix(": ")
         reason = textwrap.shorten(named, REASON_LENGTH)
-        place = f"{files}: " if files else ""
-        raise ModelError(f"model {str(name)!r} cannot be loaded: {place}{reason}") from error
+        place = f" ({files})" if files else ""
+        raise ModelError(f"model {str(name)!r} cannot be loaded: {reason}{place}") from error

@@ -139,4 +139,4 @@ def _shapes(path: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
             shapes = {key: tuple(part.get_shape()) for key, part in parts.items()}
             return shapes, {key: str(part.get_dtype()) for key, part in parts.items()}
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: not readable as safetensors ({error}); {REPAIR}") from error
+        raise ModelError(f"{path}: cannot be loaded: {error}; {REPAIR}") from error
