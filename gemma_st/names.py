@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from gemma_st.errors import ModelError, shown
+from gemma_st.errors import ModelError
 from gemma_st.files import is_folder
 
 REASON_LENGTH = 500  # number of characters of a library's message in our error
