@@ -4,13 +4,19 @@ BIN := .venv/bin
 JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test fuzz faults lint docs bench clean
 
 demo: .venv/demo ## topics → BM25 → reranker → evaluation → table, on a packaged collection
 	$(BIN)/ir-eval run --depth 20 -m ndcg@10 -m mrr@10
 
 test: .venv/test ## every test but those that need a GPU or hours
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile
+
+fuzz: .venv/test ## a million random inputs to every reader, at most an hour; goes on where it stopped
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --publish fuzz --state runs/fuzz.json
+
+faults: .venv/test ## broken inputs, kills, full disks, several processes and threads; writes docs/reliability.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --publish faults
 
 lint: .venv/test ## style and types
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gemma_st.losses.pointwise import PointwiseLoss as PointwiseLoss
     from gemma_st.losses.poly1 import Poly1SoftmaxLoss as Poly1SoftmaxLoss
     from gemma_st.losses.softmax import SoftmaxLoss as SoftmaxLoss
+    from gemma_st.losses.states import StatesLoss as StatesLoss
     from gemma_st.modeling.dropout import DropoutRates as DropoutRates, fine_tuning_dropout as fine_tuning_dropout
     from gemma_st.modeling.masks import verify_bidirectional as verify_bidirectional
     from gemma_st.modeling.pooling import AttentionPooling as AttentionPooling, FirstK as FirstK, LastK as LastK
@@ -34,6 +35,7 @@ _NAMES = {
     "losses.pointwise": "PointwiseLoss",
     "losses.poly1": "Poly1SoftmaxLoss",
     "losses.softmax": "SoftmaxLoss",
+    "losses.states": "StatesLoss",
     "modeling.dropout": "DropoutRates fine_tuning_dropout",
     "modeling.masks": "verify_bidirectional",
     "modeling.pooling": "AttentionPooling FirstK LastK",

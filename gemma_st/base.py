@@ -1,23 +1,35 @@
 """The base of our two model classes: model names, our poolers, the mask check at load, and version requirements."""
 
+import functools
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from sentence_transformers.base.modules import Transformer
+from sentence_transformers.base.modules import Router, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.util import batch_to_device
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from gemma_st.errors import ModelError
-from gemma_st.modeling.backbone import refuse_incomplete
+from gemma_st.modeling.backbone import complete_padding, refuse_incomplete
 from gemma_st.modeling.masks import Attention, verify_attention
-from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty
-from gemma_st.names import loading, locate
+from gemma_st.modeling.pair_checks import refuse_characters, texts_of
+from gemma_st.modeling.plain_text import chat_as_text, control_tokens, read_as_text
+from gemma_st.modeling.pooling import AttentionPooling, FirstK, LastK, refuse_empty, refuse_empty_rows
+from gemma_st.modeling.precision import read_dtypes, refuse_precision
+from gemma_st.modeling.saved_model import SavedModel, finder
+from gemma_st.modeling.saved_weights import ADAPTER, WEIGHTS, read_header, refuse_incomplete_base
+from gemma_st.modeling.truncation import refuse_lengths
+from gemma_st.names import guessing, loading, locate
 
 if TYPE_CHECKING:
     from sentence_transformers.base.model import BaseModel as Base
@@ -38,19 +50,45 @@ REQUIREMENTS = {
 OWN_REQUIREMENT = {
     "gemma-encoder": {"specifier": ">=0.1", "reason": "Its pooler is part of gemma_st; pass trust_remote_code=True."}
 }
+_tokenizing = Lock()  # the stock preprocess changes the tokenizer's truncation and padding, which all threads share
+READ_LAST = "tokenizer.json, tokenizer_config.json or sentence_bert_config.json"  # read last
 
 
 class _WholeTransformer(Transformer):
-    """The stock module, which also refuses weights that do not load in full."""
+    """The stock module, which also refuses weights that do not load in full, and names the files at fault."""
+
+    def _load_config(self, model_name_or_path: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        with loading(model_name_or_path, "config.json, or adapter_config.json of an adapter"):
+            return super()._load_config(model_name_or_path, *args, **options)
 
     def _load_model(self, *args: Any, **options: Any) -> "PreTrainedModel":
         self.__class__ = Transformer  # the class whose name is saved
         if args[3] != "torch":
             return Transformer._load_model(self, *args, **options)
         options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # refuse_incomplete raises
-        found: Any = Transformer._load_model(self, *args, **options)
-        refuse_incomplete(args[0], *found, saved=Path(args[0]).is_dir())
+        is_adapter = args[4]
+        file = ADAPTER if is_adapter else WEIGHTS
+        with loading(args[0], f"{'adapter_config.json' if is_adapter else 'config.json'} or {file}"):
+            found: Any = Transformer._load_model(self, *args, **options)
+        refuse_incomplete(args[0], *found, saved=Path(args[0]).is_dir(), file=file)
+        base = finder(args[2].name_or_path)("config.json") if is_adapter else None
+        if base:
+            refuse_incomplete_base(found[0], read_header(base.parent))
         return found[0]
+
+
+def _naming(kind: Any, files: str) -> type[nn.Module]:  # noqa: ANN401
+    """Return a stand-in for a module's class, which names the files, in ``{folder}``, if it cannot be loaded."""
+    load = kind.load
+    if len(inspect.signature(load).parameters) == 1:
+        return cast(type[nn.Module], kind)
+
+    @functools.wraps(load)
+    def named(name: str, *args: Any, subfolder: str = "", **options: Any) -> nn.Module:
+        with loading(name, files.format(folder=subfolder)):
+            return cast(nn.Module, load(name, *args, subfolder=subfolder, **options))
+
+    return cast(type[nn.Module], SimpleNamespace(load=named))
 
 
 class Encoder(Base):
@@ -64,24 +102,37 @@ class Encoder(Base):
     """
 
     _module_classes: Mapping[str, type[nn.Module]] = OWN_MODULES
+    dtypes: list[str] | None = None  # the only number types that the model computes in, if it needs one
 
     @contextmanager
     def _loading(
-        self, name: str | Path | None, modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None
+        self,
+        name: str | Path | None,
+        modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None,
+        *,
+        trusted: bool = False,
+        **hub: Any,
     ) -> Iterator[str | None]:
-        """Give the place to load the model from; afterwards make its pooler refuse empty texts, and verify its mask."""
+        """Check the files of a model and give the place to load it from; afterwards verify its mask and weights.
+
+        ``hub`` are options of the hub, such as ``revision``. Its pooler is made to refuse empty texts.
+        """
         if (name is None) == (modules is None):
             raise ModelError(f"{type(self).__name__} takes either a name or modules; give one of them")
-        path = None if name is None else locate(name)
-        if path:
-            _refuse_headless(Path(path), self.model_type)
-        with loading(name or "in memory"):
+        path = None if name is None else locate(name, self.default_huggingface_organization)
+        with guessing(name, path), loading(name or "in memory"):
+            if path:
+                SavedModel(path, finder(path, **hub), self.model_type, trusted).refuse_broken()
             yield path
             for module in self:
                 if isinstance(module, Pooling):
                     refuse_empty(module)
+            self._read_as_text()
+            self._longest(None, None)
+            self._refuse_precision()
             if name:
                 self._verify(str(name))
+                self._probe(str(name))
 
     def _verify(self, name: str) -> None:
         """Verify that the mask is one of the two and the one it claims to be, and that the weights are finite."""
@@ -90,13 +141,102 @@ class Encoder(Base):
             raise ModelError(f"model {name!r}: is_causal = {causal!r} in config.json; expected true or false; set it")
         for key, tensor in self.state_dict().items():
             if tensor.dtype.itemsize > 1 and not bool(tensor.isfinite().all()):
-                raise ModelError(f"model {name!r}: {key} is not finite in {tensor.dtype}; train or download it again")
+                place, _, own = key.partition(".")
+                own_file = ADAPTER if ".lora_" in own else WEIGHTS
+                folder = "" if place == "0" else f"{place}_{type(self.get_submodule(place)).__name__}/"
+                raise ModelError(
+                    f"model {name!r}: {folder}{own_file}: {own} is not finite in {tensor.dtype}; "
+                    "train or download it again"
+                )
         if self.attention == "bidirectional":
             verify_attention(self, self.attention)
 
+    def _probe(self, name: str) -> None:
+        """Score a short and a longer test input: a tokenizer or a module that does not fit is found at load."""
+        routed = any(isinstance(module, Router) for module in self)  # needs to be told the route
+        if routed or not self.supports("text") or self.device.type == "meta":
+            return
+        vocabulary = getattr(getattr(self.transformers_model, "config", None), "vocab_size", None)
+        if vocabulary and isinstance(self.tokenizer, PreTrainedTokenizerBase):
+            complete_padding(self.tokenizer, vocabulary, name)
+        texts = ["a", "do goldfish grow"]
+        inputs: list[Any] = [(text, text) for text in texts] if self.model_type == "CrossEncoder" else texts
+        with (
+            loading(name, "tokenizer.json, tokenizer_config.json or sentence_bert_config.json"),
+            torch.inference_mode(),
+        ):
+            self(batch_to_device(super().preprocess(inputs), self.device))
+
     def _load_module_class_from_ref(self, *args: Any, **kwargs: Any) -> type[nn.Module]:
         found: type[nn.Module] = super()._load_module_class_from_ref(*args, **kwargs)
-        return _WholeTransformer if found is Transformer else found
+        if found is Transformer:
+            return _naming(_WholeTransformer, READ_LAST)
+        return _naming(found, "{folder}/config.json or {folder}/model.safetensors")
+
+    def _read_as_text(self) -> None:
+        """Make special tokens within texts plain text; a chat template needs them, so ``preprocess`` masks those."""
+        for module in self.modules():
+            if isinstance(module, Transformer) and module.tokenizer is module.processor and not _renders_chat(module):
+                read_as_text(module.processor)
+
+    def preprocess(
+        self,
+        inputs: Sequence[Any],
+        prompt: str | None = None,
+        *,
+        max_length: int | None = None,
+        processing_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Tokenize inputs; special tokens that they or the prompt spell out are plain text.
+
+        ``max_length`` in tokens is the model's own if not given; ``kwargs`` are options of the stock
+        ``Transformer.preprocess``.
+        """
+        refuse_characters(inputs, prompt)
+        self._longest(max_length, processing_kwargs)
+        given = {"max_length": max_length, "processing_kwargs": processing_kwargs}
+        options = kwargs | {name: value for name, value in given.items() if value is not None}
+        with _tokenizing, ExitStack() as undo:
+            if not getattr(self.tokenizer, "split_special_tokens", True):  # also if somebody has replaced it
+                self._read_as_text()
+                if _renders_chat(self[0]) and control_tokens(self.tokenizer, [*texts_of(inputs), prompt or ""]):
+                    undo.enter_context(chat_as_text(self.tokenizer))
+            try:
+                features: dict[str, Any] = super().preprocess(inputs, prompt, **options)
+            except ModelError:
+                raise
+            except ValueError as error:  # of a kind of input that the model does not take, or of several kinds
+                raise ModelError(" ".join(str(error).split())) from error
+        for module in self:
+            refuse_empty_rows(features, module)
+        return features
+
+    def _longest(self, max_length: int | None, processing_kwargs: Mapping[str, Any] | None) -> int | None:
+        """Return the maximum length of an input in tokens; a length that the model cannot read is an error."""
+        module, own = self[0], getattr(self[0], "max_seq_length", None)
+        config = getattr(getattr(module, "model", None), "config", None)
+        known = getattr(config.get_text_config(), "max_position_embeddings", None) if config else None
+        asked = ((processing_kwargs or {}).get("text") or {}).get("max_length", max_length)
+        refuse_lengths({"max_length": own if asked is None else asked}, known)
+        budgets = {name: getattr(module, name, None) for name in ("query_length", "document_length")}
+        refuse_lengths(budgets, own)
+        return own if asked is None else asked
+
+    def _refuse_precision(self) -> None:
+        refuse_precision([*self], self.config, dtypes=self.dtypes, device=self.device.type)
+
+    def _inference(self, inputs: list[Any], **kwargs: Any) -> Any:  # noqa: ANN401  # tensors or lists of them
+        """Check the number type, which a compiled forward pass does not, and run."""
+        self._refuse_precision()
+        return super()._inference(inputs, **kwargs)
+
+    def forward(self, input: dict[str, Any], **kwargs: Any) -> dict[str, Any]:  # noqa: A002  # the stock name
+        """Run the modules on a tokenized batch, in a number type that the model computes in."""
+        if not torch.compiler.is_compiling():
+            self._refuse_precision()
+        features: dict[str, Any] = super().forward(input, **kwargs)
+        return features
 
     @property
     def transformers_model(self) -> "PreTrainedModel":
@@ -136,21 +276,13 @@ class Encoder(Base):
     def _get_model_config(self) -> dict[str, Any]:
         """Add the versions that the model requires; with older ones the stock class refuses to load it."""
         requirements = REQUIREMENTS | (OWN_REQUIREMENT if self.own_modules else {})
-        return {**super()._get_model_config(), "requirements": requirements}
+        needs = {"dtypes": self.dtypes} if self.dtypes else {}
+        return {**super()._get_model_config(), "requirements": requirements, **needs}
+
+    def _parse_model_config(self, model_config: dict[str, Any]) -> None:
+        super()._parse_model_config(model_config)
+        self.dtypes = read_dtypes(model_config.get("dtypes"))
 
 
-def _refuse_headless(directory: Path, kind: str) -> None:
-    """Refuse what the stock classes would give a random head, or score by yes against no."""
-    config, settings = directory / "config.json", directory / "config_sentence_transformers.json"
-    with loading(directory):
-        modules = (directory / "modules.json").exists()
-        if modules and kind == "CrossEncoder":
-            saved = json.loads(settings.read_text(encoding="utf-8")).get("model_type")
-            if saved != kind:
-                raise ModelError(f"{settings}: model_type = {saved!r}; expected {kind!r}; use gemma_st.build")
-        elif config.exists() and not modules:
-            architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ["model"]
-            if not architectures[0].endswith("ForSequenceClassification"):
-                builder = "cross_encoder" if kind == "CrossEncoder" else "sentence_transformer"
-                built = f"build one with gemma_st.build.{builder}"
-                raise ModelError(f"{directory}: a {architectures[0]} without a pooler and a head; {built}")
+def _renders_chat(module: nn.Module) -> bool:
+    return "message" in getattr(module, "modality_config", {})

@@ -2,11 +2,9 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import Lock, local
 from typing import Any, Literal, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import sentence_transformers
@@ -22,8 +20,9 @@ from typing_extensions import TypeIs
 
 from gemma_st.base import Encoder
 from gemma_st.errors import ModelError
-from gemma_st.modeling.pair_checks import is_text_pair, refuse_non_finite, refuse_types
-from gemma_st.modeling.truncation import Truncation, Truncator
+from gemma_st.labels import Labelled
+from gemma_st.modeling.pair_checks import is_text_pair, refuse_characters, refuse_non_finite, refuse_types
+from gemma_st.modeling.truncation import ThreadCounts, Truncation, Truncator
 from gemma_st.modeling.windows import combine_scores, split_windows
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
@@ -31,8 +30,6 @@ Device = str | list[str | torch.device]
 Pool = dict[Literal["input", "output", "processes"], Any]
 Method = TypeVar("Method", bound=Callable[..., object])
 logger = logging.getLogger(__name__)
-_tokenizing = Lock()  # the stock preprocess changes the tokenizer's truncation and padding, which all threads share
-_counts = local()  # the counts of each model in one thread; no attribute of the model, so that it can be pickled
 _old_names: Callable[[Method], Method] = cross_encoder_init_args_decorator
 
 
@@ -41,7 +38,7 @@ def _typed_as(stock: Method) -> Callable[[Callable[..., object]], Method]:
     return lambda method: cast(Method, method)
 
 
-class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
+class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
     """The stock cross-encoder, which also verifies its attention mask at load and reports every truncation.
 
     If a pair is too long, its document is truncated before its query. The attribute ``truncation`` counts the truncated
@@ -59,6 +56,7 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
     """
 
     stride: int | None = None
+    truncation = ThreadCounts()
 
     @_old_names
     @deprecated_kwargs(name="model_name_or_path")
@@ -86,7 +84,9 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         keep_in_fp32_modules: list[str] | None = None,
     ) -> None:
         """Load the model or assemble it from modules."""
-        with self._loading(model_name_or_path, modules) as source:
+        at: dict[str, Any] = {"token": token, "cache_folder": cache_folder, "revision": revision}
+        at["local_files_only"] = local_files_only
+        with self._loading(model_name_or_path, modules, trusted=trust_remote_code, **at) as source:
             super().__init__(
                 source,
                 modules=modules,
@@ -108,16 +108,6 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
                 activation_fn=activation_fn,
                 keep_in_fp32_modules=keep_in_fp32_modules,
             )
-
-    @property
-    def truncation(self) -> Truncation:
-        """Counts of the truncated inputs of the last prediction of this thread."""
-        counts: Truncation = _counts.__dict__.get("of_model", {}).get(self, Truncation())
-        return counts
-
-    @truncation.setter
-    def truncation(self, counts: Truncation) -> None:
-        _counts.__dict__.setdefault("of_model", WeakKeyDictionary())[self] = counts
 
     @_typed_as(sentence_transformers.CrossEncoder.predict)
     @cross_encoder_predict_rank_args_decorator
@@ -143,20 +133,17 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         ``(pairs,)``, or ``(pairs, labels)`` for several labels; no pairs give an empty float32 array. A ModelError: a
         stride below 1 or together with several labels, an input that is no pair, or a score that is not finite.
         """
-        if self.stride is not None and (self.stride < 1 or self.num_labels > 1):
-            raise ModelError(
-                f"stride={self.stride} with {self.num_labels} label(s); expected at least 1, with one label, or None"
-            )
         given: Any = inputs.tolist() if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "UO" else inputs
         single = self.is_singular_input(inputs)
         # A list of pairs of which the first is none looks like a single input.
-        refuse_types(given if not single or (isinstance(given, list) and any(map(is_text_pair, given))) else [given])
+        rows = given if not single or (isinstance(given, list) and any(map(is_text_pair, given))) else [given]
+        self._refuse(rows, kwargs)
         self.truncation = Truncation()
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, apply_softmax)
         output = (convert_to_numpy, convert_to_tensor, device, pool, chunk_size)
         scores = super().predict(inputs, *options, *output, **kwargs)
-        rows = torch.stack(scores) if isinstance(scores, list) and scores else torch.as_tensor(scores)
-        refuse_non_finite(rows.unsqueeze(0) if single else rows, next(self.parameters()).dtype)
+        found = torch.stack(scores) if isinstance(scores, list) and scores else torch.as_tensor(scores)
+        refuse_non_finite(found.unsqueeze(0) if single else found, next(self.parameters()).dtype)
         if self.truncation.queries or self.truncation.lost:
             logger.warning("%s", self.truncation)
         return scores.astype(np.float32, copy=False) if isinstance(scores, np.ndarray) else scores
@@ -208,67 +195,83 @@ class CrossEncoder(Encoder, sentence_transformers.CrossEncoder):
         ``"text"`` if ``return_documents`` is true, for the best ``top_k`` documents; for all if it is not given or if
         there are fewer.
         """
-        if top_k is not None and top_k < 1:
-            raise ModelError(f"top_k={top_k}; expected at least 1, or None for all documents")
+        if top_k is not None and (not isinstance(top_k, int | np.integer) or top_k < 1):
+            raise ModelError(f"top_k={top_k!r}; expected at least 1, or None for all documents")
+        if not hasattr(documents, "__iter__"):
+            raise ModelError(f"documents of type {type(documents).__name__}; expected a list of texts")
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, device, pool, chunk_size)
         return super().rank(query, documents, top_k, return_documents, *options)
-
-    @property
-    def label_names(self) -> list[str]:
-        """The name of each column of the scores, from the model's configuration."""
-        names = self.transformers_model.config.id2label
-        return [names.get(column, f"LABEL_{column}") for column in range(self.num_labels)]
-
-    def labels(self, scores: NDArray[np.float32]) -> list[str]:
-        """Return the name of the best label of each row of scores ``(texts, labels)``."""
-        return [self.label_names[best] for best in self._rows(scores).argmax(1)]
-
-    def probabilities(self, scores: NDArray[np.float32]) -> list[dict[str, float]]:
-        """Return the probabilities by label of each row of scores ``(texts, labels)``: their softmax in float64."""
-        rows = np.exp(self._rows(scores) - scores.max(1, keepdims=True), dtype=np.float64)
-        return [dict(zip(self.label_names, row.tolist(), strict=True)) for row in rows / rows.sum(1, keepdims=True)]
-
-    def _rows(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.num_labels < 2 or scores.ndim != 2 or scores.shape[1] != self.num_labels:
-            raise ModelError(
-                f"scores of shape {np.shape(scores)} from a model with {self.num_labels} label(s); "
-                "expected (texts, labels) with at least 2 labels"
-            )
-        return scores
 
     def is_singular_input(self, inputs: PairInput | Sequence[PairInput]) -> TypeIs[PairInput]:
         """Return whether the input is a single pair."""
         return not isinstance(inputs, _Texts) and super().is_singular_input(inputs)
 
     def preprocess(
-        self, inputs: Sequence[Any], prompt: str | None = None, *, max_length: int | None = None, **kwargs: Any
+        self,
+        inputs: Sequence[Any],
+        prompt: str | None = None,
+        *,
+        max_length: int | None = None,
+        processing_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> dict[str, Any]:
         """Tokenize pairs or single texts; a document is truncated before its query, and ``truncation`` counts both.
 
         ``max_length`` in tokens is the model's own if not given; ``kwargs`` are options of the stock
-        ``Transformer.preprocess``, such as ``processing_kwargs``.
+        ``Transformer.preprocess``.
         """
-        truncator = self._truncator(max_length)
-        if truncator and all(isinstance(item, str) or is_text_pair(item) for item in inputs):
+        options = {"max_length": max_length, "processing_kwargs": processing_kwargs, **kwargs}
+        features: dict[str, Any] = {}
+        counts, truncator = None, self._truncator(max_length, processing_kwargs)
+        if truncator is None or not all(isinstance(item, str) or is_text_pair(item) for item in inputs):
+            return super().preprocess(inputs, prompt, **options)
+        if not self._can_flatten_inputs() and "message" not in self.modalities:
+            features = super().preprocess(inputs, prompt, **options)
+            counts = truncator.counts(features, prompt)
+        if counts is None:  # it has truncated a query, or does not tell
             inputs, counts = truncator.cut(inputs, prompt)
-            self.truncation = self.truncation.plus(counts)
-        longest = {} if max_length is None else {"max_length": max_length}
-        with _tokenizing:
-            return super().preprocess(inputs, prompt, **longest, **kwargs)
+            features = super().preprocess(inputs, prompt, **options)
+        self.truncation = self.truncation.plus(counts)
+        return features
 
-    def _truncator(self, max_length: int | None) -> Truncator | None:
-        longest, transformer = max_length or self.max_seq_length, self[0]
+    def _truncator(self, max_length: int | None, processing_kwargs: Mapping[str, Any] | None) -> Truncator | None:
+        longest, transformer = self._longest(max_length, processing_kwargs), self[0]
         if not longest or self.tokenizer is None:
             return None
         budgets = {name: getattr(transformer, name) for name in ("query_length", "document_length")}
         return Truncator(self.tokenizer, longest, **budgets)
 
+    def _refuse(self, inputs: Sequence[object], options: Mapping[str, Any]) -> None:
+        """Refuse, before anything is scored, inputs and options that cannot be."""
+        if self.stride is not None and (self.stride < 1 or self.num_labels > 1):
+            raise ModelError(
+                f"stride={self.stride} with {self.num_labels} label(s); expected at least 1, with one label, or None"
+            )
+        refuse_types(inputs)
+        refuse_characters(inputs)
+        self._longest(options.get("max_length"), options.get("processing_kwargs"))
+        self._refuse_precision()
+
+    def _multi_process(self, inputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Score in several processes, each of which returns its counts too."""
+        parts: Any = super()._multi_process(inputs, *args, counted=True, **kwargs)
+        for _, counts in parts:
+            self.truncation = self.truncation.plus(counts)
+        return torch.cat([scores for scores, _ in parts]) if parts else []
+
     @torch.inference_mode()
-    def _inference(self, inputs: list[Any], *, prompt: str | None = None, **kwargs: Any) -> torch.Tensor:
-        """Score a list of inputs; with a stride, long documents in windows: logits are combined, then activated."""
+    def _inference(self, inputs: list[Any], *, prompt: str | None = None, counted: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Score a list of inputs; with a stride, long documents in windows: logits are combined, then activated.
+
+        If ``counted``, the result is one pair of scores and counts, for the process that asked for it.
+        """
+        if counted:
+            self.truncation = Truncation()
+            return [(self._inference(inputs, prompt=prompt, **kwargs), self.truncation)]
         activation, softmax = kwargs.get("activation_fn"), kwargs.get("apply_softmax")
         windows, sizes, counts = inputs, [1] * len(inputs), None
-        if self.stride and (truncator := self._truncator(kwargs.get("max_length"))) and all(map(is_text_pair, inputs)):
+        truncator = self._truncator(kwargs.get("max_length"), kwargs.get("processing_kwargs")) if self.stride else None
+        if self.stride and truncator and all(map(is_text_pair, inputs)):
             windows, sizes, counts = split_windows(truncator, inputs, self.stride, prompt)
         logits_only = kwargs | {"activation_fn": None, "apply_softmax": False}
         scores: torch.Tensor = super()._inference(windows, prompt=prompt, **logits_only)

@@ -1,5 +1,6 @@
 """The same encoder as a bi-encoder: one vector per text, for a dense first stage."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ import torch
 from sentence_transformers.util.decorators import deprecated_kwargs
 
 from gemma_st.base import Encoder
+from gemma_st.modeling.pair_checks import refuse_characters
 
 
 class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
@@ -49,7 +51,9 @@ class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
         truncate_dim: int | None = None,
     ) -> None:
         """Load the model or assemble it from modules."""
-        with self._loading(model_name_or_path, modules) as source:
+        at: dict[str, Any] = {"token": token, "cache_folder": cache_folder, "revision": revision}
+        at["local_files_only"] = local_files_only
+        with self._loading(model_name_or_path, modules, trusted=trust_remote_code, **at) as source:
             super().__init__(
                 source,
                 modules=modules,
@@ -70,6 +74,15 @@ class SentenceTransformer(Encoder, sentence_transformers.SentenceTransformer):
                 similarity_fn_name=similarity_fn_name,
                 truncate_dim=truncate_dim,
             )
+
+    def _inference(self, inputs: list[Any], **kwargs: Any) -> Any:  # noqa: ANN401  # tensors or lists of them
+        refuse_characters(inputs)  # with the index in the whole list, before anything is encoded
+        return super()._inference(inputs, **kwargs)
+
+    def _multi_process(self, inputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        refuse_characters(inputs)
+        self._refuse_precision()
+        return super()._multi_process(inputs, *args, **kwargs)
 
     def set_pooling_include_prompt(self, include_prompt: bool) -> None:
         """Set whether to pool the tokens of a prompt too, also in our poolers, which the stock method skips."""

@@ -4,7 +4,7 @@
     python start.py student ../study/decoder.toml
 
 The stage file names the teacher, the training lists, and in ``[model] base`` the directory to write. ``transplant``
-writes a cross-encoder that contains the teacher's layers, and ``readings.safetensors``, which the loss ``states``
+writes a cross-encoder that contains the teacher's layers, and ``readings.safetensors``, which the loss ``token-states``
 reads. ``student`` writes a small decoder that starts from the teacher's token table and attention projections.
 """
 

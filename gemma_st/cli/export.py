@@ -22,10 +22,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     card.add_argument("--data", metavar="NAME", action="append", default=[], help=data)
     results = "results.json that ir-eval run --out wrote for the model; repeatable"
     card.add_argument("--results", metavar="FILE", action="append", default=[], help=results)
+    onnx = "write model.onnx, tokenizer and README instead, compared with onnxruntime (needs gemma-encoder[onnx])"
+    parser.add_argument("--onnx", action="store_true", help=onnx)
     parser.set_defaults(command=_export)
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from gemma_st.errors import ModelError
+    from gemma_st.files import writing
     from gemma_st.hub.card import Facts
     from gemma_st.hub.export import export
 
@@ -35,5 +39,14 @@ def _export(arguments: argparse.Namespace) -> None:
         training_data=tuple(arguments.data),
         results=tuple(map(Path, arguments.results)),
     )
-    target = export(arguments.name, arguments.directory, facts if facts != Facts() else None)
+    if arguments.onnx:
+        from gemma_st.hub.onnx_export import export_onnx
+
+        if facts != Facts():
+            raise ModelError("--onnx writes no model card; leave out --base-model, --license, --data and --results")
+        difference = export_onnx(arguments.name, arguments.directory)
+        sys.stdout.write(f"model written to {arguments.directory}; scores differ from torch by {difference:.1e}\n")
+        return
+    with writing(Path(arguments.directory), "the model"):
+        target = export(arguments.name, arguments.directory, facts if facts != Facts() else None)
     sys.stdout.write(f"model written to {target}; check it with: gemma-st verify {target}\n")

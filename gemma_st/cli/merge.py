@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(arguments: argparse.Namespace) -> None:
+    from gemma_st.files import writing
     from gemma_st.training.lora import merge
 
-    target = merge(arguments.source, arguments.target)
+    with writing(Path(arguments.target), "the model"):
+        target = merge(arguments.source, arguments.target)
     sys.stdout.write(f"model written to {target}; check it with: gemma-st verify {target}\n")

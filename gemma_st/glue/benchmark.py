@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gemma_st.cross_encoder import CrossEncoder
-from gemma_st.files import write_whole
+from gemma_st.files import write_whole, writing
 from gemma_st.glue.config import GlueConfig
 from gemma_st.glue.datasets import Data, load
 from gemma_st.glue.finetune import fine_tune, score
@@ -20,6 +20,8 @@ from gemma_st.glue.sources import HUB
 from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.hub.card import USAGE, Facts, write_card
 from gemma_st.hub.saving import save
+from gemma_st.locks import reserved
+from gemma_st.settings import read_json
 
 PACKAGES = ("gemma-encoder", "sentence-transformers", "transformers", "torch", "datasets")
 BEST_FILENAME = "model.json"  # seed, dev score and submissions of the model that is kept
@@ -59,19 +61,27 @@ def run(
         "versions": {name: version(name) for name in PACKAGES},
         "rows": [],
     }
-    for task, data in loaded:
-        folder = output / f"{task.name}-{config.key(task, data)}"
-        cells = [_run_seed(task, data, config, seed, folder) for seed in seeds]
-        best = json.loads((folder / BEST_FILENAME).read_text(encoding="utf-8"))
-        for name, text in best["submissions"].items():
-            write_whole(output / "submissions" / name, text)
-        model = {"model": f"{folder.name}/{task.name}", "model_seed": best["seed"]}
-        rows = [row | model for row in _rows(task, data, cells)]
-        _write_card(folder / task.name, task, rows, {**asdict(config), "command": command, "seeds": list(seeds)})
-        results["rows"] += rows
-        write_whole(output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-        write_whole(output / "results.md", markdown(results))
+    with reserved(output), writing(output, "the results"):
+        for task, data in loaded:
+            _run_task(task, data, config, seeds=seeds, output=output, results=results)
     return results
+
+
+def _run_task(
+    task: Task, data: Data, config: GlueConfig, *, seeds: Sequence[int], output: Path, results: dict[str, Any]
+) -> None:
+    """Train a task with all seeds, add its rows to the results, and write them."""
+    folder = output / f"{task.name}-{config.key(task, data)}"
+    cells = [_run_seed(task, data, config, seed, folder) for seed in seeds]
+    best = json.loads((folder / BEST_FILENAME).read_text(encoding="utf-8"))
+    for name, text in best["submissions"].items():
+        write_whole(output / "submissions" / name, text)
+    model = {"model": f"{folder.name}/{task.name}", "model_seed": best["seed"]}
+    rows = [row | model for row in _rows(task, data, cells)]
+    _write_card(folder / task.name, task, rows, {**asdict(config), "command": results["command"], "seeds": list(seeds)})
+    results["rows"] += rows
+    write_whole(output / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_whole(output / "results.md", markdown(results))
 
 
 def _rows(task: Task, data: Data, cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -98,8 +108,7 @@ def _run_seed(task: Task, data: Data, config: GlueConfig, seed: int, folder: Pat
     """Return the stored result of a seed, or train and store it; keep the model if it is the best so far."""
     path = folder / f"seed-{seed}.json"
     if path.exists():
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return stored
+        return read_json(path)
     checkpoints, start = folder / f"seed-{seed}", time.monotonic()
     model = fine_tune(task, data, config, seed=seed, checkpoints=checkpoints)
     sets = data.evaluation_sets
@@ -121,7 +130,7 @@ def _keep_best(folder: Path, task: Task, model: CrossEncoder, found: dict[str, A
     """Keep a model and its submissions unless an earlier seed scored at least as well on dev."""
     kept = folder / BEST_FILENAME
     if kept.exists():
-        before = json.loads(kept.read_text(encoding="utf-8"))
+        before = read_json(kept)
         if before["seed"] != found["seed"] and before["score"] >= found["score"]:
             return
     save(model, folder / task.name)
@@ -155,4 +164,4 @@ def _write_card(directory: Path, task: Task, rows: Sequence[dict[str, Any]], set
         f"`{settings['command']}`",
         markdown_table(header, measured, left=(0, 1)),
     ]
-    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    write_whole(path, "\n\n".join(sections) + "\n")

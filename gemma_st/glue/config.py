@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
 
 from gemma_st.errors import ModelError
 from gemma_st.files import digest
@@ -68,7 +68,7 @@ class GlueConfig:
     padding_side: Literal["left", "right"] = "right"
     max_length: PositiveInt = 128
     dropout: Annotated[DropoutRates, BeforeValidator(_dropout_rates)] = DropoutRates()
-    learning_rate: PositiveFloat = 2e-5
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-5
     relative_rates: bool = False
     freeze: tuple[str, ...] = ()
     probe: bool = False

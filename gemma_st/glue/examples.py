@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemma_st.errors import ModelError
+from gemma_st.files import is_unicode
 from gemma_st.glue.tasks import HIGHEST_GRADE, QUESTIONS, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 Row = Mapping[str, Any]
+MOST_DIGITS = 18  # of the number of a class or an example
+SHOWN = 60  # characters of a wrong value in its error
 TEXT_COLUMNS = ("first", "second", "third")  # of the trainer's data set
 
 
@@ -65,7 +68,7 @@ def parse_rows(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
         secret = name == "test" and row.get("label") in (None, -1)
         labels.append(None if secret else _label(task, row.get("label"), where))
         given = str(row.get("index"))
-        index.append(int(given) if given.isdecimal() else number)
+        index.append(int(given) if given.isdecimal() and len(given) <= MOST_DIGITS else number)
     known = [label for label in labels if label is not None]
     if not texts or len(known) not in (0, len(labels)):
         raise ModelError(f"{task.title} {name}: {len(texts)} examples, {len(known)} labels; expected one for each")
@@ -75,8 +78,11 @@ def parse_rows(task: Task, rows: Iterable[tuple[str, Row]], name: str) -> Split:
 def _texts(task: Task, row: Row, where: str) -> tuple[str, ...]:
     """Return the texts. WiC's word is put before the first sentence, and COPA's question after the premise."""
     for column in task.columns:
-        if not isinstance(row.get(column), str) or not row[column].strip():
-            raise ModelError(f"{where}: {column}={row.get(column)!r}; expected texts in {', '.join(task.columns)}")
+        text = row.get(column)
+        if not isinstance(text, str) or not text.strip():
+            raise ModelError(f"{where}: {column}={text!r:.{SHOWN}}; expected texts in {', '.join(task.columns)}")
+        if not is_unicode(text):
+            raise ModelError(f"{where}: {column} contains a lone surrogate, which UTF-8 cannot encode; remove it")
     texts = tuple(row[column] for column in task.columns)
     if task.config == "wic":
         return f"{texts[0]}: {texts[1]}", texts[2]
@@ -93,10 +99,11 @@ def _label(task: Task, value: object, where: str) -> float:
     if task.labels:
         if text.lower() in task.labels:
             return task.labels.index(text.lower())
-        if text.isdecimal() and int(text) < len(task.labels):
+        if text.isdecimal() and len(text) <= MOST_DIGITS and int(text) < len(task.labels):
             return int(text)
-        raise ModelError(f"{where}: label={value!r}; expected {', '.join(task.labels)}, or their number from 0")
+        names = ", ".join(task.labels)
+        raise ModelError(f"{where}: label={value!r:.{SHOWN}}; expected {names}, or their number from 0")
     with suppress(ValueError):
         if 0 <= float(text) <= HIGHEST_GRADE:
             return float(text)
-    raise ModelError(f"{where}: label={value!r}; expected a number from 0 to {HIGHEST_GRADE:g}")
+    raise ModelError(f"{where}: label={value!r:.{SHOWN}}; expected a number from 0 to {HIGHEST_GRADE:g}")

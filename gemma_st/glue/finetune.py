@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.base.model import BaseModel
-from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from gemma_st.cross_encoder import CrossEncoder
@@ -26,6 +26,7 @@ from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.losses.classification import ClassificationLoss, RegressionLoss, pairs
 from gemma_st.modeling.dropout import fine_tuning_dropout
 from gemma_st.training.arguments import relative_rates
+from gemma_st.training.checked_trainer import CheckedTrainer
 from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
 from gemma_st.training.finite import FiniteValues
 
@@ -58,7 +59,7 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
     arguments = _arguments(task, config, seed, checkpoints)
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
-    trainer = CrossEncoderTrainer(
+    trainer = CheckedTrainer(
         model=model,
         args=arguments,
         train_dataset=data.train.to_dataset(),

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from gemma_st.errors import ModelError
+from gemma_st.files import numbered_lines
 from gemma_st.glue.examples import Row, Split, parse_rows
 from gemma_st.glue.tasks import Task
 
@@ -52,14 +53,11 @@ def _from_files(task: Task, folder: Path, name: str, part: str) -> Split | None:
 def _rows(path: Path, task: Task) -> Iterator[tuple[str, Row]]:
     """Yield ``(file:line, row)``, the columns named as on the hub."""
     renamed = COLUMN_NAMES | dict(zip(task.columns_in_files, task.columns, strict=False))
-    try:
-        with path.open(encoding="utf-8-sig", newline="\n") as lines:
-            numbered = ((f"{path}:{number}", line.rstrip("\r\n")) for number, line in enumerate(lines, 1))
-            rows = _json(numbered) if path.suffix == ".jsonl" else _tsv(numbered, MISSING_HEADERS.get(task.config, ()))
-            for where, row in rows:
-                yield where, {renamed.get(name, name): value for name, value in row.items()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); download the file again") from error
+    lines = numbered_lines(path, remedy="download the file again")
+    numbered = ((where, line.rstrip("\r\n")) for where, line in lines if line.strip("\r\n "))
+    rows = _json(numbered) if path.suffix == ".jsonl" else _tsv(numbered, MISSING_HEADERS.get(task.config, ()))
+    for where, row in rows:
+        yield where, {renamed.get(name, name): value for name, value in row.items()}
 
 
 def _tsv(lines: Iterator[tuple[str, str]], missing: Sequence[str]) -> Iterator[tuple[str, Row]]:
@@ -79,7 +77,7 @@ def _json(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Row]]:
     """Parse JSON lines."""
     for where, line in lines:
         row = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             row = json.loads(line)
         if not isinstance(row, dict):
             raise ModelError(f"{where}: {line[:40]!r}; expected a JSON object")

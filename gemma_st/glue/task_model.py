@@ -59,6 +59,7 @@ def _with_own_head(base: str, labels: Sequence[str], config: GlueConfig) -> Cros
     settings.id2label, settings.label2id = dict(enumerate(names)), {name: i for i, name in enumerate(names)}
     model = CrossEncoder(modules=[*kept, new], activation_fn=nn.Identity())
     model.set_keep_in_fp32_modules([f"{len(kept)}.linear"])
+    model.dtypes = source.dtypes
     longest = min(config.max_length, source.max_seq_length or config.max_length)
     model.max_seq_length = longest
     transformer: Any = model[0]

@@ -1,6 +1,5 @@
 """The model card: facts read from the model, facts given by its author, and numbers from results files."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from gemma_st.errors import ModelError
 from gemma_st.hub.training_record import describe_training
 from gemma_st.modeling.template import read_template
+from gemma_st.settings import read_json
 
 if TYPE_CHECKING:
     from gemma_st.base import Encoder
@@ -135,9 +135,9 @@ def results_table(paths: Sequence[Path]) -> str:
     rows = ["| collection | topics | first stage → model | command |", "|---|--:|---|---|"]
     for path in paths:
         try:
-            results = json.loads(path.read_text(encoding="utf-8-sig"))
+            results = read_json(path)
             rows += [_results_row(results["experiment"]["systems"], found) for found in results["collections"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelError(f"{path}: no results of a first stage and a model ({error!r}); see ir-eval run") from error
     return "\n".join(rows)
 

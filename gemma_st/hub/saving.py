@@ -1,6 +1,5 @@
 """Save a model, atomically and optionally with narrower weights, and load it again."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gemma_st.errors import ModelError
-from gemma_st.names import loading
+from gemma_st.modeling.saved_json import check_json, read_json
 
 if TYPE_CHECKING:
     from gemma_st.base import Encoder
@@ -66,8 +65,7 @@ def open_model(
     from gemma_st.sentence_transformer import SentenceTransformer
 
     path = Path(directory) / "config_sentence_transformers.json"
-    with loading(directory):
-        saved = str(json.loads(path.read_text(encoding="utf-8")).get("model_type"))
+    saved = str(check_json(path, read_json(path), "settings").get("model_type"))
     classes: dict[str, type[CrossEncoder | SentenceTransformer]]
     classes = {kind.__name__: kind for kind in (CrossEncoder, SentenceTransformer)}
     if saved not in classes:
@@ -96,6 +94,16 @@ def new_directory(directory: str | Path) -> Path:
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ModelError(f"{target}: exists already; expected a new or empty directory")
     return target
+
+
+def finish_replacing(directory: str | Path) -> None:
+    """Take over the files of a model that a process was killed while replacing; do nothing if there are none.
+
+    Examples:
+        >>> finish_replacing("reranker")
+    """
+    target = Path(directory).resolve()
+    _move_missing(target.with_name(f".{target.name}.former"), target)
 
 
 def _narrow(weights: Path, storage: str, exact: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ import tomli_w
 from gemma_st.errors import ModelError
 from gemma_st.files import write_whole
 from gemma_st.provenance import commit
+from gemma_st.settings import read_json
 
 RECORD_FILENAME, PICTURE_FILENAME = "training.json", "training.svg"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate")  # whose versions are recorded
@@ -54,7 +55,7 @@ def describe_training(directory: Path) -> str:
     if not path.exists():
         return ""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         lines = _curves(record["log"], record["measures"])
         built = [f"commit `{record['commit']}`"] if record["commit"] else []
         built += [f"{name} {number}" for name, number in record["versions"].items()]
@@ -65,7 +66,7 @@ def describe_training(directory: Path) -> str:
             f"{', '.join(built)}; `{RECORD_FILENAME}` holds the whole log. The stage:\n\n"
             f"```toml\n{tomli_w.dumps(record['stage'])}\n```"
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: no record of a training run ({error!r}); delete the file") from error
 
 
@@ -77,7 +78,8 @@ def data_names(stage: Mapping[str, Any]) -> tuple[str, ...]:
         ('lists',)
     """
     paths = [Path(list_["file"]) for list_ in stage["lists"]]
-    return tuple(dict.fromkeys(_origin(path).get("collection", path.stem) for path in paths))
+    names = [(_origin(path).get("collection"), path.stem) for path in paths]
+    return tuple(dict.fromkeys(name if isinstance(name, str) else stem for name, stem in names))
 
 
 def _curves(log: Log, measures: Sequence[str]) -> dict[str, Points]:
@@ -121,5 +123,4 @@ def _origin(path: Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
     if path.suffix != ".jsonl" or not beside.exists():
         return {"file": path.name}
-    origin: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-    return origin
+    return read_json(beside)

@@ -1,5 +1,6 @@
 """Distillation: the scores of a list follow the distribution of a teacher's scores."""
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -36,12 +37,12 @@ class ScoreDistillationLoss(ListLoss):
         True
     """
 
-    compares_documents = True
+    compares_documents = learns_from_scores = True  # also of a teacher that scores the lists itself
 
     def __init__(self, model: "CrossEncoder", *, temperature: float = 1.0, mini_batch_size: int = 32) -> None:
         """Check and store the temperature."""
         super().__init__(model, mini_batch_size=mini_batch_size)
-        if not temperature > 0:
+        if not 0 < temperature < inf:
             raise ModelError(f"temperature {temperature}; expected a number above 0")
         self.temperature = temperature
 

@@ -49,6 +49,8 @@ class ListLoss(nn.Module, ABC):
         super().__init__()
         if model.num_labels != 1:
             raise ModelError(f"{type(self).__name__} with a model of {model.num_labels} labels; expected 1")
+        if mini_batch_size < 1:
+            raise ModelError(f"mini_batch_size {mini_batch_size}; expected at least 1 pair")
         self.model = model
         self.mini_batch_size = mini_batch_size
 
@@ -66,20 +68,31 @@ class ListLoss(nn.Module, ABC):
         self, inputs: Sequence[Any], labels: Sequence[Tensor], prompt: str | None = None, task: str | None = None
     ) -> Tensor:
         """Return the loss of a batch: ``inputs`` are its queries and, for each query, a list of documents."""
+        pairs, sizes = self.pairs(inputs, labels)
+        scores = self.read(pairs, prompt, task)[:, 0]
+        return self.mean(scores, torch.cat(list(labels)).to(scores), sizes)
+
+    def pairs(self, inputs: Sequence[Any], labels: Sequence[Tensor]) -> tuple[list[tuple[str, str]], list[int]]:
+        """Return the pairs of a batch, one list after the other, and the number of documents of each list."""
         queries, documents = inputs
         sizes, found = [len(texts) for texts in documents], [len(values) for values in labels]
         if sizes != found:
             raise ModelError(f"lists of {sizes} documents with {found} labels; expected one label per document")
-        pairs = [(query, text) for query, texts in zip(queries, documents, strict=True) for text in texts]
-        scores = self._score(pairs, prompt, task)
-        filled = pad_rows(torch.ones_like(scores, dtype=torch.bool), sizes)
-        relevance = pad_rows(torch.cat(list(labels)).to(scores), sizes)
-        if self.needs_relevance and bool((relevance < 0).any()):
-            raise ModelError(f"{type(self).__name__} with a label of {float(relevance.min()):g}; expected {RELEVANCE}")
-        return self.formula(pad_rows(scores, sizes, fill=PADDED_SCORE), relevance, filled).mean()
+        return [(query, text) for query, texts in zip(queries, documents, strict=True) for text in texts], sizes
 
-    def _score(self, pairs: list[tuple[str, str]], prompt: str | None, task: str | None) -> Tensor:
-        """Return one float32 score per pair, of shape ``(pairs,)``."""
+    def mean(self, scores: Tensor, labels: Tensor, sizes: list[int]) -> Tensor:
+        """Return the mean of the formula over the lists; scores and labels are those of all pairs, ``(pairs,)``."""
+        filled = pad_rows(torch.ones_like(scores, dtype=torch.bool), sizes)
+        if self.needs_relevance and bool((labels < 0).any()):
+            raise ModelError(f"{type(self).__name__} with a label of {float(labels.min()):g}; expected {RELEVANCE}")
+        return self.formula(pad_rows(scores, sizes, fill=PADDED_SCORE), pad_rows(labels, sizes), filled).mean()
+
+    def columns(self, output: dict[str, Tensor]) -> Tensor:
+        """Return what the loss needs of a model's output in float32, the score first; (pairs, columns)."""
+        return output["scores"].view(-1, 1).float()
+
+    def read(self, pairs: list[tuple[str, str]], prompt: str | None, task: str | None) -> Tensor:
+        """Return the columns of all pairs, which are scored in mini-batches of similar length; (pairs, columns)."""
         order = sorted(range(len(pairs)), key=lambda place: sum(map(len, pairs[place])))
         batches = [order[start : start + self.mini_batch_size] for start in range(0, len(order), self.mini_batch_size)]
         batches += [order[:1]] * (_forward_passes(self.model, len(batches)) - len(batches))
@@ -87,10 +100,10 @@ class ListLoss(nn.Module, ABC):
         for places in batches:
             batch = [pairs[place] for place in places]
             features = batch_to_device(self.model.preprocess(batch, prompt=prompt, task=task), self.model.device)
-            parts.append(self.model(features)["scores"].view(-1).float())
-        scores, surplus = torch.cat(parts).tensor_split([len(order)])
-        scores = scores + 0 * surplus.sum()  # the surplus forward passes need a backward pass, too
-        return scores[torch.tensor(order, device=scores.device).argsort()]
+            parts.append(self.columns(self.model(features)))
+        rows, surplus = torch.cat(parts).tensor_split([len(order)])
+        rows = rows + 0 * surplus.sum()  # the surplus forward passes need a backward pass, too
+        return rows[torch.tensor(order, device=rows.device).argsort()]
 
 
 def pad_rows(values: Tensor, sizes: list[int], *, fill: float = 0) -> Tensor:

@@ -22,4 +22,4 @@ class MarginMSELoss(losses.MarginMSELoss):
         True
     """
 
-    reads_triples = compares_documents = True
+    reads_triples = compares_documents = learns_from_scores = True

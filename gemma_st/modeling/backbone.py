@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gemma_st.errors import ModelError
 from gemma_st.modeling.families import IMPLEMENTATIONS, Family, encoder_config, family
 from gemma_st.modeling.masks import Attention, set_mask
+from gemma_st.modeling.saved_weights import WEIGHTS
 from gemma_st.names import loading
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def backbone(
             module = _module(network, fast, processor)
         except KeyError as error:  # raised by transformers, such as for an unknown activation function
             raise ModelError(f"model {label!r} has a value in its config.json that cannot be used: {error}") from error
-    _complete_tokenizer(module.tokenizer, label)
+    _complete_tokenizer(module.tokenizer, module.model.config.vocab_size, label)
     return module
 
 
@@ -123,10 +124,13 @@ def _pretrained(source: str, config: "PreTrainedConfig", kind: Family, options: 
     return network
 
 
-def refuse_incomplete(source: str, network: "PreTrainedModel", report: dict[str, Any], *, saved: bool = False) -> None:
+def refuse_incomplete(
+    source: str, network: "PreTrainedModel", report: dict[str, Any], *, saved: bool = False, file: str = WEIGHTS
+) -> None:
     """Raise where transformers only warns: a tensor is missing (and drawn at random), misshapen or unexpected.
 
     A base may have tensors of a head, a vision tower or a decoder, which are not loaded; a ``saved`` model has none.
+    ``file`` is the file of the weights.
 
     Examples:
         >>> report = {f"{kind}_keys": set() for kind in ("missing", "mismatched", "unexpected")}
@@ -142,7 +146,7 @@ def refuse_incomplete(source: str, network: "PreTrainedModel", report: dict[str,
         more = f" and {len(faults) - TENSORS_IN_ERROR} more" if len(faults) > TENSORS_IN_ERROR else ""
         shown = ", ".join(faults[:TENSORS_IN_ERROR])
         raise ModelError(
-            f"model {source!r} does not load in full as a {type(network).__name__}: {shown}{more}; "
+            f"model {source!r}: {file} does not load in full as a {type(network).__name__}: {shown}{more}; "
             "expected the weights that its config.json describes: download both again"
         )
 
@@ -209,13 +213,29 @@ def _forget_processor(folder: Path) -> None:
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _complete_tokenizer(tokenizer: "PreTrainedTokenizerBase", source: str) -> None:
+def _complete_tokenizer(tokenizer: "PreTrainedTokenizerBase", vocabulary: int, source: str) -> None:
     """Refuse the empty tokenizer that transformers makes if its files are missing; add a missing padding token."""
     if set(tokenizer("token").input_ids) <= set(tokenizer.all_special_ids):
         raise ModelError(f"model {source!r} has no tokenizer: every word is encoded as unknown; add its tokenizer.json")
-    if tokenizer.pad_token is None:
-        if tokenizer.eos_token is None:
-            raise ModelError(f"model {source!r} has neither a padding nor an end token; set its tokenizer's pad_token")
+    complete_padding(tokenizer, vocabulary, source)
+
+
+def complete_padding(tokenizer: "PreTrainedTokenizerBase", vocabulary: int, source: str) -> None:
+    """Let the end token pad if a tokenizer has no padding token, or one that the ``vocabulary`` of the model lacks.
+
+    Examples:
+        >>> module = backbone("decoder")
+        >>> module.tokenizer.pad_token = None
+        >>> complete_padding(module.tokenizer, 1000, "decoder")
+        >>> module.tokenizer.pad_token
+        '<eos>'
+    """
+    if tokenizer.pad_token is None or tokenizer.pad_token_id >= vocabulary:
+        if tokenizer.eos_token is None or tokenizer.eos_token_id >= vocabulary:
+            raise ModelError(
+                f"model {source!r} has neither a padding nor an end token; set its tokenizer's pad_token to one of the "
+                f"{vocabulary} tokens of config.json"
+            )
         tokenizer.pad_token = tokenizer.eos_token
 
 

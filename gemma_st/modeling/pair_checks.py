@@ -1,6 +1,7 @@
-"""Checks of the inputs that a cross-encoder is given, and of its scores."""
+"""Checks of the inputs that a model is given, and of a cross-encoder's scores."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 import torch
 from sentence_transformers.base.modality import InputFormatter, infer_modality, is_message_dict
@@ -8,6 +9,23 @@ from sentence_transformers.base.modality import InputFormatter, infer_modality, 
 from gemma_st.errors import ModelError
 
 is_text_pair = InputFormatter.is_text_pair
+UNREADABLE = re.compile("[\0\ud800-\udfff]")  # NUL, and half of a surrogate pair, which UTF-8 cannot encode
+
+
+def texts_of(item: object) -> Iterator[str]:
+    """Yield every text within inputs: in pairs, dicts and messages too.
+
+    Examples:
+        >>> list(texts_of([("what", "a license"), {"text": "a patent"}]))
+        ['what', 'a license', 'a patent']
+    """
+    if isinstance(item, str):
+        yield item
+    elif isinstance(item, (list, tuple)):
+        for part in item:
+            yield from texts_of(part)
+    elif isinstance(item, dict):
+        yield from texts_of(list(item.values()))
 
 
 def refuse_types(inputs: Sequence[object]) -> None:
@@ -21,6 +39,23 @@ def refuse_types(inputs: Sequence[object]) -> None:
     for index, item in enumerate(inputs):
         if fault := not (isinstance(item, str) or is_text_pair(item)) and _fault(item):
             raise ModelError(f"pair {index}: {fault}; remove it")
+
+
+def refuse_characters(inputs: Sequence[object], prompt: str | None = None) -> None:
+    r"""Refuse inputs and a prompt with a NUL or a lone surrogate, which stops tokenizers with a TypeError.
+
+    Examples:
+        >>> refuse_characters([("what", "a license"), ("what", chr(0))])
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: pair 1: its text has '\x00' at character 0; expected readable text; remove it
+    """
+    for index, item in enumerate([prompt, *inputs]):
+        for text in texts_of(item):
+            if found := UNREADABLE.search(text):
+                kind = "text" if isinstance(item, (str, dict)) else "pair"
+                name = f"{kind} {index - 1}: its text" if index else "the prompt"
+                place = f"{found.group()!r} at character {found.start()}"
+                raise ModelError(f"{name} has {place}; expected readable text; remove it")
 
 
 def refuse_non_finite(scores: torch.Tensor, dtype: torch.dtype) -> None:

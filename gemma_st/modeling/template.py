@@ -51,7 +51,7 @@ def set_template(tokenizer: "PreTrainedTokenizerBase", pair: str | None = PAIR) 
         if part in FIELDS:
             names.append(FIELDS[part])
         elif words:
-            ids = tokenizer(words, add_special_tokens=False).input_ids
+            ids = tokenizer(words, add_special_tokens=False, split_special_tokens=False).input_ids
             if tokenizer.unk_token_id in ids:
                 raise ModelError(f"template words {words!r} contain characters unknown to the tokenizer; use others")
             names.append(f"<template-{len(names)}>")

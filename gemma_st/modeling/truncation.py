@@ -3,13 +3,15 @@
 Stock tokenizers shorten the longer text of a pair first, which may be the query, and report nothing.
 """
 
-from collections.abc import Iterator, Sequence
-from threading import Lock
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock, local
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from gemma_st.errors import ModelError
+
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 Text = str | tuple[str, ...] | list[str]
@@ -48,6 +50,46 @@ class Truncation(NamedTuple):
         return f"truncated {self.queries} queries and {self.documents} documents{lost} of {self.inputs} inputs"
 
 
+class ThreadCounts:
+    """The counts of each model's last prediction in one thread; not kept in the model, so that it can be pickled.
+
+    Examples:
+        >>> from gemma_st import CrossEncoder
+        >>> CrossEncoder("reranker").truncation
+        Truncation(inputs=0, queries=0, documents=0, lost=0)
+    """
+
+    def __init__(self) -> None:
+        """Start without counts."""
+        self._local = local()
+
+    def __get__(self, model: object, _: type | None = None) -> Truncation:
+        """Return the counts of the last prediction of this thread."""
+        counts: Truncation | None = self._local.__dict__.get("of_model", {}).get(model) if model else None
+        return counts or Truncation()
+
+    def __set__(self, model: object, counts: Truncation) -> None:
+        """Keep the counts for this thread."""
+        self._local.__dict__.setdefault("of_model", WeakKeyDictionary())[model] = counts
+
+
+def refuse_lengths(lengths: Mapping[str, object], known: int | None) -> None:
+    """Refuse a maximum length that is no number of tokens, or above the ``known`` one; None is none.
+
+    Examples:
+        >>> refuse_lengths({"max_length": 512}, 128)
+        Traceback (most recent call last):
+        gemma_st.errors.ModelError: max_length=512 is above the 128 tokens that the model reads; give at most 128
+    """
+    for name, length in lengths.items():
+        if length is None:
+            continue
+        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+            raise ModelError(f"{name}={length!r}; expected a whole number of tokens, at least 1, or None")
+        if known and length > known:
+            raise ModelError(f"{name}={length} is above the {known} tokens that the model reads; give at most {known}")
+
+
 class Truncator:
     """Shortens texts to the length that a tokenizer with its template leaves for them.
 
@@ -77,6 +119,40 @@ class Truncator:
         template = {pair: tokenizer.num_special_tokens_to_add(pair=pair) for pair in (False, True)}
         self._room: dict[bool, int] = {pair: max(0, max_length - tokens) for pair, tokens in template.items()}
         self.query_length, self.document_length = query_length, document_length
+
+    def counts(self, features: Mapping[str, Any], prompt: str | None = None) -> Truncation | None:
+        """Return the counts of a batch that the stock class tokenized and truncated.
+
+        None if it has truncated a query or may have, if a text is above its budget, or if the batch does not tell:
+        then the texts are to be truncated with ``cut`` and tokenized again.
+        """
+        encodings = getattr(features, "encodings", None)
+        budgets = self.query_length is not None or self.document_length is not None
+        if encodings is None or (budgets and prompt):  # a prompt may share a token with its query
+            return None
+        lengths = features["attention_mask"].sum(1).tolist()
+        longest = max(lengths)  # a truncated row is as long as any
+        documents = 0
+        for encoding, length in zip(encodings, lengths, strict=True):
+            was_cut = length == longest and bool(encoding.overflowing)
+            if was_cut or budgets:
+                if not self._fits(encoding, was_cut=was_cut, prompted=bool(prompt)):
+                    return None
+                documents += was_cut
+        return Truncation(inputs=len(lengths), documents=documents)
+
+    def _fits(self, encoding: "Encoding", *, was_cut: bool, prompted: bool) -> bool:
+        """Return whether the prompt and the query are whole and both texts are within their budgets."""
+        texts = encoding.sequence_ids
+        first, second = texts.count(0), texts.count(1)
+        if encoding.n_sequences == 1:
+            whole = not was_cut or (first > 0 and not prompted)
+            return whole and (self.document_length is None or first <= self.document_length)
+        if was_cut and first >= self._room[True] // 2:  # a shorter query is never truncated
+            return False
+        return (self.query_length is None or first <= self.query_length) and (
+            self.document_length is None or second <= self.document_length
+        )
 
     def cut(self, inputs: Sequence[Text], prompt: str | None = None) -> tuple[list[Text], Truncation]:
         """Return the pairs or single texts, truncated where they are too long, and the counts.

@@ -66,9 +66,11 @@ def combine_scores(scores: "Tensor", sizes: Sequence[int]) -> "Tensor":
     """
     import torch
 
-    lengths = torch.tensor(sizes, device=scores.device)
-    first = scores[lengths.cumsum(0) - lengths]
-    return torch.segment_reduce(scores, "max", lengths=lengths).lerp(first, FIRST_WINDOW_WEIGHT)
+    lengths = torch.tensor(sizes, dtype=torch.long)
+    first = scores[(lengths.cumsum(0) - lengths).to(scores.device)]
+    document = torch.arange(len(sizes)).repeat_interleave(lengths).to(scores.device)
+    best = torch.empty_like(first).scatter_reduce(0, document, scores, "amax", include_self=False)
+    return best.lerp(first, FIRST_WINDOW_WEIGHT)  # no segment_reduce: it does not run on Apple's MPS
 
 
 def _starts(text: str, offsets: Offsets, limit: int, stride: int) -> list[int]:

@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from gemma_st.errors import ModelError
 from gemma_st.glue.config import GlueConfig
@@ -19,6 +19,7 @@ from gemma_st.study.factors import FACTORS, Settings, Value, parse
 from gemma_st.study.study_tasks import RANKING, GlueTask, RankingTask, StudyTask
 from gemma_st.training.config import TrainingConfig
 
+MOST_SEEDS = 1000
 Values = Annotated[list[Any], Field(min_length=1)] | None  # of a factor; None leaves the factor out of a grid
 
 
@@ -27,7 +28,7 @@ class _StudyFile:
     """The tables of a study's file."""
 
     output: str
-    seeds: PositiveInt
+    seeds: Annotated[int, Field(gt=0, le=MOST_SEEDS)]
     glue: dict[str, Any] | None = None
     ranking: dict[str, Any] | None = None
     grid: tuple[dict[str, Any], ...] = ()

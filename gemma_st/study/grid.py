@@ -5,16 +5,17 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from gemma_st.errors import ModelError
-from gemma_st.files import write_whole
+from gemma_st.files import write_whole, writing
 from gemma_st.hub.training_record import PACKAGES
+from gemma_st.locks import locked
 from gemma_st.provenance import commit
+from gemma_st.settings import read_json
 from gemma_st.study.config import Cell, Study
 from gemma_st.study.differences import compare
 from gemma_st.study.factors import FACTORS, Settings, label
@@ -34,10 +35,13 @@ def run(study: Study) -> dict[str, Any]:
         >>> [(row["task"], row["baseline"], row["value"]) for row in results["questions"]["attention"]]
         [('sst-2', 'bidirectional', 'causal')]
     """
-    try:
-        _run_cells(study)
-    finally:
-        results = _write_report(study)
+    with writing(study.output, "the study"):
+        with locked(study.output / ".report.lock", wait=True):
+            pass  # an output that cannot be written to is an error before the first cell
+        try:
+            _run_cells(study)
+        finally:
+            results = _write_report(study)
     return results
 
 
@@ -98,29 +102,6 @@ def _describe(settings: Settings) -> str:
     return ", ".join(f"{name} {label(value)}" for name, value in settings.items())
 
 
-@contextmanager
-def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Create and lock a file for the length of a block, and return whether that succeeded.
-
-    With ``wait``, block until the lock is free. The kernel releases the lock of a process that dies.
-
-    Examples:
-        >>> with locked(Path("a.lock")) as ours, locked(Path("a.lock")) as theirs:
-        ...     ours, theirs
-        (True, False)
-    """
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-
-
 def _files(study: Study) -> list[Path]:
     """Return the file of each cell, which exists once the cell is finished."""
     return [study.output / "cells" / f"{cell.name}.json" for cell in study.cells]
@@ -129,7 +110,7 @@ def _files(study: Study) -> list[Path]:
 def _write_report(study: Study) -> dict[str, Any]:
     """Write ``results.json``, ``study.md`` and a picture for each factor from the finished cells."""
     with locked(study.output / ".report.lock", wait=True):  # the process that finishes the last cell reports last
-        cells = [json.loads(path.read_text(encoding="utf-8")) for path in _files(study) if path.exists()]
+        cells = [read_json(path) for path in _files(study) if path.exists()]
         compared = {name: compare(cells, name, listed=study.factors.get(name, ())) for name in FACTORS}
         questions = {name: rows for name, rows in compared.items() if rows}
         results = {**study.resolved, "missing": len(study.cells) - len(cells), "questions": questions, "cells": cells}

@@ -18,7 +18,7 @@ from gemma_st.training.arguments import training_arguments
 from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists, refuse_useless
-from gemma_st.training.losses import loss_class
+from gemma_st.training.losses import is_labelled, loss_class
 from gemma_st.training.stage import resolve
 from gemma_st.training.trainer import train
 
@@ -103,7 +103,8 @@ class RankingTask:
         """Check the whole stage before the first cell of the study is trained."""
         loss = loss_class(self.config)
         training_arguments(self.config, self.evaluator)
-        refuse_useless(read_lists(self.config.lists, relevance=getattr(loss, "needs_relevance", False)), loss)
+        relevance = getattr(loss, "needs_relevance", False)
+        refuse_useless(read_lists(self.config.lists, relevance=relevance, labelled=is_labelled(self.config)), loss)
         self.key(self.defaults)
 
     @cached_property
@@ -123,7 +124,8 @@ class RankingTask:
     def key(self, settings: Settings) -> str:
         """Return a digest of the stage, with the content of its base, its lists and its evaluation files."""
         start = model_digest(locate(self.config.model["base"]))
-        stage = resolve(self._with(settings, seed=0, folder=Path()), start=start, processes=1)
+        teacher = model_digest(locate(self.config.teacher)) if self.config.teacher else None
+        stage = resolve(self._with(settings, seed=0, folder=Path()), start=start, processes=1, teacher=teacher)
         del stage["model"]["base"]
         stage["lists"] = [list_["sha256"] for list_ in stage["lists"]]
         options = stage["evaluation"]["options"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator
 from gemma_st.training.losses import loss_class, reads_triples
+from gemma_st.training.option_checks import check_trainer
 
 if TYPE_CHECKING:
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
@@ -24,11 +25,12 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
         1
     """
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
+    from transformers.integrations import get_reporting_integration_callbacks
 
     from gemma_st.losses.listwise import ListLoss
 
     # DDP must not broadcast buffers: processes may run different numbers of mini-batches, and it would deadlock.
-    implied: dict[str, Any] = {"ddp_broadcast_buffers": False}
+    implied: dict[str, Any] = {"ddp_broadcast_buffers": False, "report_to": "none"}
     # These losses call the model several times before the backward pass; DDP could not search for unused parameters.
     if issubclass(loss := loss_class(config), ListLoss) or reads_triples(loss):
         implied["ddp_find_unused_parameters"] = False
@@ -36,9 +38,12 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
         implied |= {"eval_strategy": "steps", "eval_steps": config.evaluation.steps}
         implied |= {"save_steps": config.evaluation.steps, "load_best_model_at_end": True}
         implied |= {"metric_for_best_model": evaluator.measures[0], "greater_is_better": True}
-    given = {**implied, **config.trainer}
+    check_trainer(CrossEncoderTrainingArguments, config.trainer)
+    given = {"report_to": "none", **implied, **config.trainer}
     with section("trainer"):
-        return CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), report_to="none", **given)
+        made = CrossEncoderTrainingArguments(output_dir=str(config.output / "checkpoints"), **given)
+        get_reporting_integration_callbacks(made.report_to)  # raises an error for an unknown tracker
+    return made
 
 
 def relative_rates(loss: "nn.Module", rate: float) -> dict[str, float]:

@@ -6,6 +6,9 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import rotate_checkpoints
+
+from gemma_st.files import writing
 
 LOSS_FILENAME = "loss.safetensors"
 
@@ -13,7 +16,8 @@ LOSS_FILENAME = "loss.safetensors"
 class LossCheckpoint(TrainerCallback):
     """Save the parameters that belong to the loss, and not to its model, in each checkpoint; restore them on resuming.
 
-    The callback writes its file last, so a checkpoint that contains the file is complete.
+    The callback writes its file last, so a checkpoint that contains the file is complete. Only then are the earlier
+    checkpoints above ``save_total_limit`` deleted.
 
     Args:
         loss: The loss. Its attribute ``model`` is the trained model, which the trainer itself saves.
@@ -33,8 +37,11 @@ class LossCheckpoint(TrainerCallback):
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             parameters = {key: t for key, t in self.loss.state_dict().items() if not key.startswith("model.")}
-            save_file(parameters, folder / f".{LOSS_FILENAME}")
-            (folder / f".{LOSS_FILENAME}").replace(folder / LOSS_FILENAME)
+            with writing(folder, "a checkpoint"):
+                save_file(parameters, folder / f".{LOSS_FILENAME}")
+                (folder / f".{LOSS_FILENAME}").replace(folder / LOSS_FILENAME)
+            best = state.best_model_checkpoint
+            rotate_checkpoints(args.output_dir, args.save_total_limit, best_model_checkpoint=best, use_mtime=True)
 
     def restore(self, checkpoint: Path | None) -> None:
         """Load the loss's parameters from a checkpoint; do nothing if there is none."""

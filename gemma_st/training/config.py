@@ -27,7 +27,9 @@ class TrainingConfig:
             kept, and the pooler and the head are new.
         loss: ``name`` of an entry point of the group ``gemma_st.losses``, and the arguments of that loss.
         trainer: Arguments of ``CrossEncoderTrainingArguments`` of sentence-transformers.
-        teacher: Directory or hub id of a bi-encoder, or ``all-minilm-l6-v2``; for losses that take a ``teacher``.
+        teacher: Directory, packaged name or hub id of a cross-encoder whose scores replace the labels of the lists; for
+            the losses ``distillation``, ``margin-mse`` and ``states``. For a loss of another package that takes a
+            ``teacher``, a bi-encoder.
         dropout: Dropout rates during training; see [gemma_st.modeling.dropout.DropoutRates][].
         documents: Maximum number of documents in each list; the trainer's seed decides which are kept. None keeps all.
         lora: Size of the LoRA adapters; None trains all weights.
@@ -79,7 +81,7 @@ def read_config(path: str | Path, data: str | Path | None = None) -> TrainingCon
 
 @contextmanager
 def section(name: str) -> Iterator[None]:
-    """Turn a TypeError or ValueError of the block into a `ModelError` of one line that names a table of the file.
+    """Turn any exception of the libraries in the block into a `ModelError` of one line that names a table of the file.
 
     Examples:
         >>> with section("loss"):
@@ -91,5 +93,6 @@ def section(name: str) -> Iterator[None]:
         yield
     except ModelError:
         raise
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"[{name}] {str(error).splitlines()[0]}") from error
+    except Exception as error:  # the libraries raise anything for wrong options: RuntimeError, ImportError, KeyError, …
+        kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        raise ModelError(f"[{name}] {kind}{next(iter(str(error).splitlines()), '')}") from error

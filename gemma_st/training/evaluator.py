@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from gemma_st.errors import ModelError
 from gemma_st.settings import settings
+from gemma_st.training.option_checks import check_call
 
 if TYPE_CHECKING:
     from gemma_st.cross_encoder import CrossEncoder
@@ -83,5 +84,7 @@ def open_evaluator(config: EvaluationConfig) -> Evaluator:
     if config.name not in found:
         known = ", ".join(sorted(found)) or "none; install this project again: pip install -e ."
         raise ModelError(f"[evaluation] name = {config.name!r} is not known; the installed evaluators are {known}")
-    evaluator: Evaluator = found[config.name].load()(**config.options)
+    make = found[config.name].load()
+    check_call("evaluation", make, config.options)
+    evaluator: Evaluator = make(**config.options)
     return evaluator

@@ -20,7 +20,7 @@ class FiniteValues(TrainerCallback):
     def __init__(self, loss: torch.nn.Module) -> None:
         """Watch the loss of every mini-batch, also where gradients are accumulated."""
         self.state, self.loss = TrainerState(), loss
-        loss.register_forward_hook(lambda _, inputs, value: self._check("loss", value, self.state.global_step + 1))
+        loss.register_forward_hook(lambda _, inputs, value: refuse_infinite("loss", value, self.state.global_step + 1))
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Keep the state, which counts the steps."""
@@ -29,15 +29,16 @@ class FiniteValues(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Check the weights, before they are saved."""
         for parameter in self.loss.parameters():  # of a sharded one, the part of this process
-            self._check("gradient or a weight", getattr(parameter, "_local_tensor", parameter), state.global_step)
+            refuse_infinite("gradient or a weight", getattr(parameter, "_local_tensor", parameter), state.global_step)
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Check the norm: it may overflow where no gradient does, and clipping then sets them all to 0."""
-        if not args.fp16:  # in float16, the trainer reduces the scale of the loss until the norm is finite
-            self._check("gradient norm", torch.tensor(kwargs["logs"].get("grad_norm", 0.0)), state.global_step)
 
-    def _check(self, name: str, value: torch.Tensor | dict[str, torch.Tensor], step: int) -> None:
-        for part in value.values() if isinstance(value, dict) else [value]:  # a loss may return its parts by name
-            if not bool(part.isfinite().all()):
-                remedy = "use a lower learning_rate, and check the labels and the base"
-                raise ModelError(f"step {step}: the {name} is {part.mean().item():g}; expected finite values; {remedy}")
+def refuse_infinite(name: str, value: torch.Tensor | dict[str, torch.Tensor], step: int) -> None:
+    """Raise `ModelError` if a value, or a loss that returns its parts by name, is not finite.
+
+    Examples:
+        >>> refuse_infinite("loss", {"listwise": torch.tensor(0.5), "margin": torch.tensor(0.1)}, step=1)
+    """
+    for part in value.values() if isinstance(value, dict) else [value]:
+        if not bool(part.isfinite().all()):
+            remedy = "use a lower learning_rate, and check the labels and the base"
+            raise ModelError(f"step {step}: the {name} is {part.mean().item():g}; expected finite values; {remedy}")

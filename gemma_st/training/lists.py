@@ -3,7 +3,6 @@
 A list is one query with its candidate documents and one label for each document.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,21 +11,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gemma_st.errors import ModelError
-from gemma_st.losses.listwise import RELEVANCE
+from gemma_st.files import numbered_lines
+from gemma_st.training.list_lines import parse_list
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
 
-LARGEST_LABEL = float(np.finfo(np.float32).max)
 logger = logging.getLogger(__name__)
 
 
-def read_lists(paths: Sequence[Path], *, relevance: bool = False) -> "Dataset":
+def read_lists(paths: Sequence[Path], *, relevance: bool = False, labelled: bool = True) -> "Dataset":
     """Read JSONL files whose lines are ``{"query": str, "documents": [str, …], "labels": [number, …]}``.
 
+    Lines ``{"query": str, "pos": [str, …], "neg": [str, …]}`` of FlagEmbedding are read as well. Their ``pos_scores``
+    and ``neg_scores``, the scores of a teacher, are the labels unless labels are grades of ``relevance``.
+
     The lists of all files are concatenated in the order of the files; blank lines are skipped. It is an error if there
-    is no list at all, or, where labels are grades of ``relevance``, if a label is below 0.
+    is no list at all, or, where labels are grades of ``relevance``, if a label is below 0. If they need not be
+    ``labelled``, because a teacher scores them later, lists without labels are read with labels of 0.
 
     Examples:
         >>> lists = read_lists([Path("lists.jsonl")])
@@ -35,14 +38,9 @@ def read_lists(paths: Sequence[Path], *, relevance: bool = False) -> "Dataset":
     """
     from datasets import Dataset
 
-    rows = []
-    for path in paths:
-        try:
-            with path.open(encoding="utf-8-sig") as lines:
-                found = [(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
-                rows += [_parse_list(line, where, relevance=relevance) for line, where in found]
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"{path}: cannot be read as UTF-8 text ({error}); write it with ir-eval mine") from error
+    lines = (line for path in paths for line in numbered_lines(path, remedy="write it with ir-eval mine"))
+    options = {"relevance": relevance, "labelled": labelled}
+    rows = [parse_list(line, where, **options) for where, line in lines if line.strip()]
     if not rows:
         raise ModelError(f"{', '.join(map(str, paths)) or 'lists'}: contains no list; write some with ir-eval mine")
     return Dataset.from_list(rows)
@@ -118,27 +116,3 @@ def triples(data: "Dataset") -> "Dataset":
     if not rows:
         raise ModelError("lists: no list has two documents; a margin needs two; mine more negatives: ir-eval mine")
     return Dataset.from_list(rows)
-
-
-def _parse_list(line: str, where: str, *, relevance: bool) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-        query, documents, labels = row["query"], row["documents"], row["labels"]
-        texts = isinstance(documents, list) and all(isinstance(text, str) for text in [query, *documents])
-        valid = texts and len(documents) == len(labels) > 0
-        parsed = {"query": query, "documents": documents, "labels": [float(label) for label in labels]}
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        valid = False
-    if not valid:
-        raise ModelError(
-            f'{where}: {line.strip()[:40]!r}; expected {{"query": text, "documents": [text, …], "labels": [number, …]}}'
-            " with one label for each document"
-        )
-    for label in parsed["labels"]:
-        if not abs(label) <= LARGEST_LABEL:
-            raise ModelError(f"{where}: label {label:g}; expected a finite float32 number; correct or remove the line")
-        if relevance and label < 0:
-            raise ModelError(f"{where}: label {label:g}; expected {RELEVANCE}")
-    if any("\ud800" <= character <= "\udfff" for text in [query, *documents] for character in text):
-        raise ModelError(f"{where}: a text contains a lone surrogate, which UTF-8 cannot encode; remove it")
-    return parsed

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from sentence_transformers.base.evaluation import BaseEvaluator
-from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
 
 from gemma_st.cross_encoder import CrossEncoder
 from gemma_st.errors import ModelError
+from gemma_st.training.checked_trainer import CheckedTrainer
 from gemma_st.training.config import TrainingConfig
 from gemma_st.training.losses import loss_class, needs_teacher
 
@@ -49,7 +50,8 @@ def in_shards(config: TrainingConfig) -> bool:
         if os.environ.get(name) != expected:
             seen = os.environ.get(name)
             raise ModelError(f"{name.lower()}: {seen} for accelerate; expected {expected}, as in {FSDP_FILE}")
-    if needs_teacher(loss_class(config)):
+    loss = loss_class(config)
+    if needs_teacher(loss) or getattr(loss, "learns_from_states", False):
         raise ModelError(
             f"[loss] name = {config.loss['name']!r} takes a teacher and reads the layers of a whole model, which a "
             f"process does not have in shards; use {DDP_FILE}"
@@ -57,7 +59,7 @@ def in_shards(config: TrainingConfig) -> bool:
     return True
 
 
-class ShardedTrainer(CrossEncoderTrainer):
+class ShardedTrainer(CheckedTrainer):
     """The sentence-transformers trainer for a model whose layers accelerate shards; its checkpoints are whole models.
 
     The arguments are those of ``CrossEncoderTrainer``.

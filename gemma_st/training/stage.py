@@ -8,6 +8,7 @@ from typing import Any
 
 from gemma_st.errors import ModelError
 from gemma_st.files import digest, write_whole
+from gemma_st.settings import read_json
 from gemma_st.training.checkpoints import last_checkpoint
 from gemma_st.training.config import TrainingConfig
 
@@ -15,11 +16,13 @@ STAGE_FILENAME = "stage.json"
 Stage = dict[str, Any]
 
 
-def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool = False) -> Stage:
+def resolve(
+    config: TrainingConfig, *, start: str, processes: int, sharded: bool = False, teacher: str | None = None
+) -> Stage:
     """Return everything that determines a stage's trained weights, as JSON values; its output directory does not.
 
-    ``start`` is the fingerprint of the model before training. A model that is trained in shards has checkpoints with
-    other files, so it is another stage.
+    ``start`` is the fingerprint of the model before training, ``teacher`` that of a cross-encoder as teacher. A model
+    that is trained in shards has checkpoints with other files, so it is another stage.
 
     Examples:
         >>> from gemma_st.training.config import read_config
@@ -31,6 +34,7 @@ def resolve(config: TrainingConfig, *, start: str, processes: int, sharded: bool
     stage = {name: value for name, value in settings.items() if value not in (None, {}, [])}
     stage["lists"] = [{"file": str(path), "sha256": digest(path)} for path in config.lists]
     shape = {"start": start, "processes": processes, **({"sharded": True} if sharded else {})}
+    shape |= {"taught_by": teacher} if teacher else {}
     plain: Stage = json.loads(json.dumps({**stage, **shape}, default=str))
     return plain
 
@@ -50,7 +54,7 @@ def claim(checkpoints: Path, stage: Stage, *, write: bool = True) -> Path | None
     """
     last, file = last_checkpoint(checkpoints), checkpoints / STAGE_FILENAME
     if last:
-        former = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        former = read_json(file) if file.exists() else {}
         if changed := list(_changed(former, stage)):
             raise ModelError(
                 f"{checkpoints} is of a stage that differs in {', '.join(changed[:4])}; expected checkpoints of this "

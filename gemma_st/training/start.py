@@ -1,16 +1,18 @@
 """The models that a stage begins with: the model to train, and the teacher."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gemma_st.errors import ModelError
 from gemma_st.hub.saving import is_adapter
 from gemma_st.training.config import TrainingConfig
+from gemma_st.training.option_checks import refuse_unknown
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
     from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.sentence_transformer import SentenceTransformer
 
 NEW_HEAD_OPTIONS = {"pooler", "head"}  # if one of them is given, a cross-encoder gets a new pooler and a new head
 
@@ -22,13 +24,11 @@ def load_teacher(name: str) -> "SentenceTransformer":
         >>> load_teacher("all-minilm-l6-v2").get_embedding_dimension()
         384
     """
-    from sentence_transformers import SentenceTransformer
+    from gemma_st.names import locate
+    from gemma_st.sentence_transformer import SentenceTransformer
 
-    from gemma_st.names import loading, locate
-
-    path = locate(name)
-    with loading(name):
-        return SentenceTransformer(path)
+    locate(name)
+    return SentenceTransformer(name)
 
 
 def start(config: TrainingConfig) -> "CrossEncoder":
@@ -44,14 +44,18 @@ def start(config: TrainingConfig) -> "CrossEncoder":
     """
     from gemma_st.build import cross_encoder
     from gemma_st.cross_encoder import CrossEncoder
+    from gemma_st.modeling.backbone import backbone
     from gemma_st.names import locate
 
     options = dict(config.model)
     base = locate(options.pop("base"))
-    if not Path(base, "modules.json").exists():
+    saved = Path(base, "modules.json").exists()
+    kept = saved and not NEW_HEAD_OPTIONS & set(options)
+    functions: list[Callable[..., object]] = [CrossEncoder] if kept else [cross_encoder, backbone]
+    known = {name for function in functions for name in inspect.signature(function).parameters}
+    refuse_unknown("model", options, sorted(known - {"source", "backbone_options", "model_name_or_path", "modules"}))
+    if not saved:
         return cross_encoder(base, **options)
     if is_adapter(base):
         raise ModelError(f"base {base!r}: its LoRA adapter is not merged; merge it first: gemma-st merge {base} NEW")
-    if NEW_HEAD_OPTIONS & set(options):
-        return cross_encoder(base, **{"template": None, **options})
-    return CrossEncoder(base, **options)
+    return CrossEncoder(base, **options) if kept else cross_encoder(base, **{"template": None, **options})

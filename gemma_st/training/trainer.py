@@ -1,21 +1,25 @@
 """Train a cross-encoder on lists with the sentence-transformers trainer; an interrupted stage resumes."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from gemma_st.errors import ModelError
-from gemma_st.hub.saving import save
-from gemma_st.hub.training_record import data_names, write_record
+from gemma_st.files import writing
+from gemma_st.hub.saving import finish_replacing, save
+from gemma_st.hub.training_record import RECORD_FILENAME, data_names, write_record
+from gemma_st.locks import reserved
 from gemma_st.modeling.dropout import fine_tuning_dropout
 from gemma_st.training.arguments import relative_rates, training_arguments
 from gemma_st.training.config import TrainingConfig, section
 from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists, refuse_useless, shorten, triples
-from gemma_st.training.losses import loss_class, make_loss, reads_triples
+from gemma_st.training.losses import is_labelled, loss_class, make_loss, reads_triples
 from gemma_st.training.start import load_teacher, start
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.evaluation import BaseEvaluator
     from sentence_transformers.base.model import BaseModel
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from gemma_st.cross_encoder import CrossEncoder
     from gemma_st.training.stage import Stage
+    from gemma_st.training.teacher import Teacher
 
 
 def train(config: TrainingConfig) -> Path:
@@ -41,24 +46,58 @@ def train(config: TrainingConfig) -> Path:
         >>> directory = train(read_config("stage.toml"))  # the trainer prints its log
         {'train_runtime': ...}
     """
-    from transformers import set_seed
-
-    from gemma_st.training.sharding import ShardedTrainer, in_shards
+    from gemma_st.training.sharding import in_shards
 
     sharded = in_shards(config)
     with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = training_arguments(config, evaluator)
     kind = loss_class(config)
-    data = read_lists(config.lists, relevance=getattr(kind, "needs_relevance", False))
+    relevance = getattr(kind, "needs_relevance", False)
+    data = read_lists(config.lists, relevance=relevance, labelled=is_labelled(config))
     if config.documents:
         data = shorten(data, config.documents, seed=arguments.seed)
     refuse_useless(data, kind)
-    teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
+    first = arguments.process_index == 0
+    with reserved(config.output) if first else nullcontext():
+        if first:
+            finish_replacing(config.output)
+            _refuse_foreign_output(config)
+        _train(config, arguments, data, evaluator=evaluator, sharded=sharded)
+    return config.output.resolve()
+
+
+def _refuse_foreign_output(config: TrainingConfig) -> None:
+    """Refuse to replace the base, without which the stage cannot be run again, or a model that no stage wrote."""
+    output = config.output
+    if Path(str(config.model["base"])).resolve() == output.resolve():
+        raise ModelError(f"output {str(output)!r} is the base; give another folder, so that the base is kept")
+    ours = any((output / name).exists() for name in (RECORD_FILENAME, "checkpoints"))
+    if not ours and any((output / name).exists() for name in ("modules.json", "config.json")):
+        raise ModelError(f"output {str(output)!r} holds a model that no stage wrote; give a new or empty folder")
+
+
+def _train(
+    config: TrainingConfig,
+    arguments: "CrossEncoderTrainingArguments",
+    data: "Dataset",
+    *,
+    evaluator: Evaluator | None,
+    sharded: bool,
+) -> None:
+    """Load the models, train, and save the trained model."""
+    from transformers import set_seed
+
+    from gemma_st.training.sharding import ShardedTrainer
+
+    teacher, bi_encoder = _teachers(config, arguments)
     set_seed(arguments.seed)  # for the new head; the trainer sets the seed only after the model is made
-    model, stage, last = _begin(config, arguments, sharded=sharded)
+    taught_by = teacher.fingerprint if teacher else None
+    model, stage, last = _begin(config, arguments, sharded=sharded, taught_by=taught_by)
     with section("loss"):
-        loss = make_loss(config, model, teacher=teacher)
+        loss = make_loss(config, model, teacher=bi_encoder, teacher_width=teacher.width if teacher else 0)
+    data = teacher.label(data) if teacher else data
+    with section("loss"):
         data = triples(data) if reads_triples(type(loss)) else data
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
@@ -71,11 +110,24 @@ def train(config: TrainingConfig) -> Path:
         _finish(config, trainer, model, stage, evaluator)
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
-    return config.output.resolve()
+
+
+def _teachers(
+    config: TrainingConfig, arguments: "CrossEncoderTrainingArguments"
+) -> "tuple[Teacher | None, SentenceTransformer | None]":
+    """Return the cross-encoder that labels the lists, and the bi-encoder that the loss takes."""
+    from gemma_st.training.teacher import Teacher
+
+    if not config.teacher:
+        return None, None
+    if is_labelled(config):
+        return None, load_teacher(config.teacher).to(arguments.device)
+    states = getattr(loss_class(config), "learns_from_states", False)
+    return Teacher(config.teacher, states=states, device=arguments.device), None
 
 
 def _begin(
-    config: TrainingConfig, arguments: "CrossEncoderTrainingArguments", *, sharded: bool
+    config: TrainingConfig, arguments: "CrossEncoderTrainingArguments", *, sharded: bool, taught_by: str | None
 ) -> "tuple[CrossEncoder, Stage, Path | None]":
     """Return the model, the resolved stage, and the checkpoint to resume from."""
     from gemma_st.training.lora import BACKBONE_FOLDER, add_adapter
@@ -85,12 +137,23 @@ def _begin(
     with arguments.main_process_first(local=False):
         with section("model"):
             model = start(config)
-        stage = resolve(config, start=model.fingerprint(), processes=arguments.world_size, sharded=sharded)
-        last = claim(config.output / "checkpoints", stage, write=first)
+        _refuse_unknown_weights(config, model)
+        shape = {"processes": arguments.world_size, "sharded": sharded}
+        stage = resolve(config, start=model.fingerprint(), teacher=taught_by, **shape)
+        with writing(config.output, "the checkpoints' folder"):
+            last = claim(config.output / "checkpoints", stage, write=first)
         if config.lora:
-            with section("lora"):
+            with section("lora"), writing(config.output, "the backbone"):
                 add_adapter(model, config.lora, config.output / BACKBONE_FOLDER, write=first)
     return model, stage, last
+
+
+def _refuse_unknown_weights(config: TrainingConfig, model: "CrossEncoder") -> None:
+    """Refuse a prefix that no weight has: it would keep nothing exact."""
+    names = list(model.transformers_model.state_dict())
+    for prefix in config.exact:
+        if not any(name.startswith(prefix) for name in names):
+            raise ModelError(f"exact {prefix!r} begins no weight's name; the names are like {', '.join(names[1:3])}")
 
 
 def _trainer(
@@ -104,13 +167,12 @@ def _trainer(
     sharded: bool,
 ) -> "CrossEncoderTrainer":
     """Return the trainer; the loss's own parameters are restored from the checkpoint to resume from."""
-    from sentence_transformers.cross_encoder import CrossEncoderTrainer
-
+    from gemma_st.training.checked_trainer import CheckedTrainer
     from gemma_st.training.checkpoints import LossCheckpoint
     from gemma_st.training.finite import FiniteValues
     from gemma_st.training.sharding import ShardedTrainer
 
-    kind: type[CrossEncoderTrainer] = ShardedTrainer if sharded else CrossEncoderTrainer
+    kind: type[CheckedTrainer] = ShardedTrainer if sharded else CheckedTrainer
     keeper = LossCheckpoint(loss)
     with section("trainer"):
         trainer = kind(
@@ -167,8 +229,9 @@ def _finish(
     """Save the model, the record of its training, and its card."""
     from gemma_st.hub.card import Facts, write_card
 
-    directory = save(model, config.output, storage=config.storage, exact=tuple(config.exact))
     state, measures = trainer.state, evaluator.measures if evaluator else ()
     best = state.best_global_step if trainer.args.load_best_model_at_end else None
-    write_record(directory, stage, state.log_history, measures=measures, step=best or state.global_step)
-    write_card(directory, model, Facts(base_model=config.model["base"], training_data=data_names(stage)))
+    with writing(config.output, "the model"):
+        directory = save(model, config.output, storage=config.storage, exact=tuple(config.exact))
+        write_record(directory, stage, state.log_history, measures=measures, step=best or state.global_step)
+        write_card(directory, model, Facts(base_model=config.model["base"], training_data=data_names(stage)))

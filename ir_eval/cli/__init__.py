@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from gemma_st.errors import ModelError
+from gemma_st.errors import ModelError, printable, shorten
 from ir_eval.errors import InputError
 
 COMMANDS = {
@@ -18,8 +18,12 @@ COMMANDS = {
     "mine": "mine hard negatives, and write them as training lists",
     "reproduce": "reproduce the published figures of a leaderboard",
     "submit": "write the files of a submission to the MS MARCO passage leaderboard",
+    "cache": "list what the cache holds, and remove what is not needed",
     "doctor": "check the installation, and print the command that repairs each fault",
 }
+
+OPTIONAL = ("--paper", "--code")  # may be empty
+MAX_MESSAGE = 2000  # characters of an error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser(argv).parse_args(argv)
     command: Callable[[argparse.Namespace], int | None] = arguments.command
     try:
+        _refuse_empty(argv)
         return command(arguments) or 0
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to resume", 130)
@@ -57,6 +62,15 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _refuse_empty(argv: Sequence[str]) -> None:
+    """Refuse an empty argument, which is mostly a shell variable that is not set."""
+    for place, argument in enumerate(argv):
+        option = argument if argument.startswith("--") else argv[max(0, place - 1)]
+        empty = not argument or (argument.startswith("--") and argument.find("=") == len(argument) - 1)
+        if empty and option.rstrip("=") not in OPTIONAL:
+            raise InputError(f"an empty argument after {option.rstrip('=')}; expected a value; is a variable not set?")
+
+
 def _quiet_libraries() -> None:
     """Silence libraries by variables that they read when imported: only our bar, tables and errors are printed."""
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # otherwise each retry of an unreachable hub is logged
@@ -66,5 +80,6 @@ def _quiet_libraries() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"ir-eval: {' '.join(message.split())}\n")
+    line = shorten(printable(" ".join(message.split())), MAX_MESSAGE)
+    sys.stderr.write(f"ir-eval: {line}\n")
     return code

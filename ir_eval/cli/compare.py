@@ -3,19 +3,24 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from gemma_st.errors import printable
+from gemma_st.files import is_folder
 from ir_eval.cli.options import add_measures
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
-from ir_eval.data.text_files import atomic_write, check_folder, read_lines
+from ir_eval.data.text_files import atomic_write, check_files, check_output
 from ir_eval.errors import InputError
 from ir_eval.evaluation.compare import compare
-from ir_eval.evaluation.comparison import CORRECTIONS, TESTS, Comparison, check_systems
+from ir_eval.evaluation.comparison import CORRECTIONS, TESTS, Comparison, Method, check_systems
 from ir_eval.evaluation.evaluate import evaluate, hole_rates
 from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment import DEFAULT_MEASURES
+from ir_eval.experiment.results import missing_note
+from ir_eval.experiment.results_file import read_record
 from ir_eval.report.comparison_tables import comparison_notes, comparison_tables
 from ir_eval.report.latex import to_latex
 from ir_eval.report.markdown import to_markdown
@@ -32,6 +37,7 @@ class _Systems(NamedTuple):
     runs: dict[str, Path]  # by the name in the tables
     measures: list[str]
     baselines: list[str]
+    missing: int = 0  # judged documents that the collection lacks
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -65,12 +71,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     layout = _layout(arguments)
     if arguments.out:
-        check_folder(Path(arguments.out).parent)
-    collections = _experiment(arguments) if Path(arguments.source).is_dir() else [_files(arguments)]
+        check_output(arguments.out)
+    if not is_folder(arguments.source):
+        check_files(arguments.source)
+    Method(tuple(arguments.test or TESTS), arguments.correction, arguments.seed)
+    collections = _experiment(arguments) if is_folder(arguments.source) else [_files(arguments)]
     for systems in collections:
         check_systems(systems.runs, systems.baselines)
         for measure in systems.measures:
             parse_measure(measure)
+        check_files(systems.qrels, *systems.runs.values())
     comparisons = {systems.title: _comparison(systems, arguments) for systems in collections}
     if layout == "table":
         for title, comparison in comparisons.items():
@@ -79,7 +89,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         with atomic_write(arguments.out) as file:
             file.write(_text(comparisons, layout))
     else:
-        sys.stdout.write(_text(comparisons, layout))
+        sys.stdout.write("\n".join(map(printable, _text(comparisons, layout).split("\n"))))
 
 
 def _layout(arguments: argparse.Namespace) -> str:
@@ -105,31 +115,25 @@ def _experiment(arguments: argparse.Namespace) -> list[_Systems]:
     folder = Path(arguments.source)
     if arguments.runs:
         raise InputError(f"{folder} is a folder; expected an experiment's folder alone, or judgements and runs")
-    path = folder / "results.json"
-    text = "".join(line for _, line in read_lines(path))
-    try:
-        results = json.loads(text)
-        experiment, collections = results["experiment"], results["collections"]
-        names = [collection["name"] for collection in collections]
-        return [
-            _Systems(
-                title=name if names.count(name) == 1 else collection["folder"],
-                qrels=folder / collection["qrels"],
-                runs={system["name"]: folder / system["run"] for system in collection["systems"]},
-                measures=arguments.measures or experiment["measures"],
-                baselines=arguments.baseline or [experiment.get("baseline") or collection["systems"][0]["name"]],
-            )
-            for name, collection in zip(names, collections, strict=True)
-        ]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        seen = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path}: not an experiment's results ({seen}); expected the file of ir-eval run") from error
+    experiment, collections, _ = read_record(folder)
+    names = [collection.name for collection in collections]
+    return [
+        _Systems(
+            title=collection.name if names.count(collection.name) == 1 else collection.folder,
+            qrels=folder / collection.qrels,
+            runs={system.name: folder / system.run for system in collection.systems},
+            measures=arguments.measures or list(experiment.measures),
+            baselines=arguments.baseline or [experiment.baseline],
+            missing=collection.missing_judged,
+        )
+        for collection in collections
+    ]
 
 
 def _comparison(systems: _Systems, arguments: argparse.Namespace) -> Comparison:
     qrels = Qrels.read(systems.qrels)
     runs = {name: Run.read(path, name=str(path)) for name, path in systems.runs.items()}
-    return compare(
+    comparison = compare(
         {name: evaluate(qrels, run, systems.measures) for name, run in runs.items()},
         systems.baselines,
         holes={name: hole_rates(qrels, run, systems.measures) for name, run in runs.items()},
@@ -137,6 +141,7 @@ def _comparison(systems: _Systems, arguments: argparse.Namespace) -> Comparison:
         correction=arguments.correction,
         seed=arguments.seed,
     )
+    return replace(comparison, notes=(*missing_note(qrels, systems.missing), *comparison.notes))
 
 
 def _text(comparisons: dict[str, Comparison], layout: str) -> str:

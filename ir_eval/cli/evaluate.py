@@ -4,9 +4,11 @@ import argparse
 import sys
 from collections.abc import Iterator
 
+from gemma_st.errors import printable
 from ir_eval.cli.options import add_measures
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
+from ir_eval.data.text_files import check_files
 from ir_eval.evaluation.evaluate import Evaluation, evaluate
 from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment import DEFAULT_MEASURES
@@ -34,6 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     measures = [parse_measure(text) for text in arguments.measures or DEFAULT_MEASURES]
+    check_files(arguments.qrels, *arguments.runs)
     qrels = Qrels.read(arguments.qrels)
     evaluations, notes = {}, []
     for path, label in file_labels(arguments.runs).items():
@@ -42,9 +45,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         if by_rank := run.by_rank():
             notes.append(_rank_note(label, evaluations[label], evaluate(qrels, by_rank, measures)))
     if arguments.per_query:
-        sys.stdout.writelines(_per_query(evaluations))
+        sys.stdout.writelines(_per_query({printable(label): found for label, found in evaluations.items()}))
         return
-    gaps = [f"{label}: {evaluation.gap}" for label, evaluation in evaluations.items() if evaluation.gap]
+    gaps = [f"{label}: {note}" for label, evaluation in evaluations.items() for note in evaluation.notes]
     show(measures_table(evaluations), notes=[*gaps, *filter(None, notes)])
 
 

@@ -3,10 +3,12 @@
 import argparse
 import sys
 
+from gemma_st.errors import printable
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
+from ir_eval.data.text_files import check_files, check_output
 from ir_eval.errors import InputError
-from ir_eval.pipeline.fusion import Tuned, fuse, tune
+from ir_eval.pipeline.fusion import Tuned, check_fusion, check_tuning, fuse, tune
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +37,24 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _fuse(arguments: argparse.Namespace) -> None:
     if arguments.weights and arguments.tune_on:
         raise InputError("--weights with --tune-on; expected one of them; remove the other")
+    count = len(arguments.runs)
+    if arguments.tune_on and len(arguments.tune_on) != count + 1:
+        raise InputError(f"--tune-on with {len(arguments.tune_on) - 1} development runs; expected {count}, one a run")
+    if arguments.tune_on:
+        check_tuning(count, arguments.measure, normalisation=arguments.normalisation)
+    weights = [1.0] * count if arguments.tune_on else arguments.weights
+    check_fusion(count, arguments.method, normalisation=arguments.normalisation, weights=weights)
+    check_files(*arguments.runs, *(arguments.tune_on or ()))
+    check_output(arguments.out)
     runs = [Run.read(path, name=path) for path in arguments.runs]
     weights = _tuned(arguments) if arguments.tune_on else arguments.weights
     fused = fuse(runs, arguments.method, normalisation=arguments.normalisation, weights=weights, name=arguments.method)
     fused.write(arguments.out)
-    sys.stdout.write(f"{len(fused)} queries, {len(fused.docs)} documents written to {arguments.out}\n")
+    sys.stdout.write(f"{len(fused)} queries, {len(fused.docs)} documents written to {printable(arguments.out)}\n")
 
 
 def _tuned(arguments: argparse.Namespace) -> Tuned:
     qrels, *runs = arguments.tune_on
-    if len(runs) != len(arguments.runs):
-        raise InputError(f"--tune-on with {len(runs)} development runs; expected {len(arguments.runs)}, one a run")
     found = [Run.read(path, name=path) for path in runs]
     tuned = tune(found, Qrels.read(qrels), arguments.measure, normalisation=arguments.normalisation)
     weights = " ".join(f"{weight:g}" for weight in tuned.weights)

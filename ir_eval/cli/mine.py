@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from ir_eval.collections import open_collection
-from ir_eval.pipeline.negatives import Mining, mine
+from ir_eval.data.text_files import check_output
+from ir_eval.pipeline.negatives import Mining, check_first_stage, mine
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -45,5 +46,7 @@ def _mine(arguments: argparse.Namespace) -> None:
         queries=arguments.queries,
         seed=arguments.seed,
     )
+    check_first_stage(arguments.first_stage)
+    check_output(arguments.out)
     lists = mine(open_collection(arguments.collection, split=arguments.split), mining, arguments.out)
     sys.stdout.write(f"{lists} lists written to {arguments.out}\n")

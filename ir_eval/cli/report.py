@@ -4,7 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from ir_eval.data.text_files import check_files, check_output
 from ir_eval.experiment import read_results
+from ir_eval.experiment.results_file import RESULTS_FILENAME
 from ir_eval.report.html import REPORT_FILENAME, write_report
 
 
@@ -28,6 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _report(arguments: argparse.Namespace) -> None:
     path = arguments.out or Path(arguments.folder, REPORT_FILENAME)
+    check_files(Path(arguments.folder, RESULTS_FILENAME))
+    check_output(path)
     results = read_results(arguments.folder)
     write_report(results.without_texts() if arguments.without_texts else results, path, arguments.folder)
     sys.stdout.write(f"report in {path}\n")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from gemma_st.cli.options import add_data
+from gemma_st.errors import ModelError
 from ir_eval.cli.options import add_measures
 from ir_eval.errors import InputError
 from ir_eval.experiment import DEFAULT_MEASURES, Experiment, read_experiment, run_experiment, single
@@ -11,6 +12,7 @@ from ir_eval.report.html import REPORT_FILENAME, write_report
 from ir_eval.report.results_tables import results_notes, results_table
 from ir_eval.report.terminal import show
 
+OPTIONS = ("split", "first_stage", "rerank", "depth", "exclude_query", "measures")  # a TOML file has them as keys
 DEMO_RERANKER = "gemma-encoder-msmarco"
 
 
@@ -38,6 +40,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rerank", action="append", metavar="MODEL", help=text)
     text = "rerank the top N documents of the first stage (default: 100)"
     parser.add_argument("--depth", type=int, metavar="N", help=text)
+    text = "leave out the document whose id is the query's, where queries are documents, as in ArguAna and Quora"
+    parser.add_argument("--exclude-query", action="store_const", const=True, help=text)
     add_measures(parser)
     add_data(parser)
     text = "write the TREC run of each system, results.json and report.html to this folder"
@@ -46,7 +50,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    results = run_experiment(_experiment(arguments), arguments.out)
+    experiment = _experiment(arguments)
+    try:
+        results = run_experiment(experiment, arguments.out)
+    except (InputError, ModelError) as error:
+        raise type(error)(f"{arguments.collection}: {error}" if _is_toml(arguments) else str(error)) from error
     notes = results_notes(results)
     if arguments.out:
         write_report(results, Path(arguments.out, REPORT_FILENAME))
@@ -54,10 +62,14 @@ def _run(arguments: argparse.Namespace) -> None:
     show(*(results_table(results, outcome) for outcome in results.outcomes), notes=notes)
 
 
+def _is_toml(arguments: argparse.Namespace) -> bool:
+    return str(arguments.collection).endswith(".toml")
+
+
 def _experiment(arguments: argparse.Namespace) -> Experiment:
-    options = {name: getattr(arguments, name) for name in ("split", "first_stage", "rerank", "depth", "measures")}
+    options = {name: getattr(arguments, name) for name in OPTIONS}
     given = ", ".join(f"--{name}".replace("_", "-") for name, value in options.items() if value is not None)
-    if (arguments.collection or "").endswith(".toml"):
+    if _is_toml(arguments):
         if given:
             raise InputError(f"{arguments.collection} with the options {given}; expected them in the file; move them")
         return read_experiment(arguments.collection, arguments.data)
@@ -68,4 +80,5 @@ def _experiment(arguments: argparse.Namespace) -> Experiment:
         rerankers=tuple(arguments.rerank or ([] if arguments.collection else [DEMO_RERANKER])),
         depth=100 if arguments.depth is None else arguments.depth,
         measures=tuple(arguments.measures or DEFAULT_MEASURES),
+        exclude_query=bool(arguments.exclude_query),
     )

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from ir_eval.data.run import Run
+from ir_eval.data.text_files import check_files, check_folder
 from ir_eval.leaderboard import Submission, write_submission
 
 
@@ -40,6 +41,8 @@ def _submit(arguments: argparse.Namespace) -> None:
         code=arguments.code,
         type="reranking" if arguments.reranking else "full ranking",
     )
+    check_files(arguments.dev, arguments.eval)
+    check_folder(arguments.out)
     dev, evaluation = (Run.read(path, name=path) for path in (arguments.dev, arguments.eval))
     folder = write_submission(submission, dev, evaluation, arguments.out)
     sys.stdout.write(f"dev.txt.bz2 and eval.txt.bz2 in {folder}, {folder.name}-metadata.json beside it\n")

@@ -15,7 +15,8 @@ def open_collection(name: str = "python-docs", *, split: str | None = None) -> C
     Args:
         name: The first of these that exists: a folder, in BEIR's layout if it has ``corpus.jsonl``, else in TREC's with
             ``passages.tsv``; ``python-docs``, the packaged collection, which needs no network; an ir_datasets id.
-        split: Name of the judgements if there are several: ``qrels/SPLIT.tsv``, or the end of an ir_datasets id.
+        split: Name of the judgements if there are several: ``qrels/SPLIT.tsv``, MS MARCO's ``qrels.SPLIT.tsv``, or the
+            end of an ir_datasets id.
 
     Raises:
         InputError: The collection does not exist, or one of its files is missing or malformed.
@@ -25,10 +26,16 @@ def open_collection(name: str = "python-docs", *, split: str | None = None) -> C
         >>> collection.topics
         {'q1': 'do goldfish grow', 'q2': 'what is python'}
     """
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    if not isinstance(name, str) or not name:
+        raise InputError(f"collection {name!r}; expected a folder, python-docs or an ir_datasets id; name one")
+    try:
+        folder = Path(name).expanduser()
+        is_folder = folder.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, or of an unknown user
+        raise InputError(f"collection {name[:60]!r}: {getattr(error, 'strerror', None) or error}; check it") from None
+    if is_folder:
         return open_folder(folder, split=split)
-    if name.startswith((".", "~")) or folder.is_absolute() or folder.is_file():
+    if name.startswith((".", "~")) or folder.is_absolute() or folder.is_file() or folder.is_symlink():
         raise InputError(f"{name}: not a folder; expected one with corpus.jsonl or passages.tsv; check the path")
     if name == "python-docs":
         return open_python_docs(split=split)

@@ -54,7 +54,13 @@ def read_entries(sources: dict[str, bytes]) -> dict[str, str]:
     """
     entries: dict[str, str] = {}
     for path, source in sources.items():
-        tree = ast.parse(source)
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise InputError(
+                f"{path}:{getattr(error, 'lineno', None) or 1}: not readable as Python ({error}); expected the library "
+                "as it was installed; reinstall Python, or name another collection"
+            ) from error
         if path == _LANGUAGE_REFERENCE:
             found: Iterator[tuple[str, str]] = _reference(tree)
         else:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +12,14 @@ from gemma_st.files import digest
 from ir_eval.cache import content_key
 from ir_eval.collections.collection import Collection, judged_topics
 from ir_eval.data.qrels import Qrels
-from ir_eval.data.text_files import excess, read_lines
+from ir_eval.data.text_files import broken_character, file_state, id_fault, read_lines, unchanged
 from ir_eval.errors import InputError
 
 _Record = tuple[str, str]  # id, text
 _Parse = Callable[[str], _Record]  # reads one line of a file
 
-_DEFAULT_SPLITS = ("test", "dev")  # in this order; training judgements must be asked for
-_WHITESPACE = re.compile(r"[ \t\n\r\v\f]")  # separates columns for trec_eval
+_DEFAULT_SPLITS = ("test", "dev.small", "dev")  # in this order; training judgements must be asked for
+_SPLIT_FILE = re.compile(r"(queries|qrels)\.(.+?)\.(?:tsv|txt)(?:\.gz)?")  # of MS MARCO, such as qrels.dev.small.tsv
 
 
 def open_folder(folder: Path, *, split: str | None = None) -> Collection:
@@ -27,12 +27,13 @@ def open_folder(folder: Path, *, split: str | None = None) -> Collection:
 
     BEIR's layout is ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/SPLIT.tsv``. TREC's is ``passages.tsv`` or
     ``collection.tsv``, ``queries.tsv`` and ``qrels.txt``, with lines of ``id \t text``; without ``qrels.txt`` the
-    collection can be searched but not evaluated.
+    collection can be searched but not evaluated. MS MARCO's own names, ``queries.dev.small.tsv`` and
+    ``qrels.dev.small.tsv``, are splits of TREC's layout.
 
     Args:
         folder: Folder with the files.
-        split: Name of BEIR's ``qrels/SPLIT.tsv``; by default the only one, else ``test``, else ``dev``. TREC's layout
-            has one set of judgements, so ``split`` must be None.
+        split: Name of BEIR's ``qrels/SPLIT.tsv`` or MS MARCO's ``qrels.SPLIT.tsv``; by default the only one, else
+            ``test``, ``dev.small`` or ``dev``. ``queries.tsv`` and ``qrels.txt`` come before MS MARCO's files.
 
     Raises:
         InputError: A file is missing or malformed, the split does not exist, or a split must be chosen.
@@ -57,7 +58,7 @@ def _open_beir(folder: Path, corpus: Path, split: str | None) -> Collection:
     return Collection(folder.resolve().name, chosen, topics, qrels, _FileDocuments(corpus, _parse_json))
 
 
-def _choose(folder: Path, splits: dict[str, Path], split: str | None) -> str:
+def _choose(folder: Path, splits: Mapping[str, object], split: str | None) -> str:
     if not splits:
         raise InputError(f"{folder}: no qrels/*.tsv; expected one file of judgements per split; add it")
     names = ", ".join(splits)
@@ -74,19 +75,33 @@ def _choose(folder: Path, splits: dict[str, Path], split: str | None) -> str:
 
 
 def _open_trec(folder: Path, split: str | None) -> Collection:
-    if split is not None:
-        raise InputError(f"{folder}: split '{split}'; this layout has no splits; leave the split out")
     passages, queries = _find(folder, "passages.tsv", "collection.tsv"), _find(folder, "queries.tsv")
+    judgements, splits = _find(folder, "qrels.txt"), _msmarco_splits(folder)
+    if split is not None and not splits:
+        raise InputError(f"{folder}: split '{split}'; this layout has no splits; leave the split out")
+    if splits and (split is not None or queries is None or judgements is None):
+        judged = {name: files for name, files in splits.items() if "qrels" in files}
+        if split is not None or judged or queries is None:
+            split = _choose(folder, judged if judged and split is None else splits, split)
+            queries, judgements = splits[split].get("queries", queries), splits[split].get("qrels")
     if passages is None or queries is None:
         missing = "passages.tsv or collection.tsv" if passages is None else "queries.tsv"
         raise InputError(
             f"{folder}: no {missing}; expected passages.tsv, queries.tsv and qrels.txt, "
             "or BEIR's corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv; add it"
         )
-    judgements = _find(folder, "qrels.txt")
     qrels = Qrels.read(judgements) if judgements else None
     topics = judged_topics(str(queries), dict(_read_records(queries, _parse_tsv)), qrels)
-    return Collection(folder.resolve().name, None, topics, qrels, _FileDocuments(passages, _parse_tsv))
+    return Collection(folder.resolve().name, split, topics, qrels, _FileDocuments(passages, _parse_tsv))
+
+
+def _msmarco_splits(folder: Path) -> dict[str, dict[str, Path]]:
+    """Return the files ``queries`` and ``qrels`` of each split that MS MARCO's file names tell."""
+    splits: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.glob("q*.*")):
+        if match := _SPLIT_FILE.fullmatch(path.name):
+            splits.setdefault(match[2], {})[match[1]] = path
+    return dict(sorted(splits.items()))
 
 
 def _find(folder: Path, *names: str) -> Path | None:
@@ -106,10 +121,29 @@ class _FileDocuments:
     @cached_property
     def fingerprint(self) -> str:
         """A key of the file's bytes and format; neither path nor date, because they can miss a change of content."""
-        return content_key(_FORMATS[self.parse], digest(self.path))
+        self._check_state()
+        with unchanged(self.path):
+            return content_key(_FORMATS[self.parse], digest(self.path))
+
+    @cached_property
+    def _state(self) -> tuple[int, int]:
+        return file_state(self.path)
+
+    def _check_state(self) -> None:
+        """Refuse a file that has changed since its fingerprint, which is that of other documents."""
+        try:
+            changed = self._state != file_state(self.path)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); expected a whole file") from error
+        if changed:
+            raise InputError(
+                f"{self.path}: changed since its index was asked for; expected one content; open the collection again"
+            )
 
     def __iter__(self) -> Iterator[_Record]:
         """Yield ``(document id, text)`` in file order."""
+        if "fingerprint" in vars(self):
+            self._check_state()
         return _read_records(self.path, self.parse)
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
@@ -131,10 +165,8 @@ def _read_records(path: Path, parse: _Parse) -> Iterator[_Record]:
             record_id, text = parse(line)
         except InputError as error:
             raise InputError(f"{path}:{number}: {error}") from None
-        if fault := excess(record_id):
+        if fault := id_fault(record_id):
             raise InputError(f"{path}:{number}: {fault}; rename it")
-        if not record_id or _WHITESPACE.search(record_id):
-            raise InputError(f"{path}:{number}: id '{record_id}'; expected text without whitespace; rename it")
         if record_id in seen:
             raise InputError(f"{path}:{number}: id '{record_id}' a second time; expected it once; remove one")
         seen.add(record_id)
@@ -158,7 +190,10 @@ def _parse_json(line: str) -> _Record:
         if not isinstance(record.get(name), str):
             seen = f"'{name}' is {json.dumps(record[name])[:40]}" if name in record else f"no '{name}'"
             raise InputError(f"{seen}; expected a string in every line")
-    return record["_id"], f"{record['title']} {record['text']}".strip()
+    text = f"{record['title']} {record['text']}".strip()
+    if "\\u" in line and (fault := broken_character(text)):
+        raise InputError(fault)
+    return record["_id"], text
 
 
 def _parse_tsv(line: str) -> _Record:

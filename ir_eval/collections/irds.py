@@ -1,7 +1,10 @@
 """Collections of ir_datasets (MacAvaney et al. 2021), by id."""
 
 import difflib
+import logging
+import lzma
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -16,10 +19,15 @@ from gemma_st.files import digest
 from ir_eval.cache import content_key
 from ir_eval.collections.collection import Collection, judged_topics
 from ir_eval.data.qrels import Qrels
+from ir_eval.data.text_files import broken_character, id_fault
 from ir_eval.errors import InputError
+from ir_eval.progress import announce
 
 # Exceptions of ir_datasets if a file is missing, cut short or malformed
-_FAILURES = (OSError, EOFError, RuntimeError, UnicodeDecodeError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+_FAILURES = (
+    *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError),
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
 
 
 def open_ir_datasets(dataset_id: str, *, split: str | None = None) -> Collection:
@@ -43,7 +51,8 @@ def open_ir_datasets(dataset_id: str, *, split: str | None = None) -> Collection
     """
     if split is not None:
         dataset_id = f"{dataset_id}/{split}"
-    documents = _load(dataset_id)
+    with _messages_kept_back():
+        documents = _load(dataset_id)
     dataset = documents.dataset
     judged: dict[str, dict[str, int]] = {}
     if dataset.has_qrels():  # before the queries: ".../judged" selects its queries by them
@@ -51,7 +60,9 @@ def open_ir_datasets(dataset_id: str, *, split: str | None = None) -> Collection
             for judgement in dataset.qrels_iter():
                 judged.setdefault(judgement.query_id, {})[judgement.doc_id] = judgement.relevance
     with _explained(dataset_id, "queries"):
-        topics = {query.query_id: query.default_text() for query in dataset.queries_iter()}
+        topics = dict(
+            _checked(dataset_id, ((query.query_id, query.default_text()) for query in dataset.queries_iter()))
+        )
     qrels = Qrels.from_dict(judged) if judged else None
     return Collection(dataset_id, split, judged_topics(dataset_id, topics, qrels), qrels, documents)
 
@@ -80,14 +91,45 @@ class _IrDatasetsDocuments:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Yield ``(document id, text)`` in the order of the data set."""
         with _explained(self.dataset_id, "documents"):
-            for document in self.dataset.docs_iter():
-                yield document.doc_id, document.default_text().strip()
+            documents = ((document.doc_id, document.default_text().strip()) for document in self.dataset.docs_iter())
+            yield from _checked(self.dataset_id, documents)
 
     def texts(self, doc_ids: Iterable[str]) -> dict[str, str]:
         """Return the texts of those of ``doc_ids`` that exist, from the document store of ir_datasets."""
         with _explained(self.dataset_id, "documents"):
             found = self.dataset.docs_store().get_many(list(doc_ids))
         return {doc_id: document.default_text().strip() for doc_id, document in found.items()}
+
+
+def _checked(dataset_id: str, records: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield ids and texts; refuse an id that a TREC run cannot hold or that occurs twice, and half of a character."""
+    seen: set[str] = set()
+    for number, (record_id, text) in enumerate(records, 1):
+        fault = id_fault(record_id) or broken_character(text)
+        if fault or record_id in seen:
+            fault = fault or f"id '{record_id}' a second time; expected it once"
+            raise InputError(f"{dataset_id}: record {number}: {fault}; correct the file in IR_DATASETS_HOME")
+        seen.add(record_id)
+        yield record_id, text
+
+
+@contextmanager
+def _messages_kept_back() -> Iterator[None]:
+    """Keep the log of ir_datasets back; if the block ends well, show it then, without the starts and ends of work."""
+    logger, messages = logging.getLogger("ir_datasets"), list[str]()
+
+    def keep(record: logging.LogRecord) -> bool:
+        messages.append(record.getMessage())
+        return False
+
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
+    for message in messages:
+        if not message.startswith("["):
+            announce(message)
 
 
 def _load(dataset_id: str) -> _IrDatasetsDocuments:
@@ -115,7 +157,10 @@ def _load(dataset_id: str) -> _IrDatasetsDocuments:
 def _explained(dataset_id: str, part: str) -> Iterator[None]:
     """Turn an exception of ir_datasets into an InputError with the remedy."""
     try:
-        yield
+        with _messages_kept_back():
+            yield
+    except InputError:
+        raise
     except _FAILURES as error:
         home = os.environ.get("IR_DATASETS_HOME", "~/.ir_datasets")
         message = error.args[0] if isinstance(error, RuntimeError) and error.args else error  # without its long causes

@@ -10,9 +10,10 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gemma_st.files import digest
 from ir_eval.cache import cached, content_key
 from ir_eval.collections.collection import Collection
 from ir_eval.collections.docstrings import read_entries, read_sources
@@ -21,6 +22,8 @@ from ir_eval.errors import InputError
 
 _NAME = "python-docs"
 _VERSION = 1  # part of the cache key: increase it when a rule below changes
+_FILES = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
+_DIGESTS_FILENAME = "digests.json"  # SHA-256 by file
 _TOPICS = 300
 _QUERY_WORDS = range(4, 21)
 _MIN_PROSE_WORDS = 20  # in a relevant passage without its summary line
@@ -48,7 +51,12 @@ def open_python_docs(*, split: str | None = None) -> Collection:
         raise InputError(f"{_NAME}: no split '{split}'; expected test; leave the split out")
     sources = read_sources()
     key = content_key(_NAME, _VERSION, platform.python_version(), *(part for item in sources.items() for part in item))
-    folder = cached(f"collections/{_NAME}-{key[:32]}", lambda path: _write_collection(read_entries(sources), path))
+    folder = cached(
+        f"collections/{_NAME}-{key[:32]}",
+        lambda path: _write_collection(read_entries(sources), path),
+        check=_fault,
+        about=f"collection {_NAME} of Python {platform.python_version()}",
+    )
     return dataclasses.replace(open_folder(folder), name=_NAME)
 
 
@@ -64,9 +72,20 @@ def _write_collection(entries: dict[str, str], folder: Path) -> None:
             passages.append({"_id": name if number == 1 else f"{name}#{number}", "title": name, "text": chunk})
     queries = [{"_id": f"q{number}", "text": query} for number, (query, _) in enumerate(chosen.values(), 1)]
     judgements = [f"q{number}\t{name}\t1" for number, name in enumerate(chosen, 1)]
-    _write(folder / "corpus.jsonl", map(json.dumps, passages))
-    _write(folder / "queries.jsonl", map(json.dumps, queries))
-    _write(folder / "qrels" / "test.tsv", ["query-id\tcorpus-id\tscore", *judgements])
+    contents = map(json.dumps, passages), map(json.dumps, queries), ["query-id\tcorpus-id\tscore", *judgements]
+    for name, lines in zip(_FILES, contents, strict=True):
+        _write(folder / name, lines)
+    _write(folder / _DIGESTS_FILENAME, [json.dumps({name: digest(folder / name) for name in _FILES})])
+
+
+def _fault(folder: Path) -> str:
+    """Return which file of a built collection is not as it was written, or ""."""
+    try:
+        digests: dict[str, str] = json.loads((folder / _DIGESTS_FILENAME).read_bytes())
+        changed = [name for name in _FILES if digests[name] != digest(folder / name)]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return " ".join(str(error).split())
+    return f"{changed[0]} has changed" if changed else ""
 
 
 def _distinct(entries: dict[str, str]) -> dict[str, str]:
@@ -136,6 +155,6 @@ def _normalise(text: str) -> str:
     return f" {' '.join(re.findall(r'[a-z0-9_]+', text.lower()))} "
 
 
-def _write(path: Path, lines: Iterator[str] | list[str]) -> None:
+def _write(path: Path, lines: Iterable[str]) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

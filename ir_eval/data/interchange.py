@@ -7,9 +7,9 @@ The columns are named ``query_id``, ``doc_id``, and ``score`` or ``relevance``. 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ir_eval.data.columns import flatten
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
-from ir_eval.data.table import flatten
 from ir_eval.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,7 +113,11 @@ def _read(data: "RunData | QrelsData", number: tuple[str, ...]) -> tuple[list[An
     if hasattr(data, "to_dict") and not hasattr(data, "columns"):  # ranx
         return flatten(data.to_dict())
     if not hasattr(data, "columns"):
-        rows = [(record.query_id, record.doc_id, getattr(record, number[0])) for record in data]
+        try:
+            rows = [(record.query_id, record.doc_id, getattr(record, number[0])) for record in data]
+        except (AttributeError, TypeError) as error:
+            accepted = f"a table, or records with query_id, doc_id and {number[0]}"
+            raise InputError(f"data of type {type(data).__name__} ({error}); expected {accepted}") from None
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     frame: Any = data.to_pandas() if hasattr(data, "to_pandas") else data  # Arrow
     query, doc, value = (_find_column(list(frame.columns), accepted) for accepted in (_QUERY, _DOC, number))

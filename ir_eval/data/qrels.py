@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ir_eval.data.table import Table, flatten, group
+from ir_eval.data.columns import as_numbers, flatten
+from ir_eval.data.table import Table, group
 from ir_eval.data.text_files import atomic_write
 from ir_eval.data.trec import read_qrels
 from ir_eval.errors import InputError
@@ -34,13 +35,11 @@ class Qrels(Table):
         Raises:
             InputError: A relevance is no whole number, or a document has two grades; see also `Run.from_columns`.
         """
-        values = np.asarray(relevance)
-        wrong = values
-        if values.dtype.kind in "iuf":
-            wrong = values[~((values >= -(2**63)) & (values < 2**63) & (values == np.floor(values)))]
+        expected = "integers of at most 64 bits"
+        values = as_numbers(relevance, "relevance", expected)
+        wrong = values[~((values >= -(2**63)) & (values < 2**63) & (values == np.floor(values)))]
         if wrong.size:
-            seen = f"relevance of type {values.dtype}"
-            raise InputError(f"{seen}; expected integers of at most 64 bits, not {wrong.tolist()[0]!r}")
+            raise InputError(f"relevance of type {values.dtype}; expected {expected}, not {wrong.tolist()[0]!r}")
         fields, _ = group(query_ids, doc_ids, values.astype(np.int64))
         return cls(*fields)
 
@@ -51,10 +50,10 @@ class Qrels(Table):
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read TREC qrels, ``qid 0 docid relevance``, or BEIR's three columns, plain or ``.gz``.
+        """Read TREC qrels, ``qid 0 docid relevance``, BEIR's three columns or MS MARCO's two, plain or ``.gz``.
 
-        BEIR's header may be missing. A whole number may be written as a float, ``1.0``, and a judgement may be
-        repeated with the same grade.
+        BEIR's header may be missing. All documents of MS MARCO's ``qid pid`` have relevance 1. A whole number may be
+        written as a float, ``1.0``, and a judgement may be repeated with the same grade.
 
         Raises:
             InputError: The file cannot be read or is empty, or a line has a wrong number of columns, a relevance that

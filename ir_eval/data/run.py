@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ir_eval.data.table import Strings, Table, flatten, group
+from ir_eval.data.columns import Strings, as_numbers, flatten
+from ir_eval.data.table import Table, group
 from ir_eval.data.text_files import atomic_write
 from ir_eval.data.trec import Ranks, read_run
 from ir_eval.errors import InputError
@@ -38,6 +39,14 @@ class Run(Table):
     name: str = "run"
     ranks: Ranks | None = None
 
+    def __post_init__(self) -> None:
+        """Check the name and the ranks, too."""
+        super().__post_init__()
+        if not isinstance(self.name, str):
+            raise InputError(f"name {self.name!r}; expected a string")
+        if self.ranks is not None and (not isinstance(self.ranks, np.ndarray) or self.ranks.shape != self.values.shape):
+            raise InputError("ranks that are no array with one integer per document; expected one, or None")
+
     @classmethod
     def from_columns(cls, query_ids: ArrayLike, doc_ids: ArrayLike, scores: ArrayLike, *, name: str = "run") -> Self:
         """Make a run from rows in any order, each column of shape (N,); scores are stored as float32.
@@ -46,11 +55,8 @@ class Run(Table):
             InputError: There are no rows; columns differ in length; an id is no string or integer, is empty or has
                 whitespace; a score is not a number or not finite as float32; a query has the same document twice.
         """
-        numbers = np.asarray(scores)
-        if numbers.size and numbers.dtype.kind not in "iuf":
-            raise InputError(f"scores of type {numbers.dtype}; expected numbers")
         with np.errstate(over="ignore"):
-            values = numbers.astype(np.float32)
+            values = as_numbers(scores, "scores", "numbers").astype(np.float32)
         fields, _ = group(query_ids, doc_ids, values)
         return cls(*fields, name=name)
 
@@ -63,9 +69,11 @@ class Run(Table):
     def read(cls, path: str | Path, name: str | None = None) -> Self:
         """Read a TREC run, ``qid Q0 docid rank score tag``; the score, not the rank, orders it, as in trec_eval.
 
+        A file of three columns is a run in MS MARCO's format, ``qid pid rank``; the scores are the negative ranks.
+
         Args:
             path: File to read, plain or ``.gz``.
-            name: Name of the system (default: the tag on the first line).
+            name: Name of the system (default: the tag on the first line, or ``run``).
 
         Raises:
             InputError: The file cannot be read or is empty, or a line has a wrong number of columns, a score that is
@@ -86,8 +94,8 @@ class Run(Table):
 
     def top(self, k: int) -> Self:
         """Return a run with the first ``k`` documents of every query; ``k`` is at least 1."""
-        if k < 1:
-            raise InputError(f"top {k} documents; expected at least 1")
+        if type(k) is bool or not isinstance(k, int | np.integer) or k < 1:
+            raise InputError(f"top {k!r} documents; expected at least 1, as a whole number")
         kept = self.places < k
         offsets = np.concatenate(([0], np.cumsum(np.minimum(np.diff(self.offsets), k))))
         return type(self)(self.query_ids, offsets, self.docs[kept], self.scores[kept], self.name)

@@ -1,7 +1,6 @@
 """Rows of (query, document, number), grouped by query in trec_eval's order: the common base of Run and Qrels."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -10,15 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ir_eval.data.columns import Strings as Strings, as_ids
 from ir_eval.data.text_files import MAX_ID_BYTES, excess
 from ir_eval.errors import InputError
 
-Strings = NDArray[Any]  # dtype StringDType, which numpy's own annotations do not support yet
 Ids = NDArray[Any]  # Strings, or the same ids as UTF-8 bytes
 TableFields = tuple[Strings, NDArray[np.int64], Ids, NDArray[Any]]  # the arguments of Table
 RowIndex = NDArray[np.int64] | slice  # selects rows in a new order
 
-_INTEGERS = {int, np.int32, np.int64}
 _ROWS_PER_BLOCK = 2**16  # ids hashed at once: a block fits the processor's cache
 
 
@@ -46,7 +44,21 @@ class Table:
     values: NDArray[Any]
 
     def __post_init__(self) -> None:
-        """Make the arrays read-only."""
+        """Check the arrays, and make them read-only."""
+        arrays = self.query_ids, self.offsets, self.docs, self.values
+        shapes = [array.shape if isinstance(array, np.ndarray) else type(array).__name__ for array in arrays]
+        rows = shapes[3:]
+        if not (
+            all(isinstance(shape, tuple) and len(shape) == 1 for shape in shapes)
+            and shapes == [(len(self.query_ids),), (len(self.query_ids) + 1,), *rows, *rows]
+            and self.offsets.dtype.kind == "i"
+            and (self.offsets[0], self.offsets[-1]) == (0, len(self.docs))
+            and (np.diff(self.offsets) > 0).all()
+        ):
+            seen = f"query ids, offsets, documents and numbers of shape {', '.join(map(str, shapes))}"
+            raise InputError(f"{seen}; expected those of one table; make it with from_columns, from_dict or read")
+        if self.values.dtype.kind not in "if" or not np.isfinite(self.values).all():
+            raise InputError(f"numbers of type {self.values.dtype}, or not finite; expected finite numbers")
         for value in vars(self).values():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
@@ -104,20 +116,6 @@ class Table:
         return {query_id: position for position, query_id in enumerate(self)}
 
 
-def flatten(nested: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[str], list[float]]:
-    """Turn ``{query: {document: number}}`` into the columns query, document and number.
-
-    Examples:
-        >>> flatten({"q1": {"d1": 2.0, "d2": 1.0}})
-        (['q1', 'q1'], ['d1', 'd2'], [2.0, 1.0])
-    """
-    return (
-        [query_id for query_id, documents in nested.items() for _ in documents],
-        [doc_id for documents in nested.values() for doc_id in documents],
-        [value for documents in nested.values() for value in documents.values()],
-    )
-
-
 def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tuple[TableFields, RowIndex]:
     """Check rows that come in any order, and sort them into canonical order. All columns are (N,).
 
@@ -131,7 +129,7 @@ def group(query_ids: ArrayLike, doc_ids: ArrayLike, values: NDArray[Any]) -> tup
         >>> group(["q1", "q1"], ["d1", "d2"], np.array([1, 2]))[1]
         array([1, 0])
     """
-    queries, docs = _to_strings(query_ids), _to_strings(doc_ids)
+    queries, docs = as_ids(query_ids), as_ids(doc_ids)
     if not len(queries) == len(docs) == len(values):
         lengths = f"{len(queries)} query ids, {len(docs)} document ids, {len(values)} numbers"
         raise InputError(f"{lengths}; expected the same number of each")
@@ -238,19 +236,6 @@ def _check_unique(query_ids: Strings, offsets: NDArray[np.int64], docs: Strings)
         for doc_id, following in pairwise(sorted(docs[start:end].tolist())):
             if doc_id == following:
                 raise InputError(f"document {doc_id!r} twice for query {query_id!r}; expected once; remove one")
-
-
-def _to_strings(ids: ArrayLike) -> Strings:
-    """Convert ids to strings, integers in decimal."""
-    array = np.asarray(ids) if hasattr(ids, "dtype") else None
-    texts: Any = ids if array is None else array if array.dtype.kind in "TUS" else array.tolist()
-    strict = np.dtypes.StringDType(coerce=False)
-    with suppress(ValueError):
-        return np.array(texts, dtype=strict).astype(np.dtypes.StringDType())
-    with suppress(ValueError):
-        texts = [str(text) if type(text) in _INTEGERS else text for text in texts]
-        return np.array(texts, dtype=strict).astype(np.dtypes.StringDType())
-    raise InputError("an id is not a string; expected str or int; convert the ids with str() first")
 
 
 def _check_tokens(ids: Strings) -> None:

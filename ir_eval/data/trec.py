@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ir_eval.data.table import Ids, RowIndex, TableFields, arrange, as_strings, group
-from ir_eval.data.text_files import MAX_ID_BYTES, excess, read_lines
+from ir_eval.data.text_files import MAX_ID_BYTES, check_file, excess, read_lines, unchanged
 from ir_eval.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Layout(NamedTuple):
 
     name: str  # content of the file in one word, for error messages
     columns: tuple[str, ...]
-    value: str  # name of the column with the number
+    value: str  # name of the column with the number; "" for relevance 1 in every line
     number: str  # description of a valid number, for error messages
     parse: Callable[[str], SupportsFloat]  # reads the number, or raises ValueError
     dtype: type[np.generic]  # type of the stored numbers
@@ -43,30 +43,56 @@ class _Layout(NamedTuple):
 
 
 def read_run(path: str | Path) -> tuple[TableFields, Ranks | None, str]:
-    """Read a TREC run, ``qid Q0 docid rank score tag``, into canonical order.
+    """Read a TREC run, ``qid Q0 docid rank score tag``, or MS MARCO's ``qid pid rank``, into canonical order.
+
+    The scores of MS MARCO's format are the negative ranks.
 
     Returns:
         The fields of a `Table`; the rank column in the same order, (N,), or None if it does not hold integers; the tag
-        on the first line.
+        on the first line, or ``run``.
 
     Examples:
         >>> fields, ranks, tag = read_run("bm25.trec")
         >>> tag
         'bm25'
     """
-    fields, ranks = _read_table(path, _RUN)
-    return fields, ranks, _split(next(read_lines(path))[1])[-1]
+    first = _split(next(read_lines(path), (0, ""))[1])
+    if len(first) != len(_MSMARCO_RUN.columns):
+        fields, ranks = _read_table(path, _RUN)
+        return fields, ranks, first[-1]
+    fields, _ = _read_table(path, _MSMARCO_RUN)
+    _check_ranks(path, fields)
+    return fields, None, "run"
+
+
+def _check_ranks(path: str | Path, fields: TableFields) -> None:
+    """Refuse three columns of something else than MS MARCO's format, such as scores that are whole numbers."""
+    names, offsets, _, values = fields
+    wrong = np.flatnonzero(values[offsets[:-1]] != -1).tolist()  # the best rank of each query
+    same = np.flatnonzero((values[1:] == values[:-1]) & ~np.isin(np.arange(1, len(values)), offsets)).tolist()
+    if wrong or same:
+        query = wrong[0] if wrong else int(np.searchsorted(offsets, same[0], "right")) - 1
+        seen = f"begins with rank {-values[offsets[query]]:g}" if wrong else f"has rank {-values[same[0]]:g} twice"
+        raise InputError(
+            f"{path}: query {names[query]!r} {seen}; expected ranks from 1, each once, as in MS MARCO's format qid pid "
+            "rank; a run with scores has six columns"
+        )
 
 
 def read_qrels(path: str | Path) -> TableFields:
-    """Read TREC qrels, ``qid 0 docid relevance``, or a BEIR file, three columns, into canonical order.
+    """Read TREC qrels, ``qid 0 docid relevance``, BEIR's three columns or MS MARCO's two, into canonical order.
+
+    All documents of MS MARCO's format, ``qid pid``, have relevance 1.
 
     Examples:
         >>> query_ids, *_ = read_qrels("qrels.txt")
         >>> query_ids.tolist()
         ['q1', 'q2']
     """
-    first = _split(next(read_lines(path), (0, ""))[1])
+    line = next(read_lines(path), (0, ""))[1]
+    first = _split(line)
+    if len(first) == len(_MSMARCO_QRELS.columns) and not line[0].isspace():  # otherwise the query id is missing
+        return _read_table(path, _MSMARCO_QRELS)[0]
     if len(first) != 3 or first[1] == "0":  # a TREC line without relevance looks like a judgement of document 0
         return _read_table(path, _QRELS)[0]
     return _read_table(path, _BEIR_QRELS._replace(header=first[2].lower() in _BEIR_HEADERS))[0]
@@ -74,13 +100,14 @@ def read_qrels(path: str | Path) -> TableFields:
 
 def _read_table(path: str | Path, layout: _Layout) -> tuple[TableFields, Ranks | None]:
     """Read a file, plain or ``.gz``: the fields of a `Table`, and the ranks in the same order if they are integers."""
-    try:
-        return _read_regular(Path(path), layout)
-    except (ValueError, OSError, EOFError, zlib.error):
-        # An InputError is a ValueError, too: the scan finds the same fault again, with its line number.
-        queries, docs, values, ranks = _scan(path, layout)
-        fields, order = group(queries, docs, values)
-        return fields, _integers(ranks, order)
+    with unchanged(check_file(path)):
+        try:
+            return _read_regular(Path(path), layout)
+        except (ValueError, OSError, EOFError, zlib.error):
+            # An InputError is a ValueError, too: the scan finds the same fault again, with its line number.
+            queries, docs, values, ranks = _scan(path, layout)
+            fields, order = group(queries, docs, values)
+            return fields, _integers(ranks, order)
 
 
 def _split(line: str) -> list[str]:
@@ -97,22 +124,22 @@ def _read_regular(path: Path, layout: _Layout) -> tuple[TableFields, Ranks | Non
         columns = _columns(file, layout)
     if not columns.num_rows:
         raise ValueError("a header alone")
-    values = _numbers(columns[layout.value], layout)
+    values = _numbers(columns[layout.value], layout) if layout.value else np.ones(columns.num_rows, layout.dtype)
     queries = columns["qid"].combine_chunks()
     names = as_strings(_bytes(queries.dictionary))
     fields, order = arrange(names, queries.indices.to_numpy(), _ids(columns["docid"].chunks), values)
-    if "rank" not in layout.columns:
+    if "rank" not in layout.columns or layout.value == "rank":
         return fields, None
     ranks = columns["rank"].combine_chunks()
     return fields, _integers(ranks.dictionary.to_pylist(), ranks.indices.to_numpy()[order])
 
 
 def _numbers(column: "pa.ChunkedArray", layout: _Layout) -> NDArray[Any]:
-    """Return scores as floats; parse relevance grades, few of which differ, as `_scan` does."""
-    if layout.dtype is np.int64:
-        grades = column.combine_chunks()
-        rows: NDArray[np.int32] = grades.indices.to_numpy()
-        return np.array([layout.parse(text) for text in grades.dictionary.to_pylist()], dtype=np.int64)[rows]
+    """Return scores as floats; parse relevance grades and ranks, few of which differ, as `_scan` does."""
+    if layout.value != "score":
+        repeated = column.combine_chunks()
+        rows: NDArray[np.int32] = repeated.indices.to_numpy()
+        return np.array([layout.parse(text) for text in repeated.dictionary.to_pylist()], dtype=layout.dtype)[rows]
     with np.errstate(over="ignore"):
         values: NDArray[Any] = np.concatenate([chunk.to_numpy().astype(layout.dtype) for chunk in column.chunks])
     if not np.isfinite(values).all():
@@ -127,8 +154,7 @@ def _columns(file: "pa.NativeFile", layout: _Layout) -> "pa.Table":
 
     repeated = pa.dictionary(pa.int32(), pa.string())
     # A score is parsed as a double and rounded to a float, as trec_eval does with atof.
-    number = pa.float64() if layout.dtype is np.float32 else repeated
-    types = {"qid": repeated, "docid": pa.string(), layout.value: number, "rank": repeated}
+    types = {"qid": repeated, "docid": pa.string(), "rank": repeated, "relevance": repeated, "score": pa.float64()}
     types = {name: kind for name, kind in types.items() if name in layout.columns}
     separator = _separator(file)
     file.seek(0)
@@ -204,12 +230,12 @@ def _scan(path: str | Path, layout: _Layout) -> tuple[list[str], list[str], NDAr
         if fault := excess(row["qid"]) or excess(row["docid"]):
             raise InputError(f"{where}: {fault}; correct or remove the line")
         try:
-            number = layout.parse(row[layout.value])
+            number = layout.parse(row[layout.value]) if layout.value else 1
         except ValueError:
             seen = f"{layout.value} {row[layout.value][:40]!r}"
             raise InputError(f"{where}: {seen}; expected {layout.number}; correct or remove the line") from None
         first, _, first_line = rows.setdefault((row["qid"], row["docid"]), (number, row.get("rank", ""), line_number))
-        if first_line != line_number and (layout is _RUN or first != number):
+        if first_line != line_number and (layout.name == "run" or first != number):
             seen = f"document {row['docid']!r} again for query {row['qid']!r}"
             raise InputError(f"{where}: {seen}; expected once; remove this line or line {first_line}")
     if not rows:
@@ -226,6 +252,12 @@ def _parse_score(text: str) -> float:
     return score
 
 
+def _parse_rank(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,7}", text) or not (rank := int(text)):
+        raise ValueError(text)
+    return -rank
+
+
 def _parse_grade(text: str) -> int:
     if not (match := _GRADE.fullmatch(text)) or not -(2**63) <= (grade := int(match[1])) < 2**63:
         raise ValueError(text)
@@ -235,6 +267,10 @@ def _parse_grade(text: str) -> int:
 _RUN = _Layout(
     "run", ("qid", "Q0", "docid", "rank", "score", "tag"), "score", "a finite 32-bit number", _parse_score, np.float32
 )
+_RUN = _RUN._replace(other=", or MS MARCO's 3, qid pid rank, in every line")
+_MSMARCO_RUN = _Layout("run", ("qid", "docid", "rank"), "rank", "a whole number from 1", _parse_rank, np.float32)
+_MSMARCO_RUN = _MSMARCO_RUN._replace(other=", as in the first line")
 _QRELS = _Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", _parse_grade, np.int64)
-_QRELS = _QRELS._replace(other=", or BEIR's 3 below a line query-id corpus-id score")
+_QRELS = _QRELS._replace(other=", or BEIR's 3 below a line query-id corpus-id score, or MS MARCO's 2, qid pid")
 _BEIR_QRELS = _QRELS._replace(columns=("qid", "docid", "relevance"), other=", as in the first line")
+_MSMARCO_QRELS = _BEIR_QRELS._replace(columns=("qid", "docid"), value="")

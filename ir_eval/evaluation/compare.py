@@ -1,11 +1,12 @@
 """Comparing systems with baselines on one collection: differences, significance tests and corrections."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from ir_eval.errors import InputError
+from ir_eval.errors import InputError, check_kind
 from ir_eval.evaluation.comparison import TESTS, Comparison, Difference, Method, check_systems
 from ir_eval.evaluation.evaluate import Evaluation
 from ir_eval.evaluation.significance import (
@@ -53,9 +54,12 @@ def compare(
         >>> compare(systems, baselines=["bm25"]).against("mrr", "bm25")["ours"].difference
         0.75
     """
-    method = Method(tuple(dict.fromkeys(tests)), correction, seed, alpha)
-    baselines = tuple(dict.fromkeys(baselines))
+    check_kind("tests", tests, list, tuple)
+    check_kind("evaluations", evaluations, Mapping)
+    check_kind("holes", holes or {}, Mapping)
+    method = Method(tuple(tests), correction, seed, alpha)
     check_systems(evaluations, baselines)
+    method, baselines = replace(method, tests=tuple(dict.fromkeys(tests))), tuple(dict.fromkeys(baselines))
     _check_same_queries(evaluations)
     first = next(iter(evaluations.values()))
     differences: list[Difference] = []
@@ -71,10 +75,17 @@ def compare(
         differences=tuple(differences),
         holes={system: dict(rates) for system, rates in (holes or {}).items()},
         gaps={system: evaluation.gap for system, evaluation in evaluations.items() if evaluation.gap},
+        notes=tuple(
+            f"{system}: {note}" for system, found in evaluations.items() for note in found.notes[bool(found.gap) :]
+        ),
     )
 
 
 def _check_same_queries(evaluations: Mapping[str, Evaluation]) -> None:
+    for name, evaluation in evaluations.items():
+        check_kind(f"evaluation of {name}", evaluation, Evaluation)
+        if not all(np.isfinite(scores).all() for scores in evaluation.per_query.values()):
+            raise InputError(f"{name} has scores that are not finite; expected those of evaluate")
     (name, first), *others = evaluations.items()
     for other, evaluation in others:
         if list(evaluation.per_query) != list(first.per_query):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ir_eval.errors import InputError
+from ir_eval.errors import MAX_SEED, InputError, check_count, shorten, shown
 
 TESTS = ("t", "randomization")  # significance tests
 CORRECTIONS = ("holm", "bonferroni", "tukey", "none")  # for multiple tests
@@ -19,12 +19,16 @@ def check_systems(systems: Collection[str], baselines: Sequence[str]) -> None:
         Traceback (most recent call last):
         ir_eval.errors.InputError: baseline 'dense'; expected one of bm25, reranked
     """
+    if not isinstance(systems, Collection) or not all(isinstance(name, str) for name in systems):
+        raise InputError(f"systems {shown(systems)}; expected a collection of names")
+    if isinstance(baselines, str) or not isinstance(baselines, Sequence):
+        raise InputError(f"baselines {shown(baselines)}; expected a list of names")
     if len(systems) < 2:
         raise InputError(f"{', '.join(systems) or 'no system'} alone; expected at least 2 systems; add a run")
-    unknown = [name for name in baselines if name not in systems]
+    unknown = [name for name in baselines if not isinstance(name, str) or name not in systems]
     if unknown or not baselines:
-        seen = ", ".join(map(repr, unknown)) or "missing"
-        raise InputError(f"baseline {seen}; expected one of {', '.join(systems)}")
+        seen = ", ".join(map(shown, unknown)) or "missing"
+        raise InputError(f"baseline {seen}; expected one of {', '.join(map(shorten, systems))}")
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,14 @@ class Method:
 
     def __post_init__(self) -> None:
         """Raise InputError for an option that does not exist."""
-        if not self.tests or not set(self.tests) <= set(TESTS):
-            raise InputError(f"tests {', '.join(self.tests) or 'none'}; expected some of {', '.join(TESTS)}")
+        if not self.tests or isinstance(self.tests, str) or any(test not in TESTS for test in self.tests):
+            seen = "none" if not self.tests else ", ".join(map(shown, self.tests))
+            raise InputError(f"tests {shorten(seen)}; expected some of {', '.join(TESTS)}")
         if self.correction not in CORRECTIONS:
-            raise InputError(f"correction {self.correction!r}; expected one of {', '.join(CORRECTIONS)}")
-        if self.seed < 0:
-            raise InputError(f"seed {self.seed}; expected at least 0")
-        if not 0 < self.alpha < 1:
-            raise InputError(f"alpha {self.alpha}; expected a number between 0 and 1, such as 0.05")
+            raise InputError(f"correction {shown(self.correction)}; expected one of {', '.join(CORRECTIONS)}")
+        check_count("seed", self.seed, least=0, most=MAX_SEED)
+        if not isinstance(self.alpha, float) or not 0 < self.alpha < 1:
+            raise InputError(f"alpha {shown(self.alpha)}; expected a number between 0 and 1, such as 0.05")
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ class Comparison:
         differences: Differences by measure, then baseline, then system, in the given order.
         holes: Hole rates of each system, if known: ``{"bm25": {"holes@10": 0.02}}``.
         gaps: A note for each system that does not answer all judged queries.
+        notes: Further notes on the systems and the collection.
 
     Examples:
         >>> found = Comparison(2, {"bm25": {"mrr": 0.25}, "dense": {"mrr": 0.5}}, ("bm25",), Method(), (),
@@ -129,6 +134,7 @@ class Comparison:
     differences: tuple[Difference, ...]
     holes: dict[str, dict[str, float]]
     gaps: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def against(self, measure: str, baseline: str) -> dict[str, Difference]:
         """Return the difference of each system from one baseline on one measure."""

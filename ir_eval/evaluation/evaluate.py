@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
 from ir_eval.data.table import Strings, as_strings, row_keys
-from ir_eval.errors import InputError
+from ir_eval.errors import InputError, check_kind, shown
 from ir_eval.evaluation.measures import Judged, JudgedRun, Measure, parse_measure
 
 _HASH_BITS = 22  # enough that few of 7 million documents share their bits with one of 10,000 judged documents
@@ -24,6 +24,7 @@ class Evaluation:
         query_ids: All judged queries, sorted by code point. (Q,)
         per_query: Spelling of each measure, in the given order, to the score of each query. (Q,)
         answered: Number of judged queries that the run has documents for, if known.
+        ignored: Number of queries of the run that have no judgement.
 
     Examples:
         >>> evaluation = evaluate(Qrels.read("qrels.txt"), Run.read("bm25.trec"), ["mrr"])
@@ -34,6 +35,7 @@ class Evaluation:
     query_ids: Strings
     per_query: dict[str, NDArray[np.float64]]
     answered: int | None = None
+    ignored: int = 0
 
     @property
     def means(self) -> dict[str, float]:
@@ -46,6 +48,12 @@ class Evaluation:
         queries = len(self.query_ids)
         complete = self.answered in (None, queries)
         return "" if complete else f"answers {self.answered} of {queries} judged queries; the others count 0"
+
+    @property
+    def notes(self) -> list[str]:
+        """One line if the run misses judged queries, and one if it has queries that are not judged."""
+        unjudged = f"{self.ignored} of its queries have no judgement and are ignored" if self.ignored else ""
+        return list(filter(None, (self.gap, unjudged)))
 
 
 def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evaluation:
@@ -64,6 +72,8 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
         {'ndcg@10': 1.0, 'mrr': 1.0}
     """
     parsed = _parse_all(measures)
+    check_kind("qrels", qrels, Qrels)
+    check_kind("run", run, Run)
     answered = sum(query_id in run for query_id in qrels)
     if not answered:
         raise InputError(
@@ -71,7 +81,8 @@ def evaluate(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> Evalu
             f"expected queries like {next(iter(qrels))!r}, as judged; use the run and the judgements of one collection"
         )
     judged_run = _join(qrels, run)
-    return Evaluation(qrels.query_ids, {str(measure): judged_run.compute(measure) for measure in parsed}, answered)
+    found = {str(measure): judged_run.compute(measure) for measure in parsed}
+    return Evaluation(qrels.query_ids, found, answered, len(run) - answered)
 
 
 def hole_rates(qrels: Qrels, run: Run, measures: Sequence[str | Measure]) -> dict[str, float]:
@@ -101,7 +112,9 @@ def holes_name(measure: Measure) -> str:
 
 
 def _parse_all(measures: Sequence[str | Measure]) -> list[Measure]:
-    return [parse_measure(measure) if isinstance(measure, str) else measure for measure in measures]
+    if isinstance(measures, str | Measure) or not isinstance(measures, Sequence) or not measures:
+        raise InputError(f"measures {shown(measures)}; expected a list such as ['ndcg@10']")
+    return [measure if isinstance(measure, Measure) else parse_measure(measure) for measure in measures]
 
 
 def _join(qrels: Qrels, run: Run) -> JudgedRun:

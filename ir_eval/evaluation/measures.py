@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ir_eval.errors import InputError
+from ir_eval.errors import MAX_COUNT, InputError, check_kind, shown
 
 _SPELLING = re.compile(r"(?P<name>[a-z_-]+?)(@(?P<cutoff>-?[0-9]+))?(-l(?P<min_rel>-?[0-9]+))?")
 
@@ -49,6 +49,10 @@ class Measure:
 
     def __post_init__(self) -> None:
         """Raise an InputError that lists the valid measures if this one is not among them."""
+        check_kind("name of a measure", self.name, str)
+        for value in (self.cutoff, self.min_rel):
+            if type(value) is not int and (value is not None or self.min_rel is None):
+                raise InputError(f"measure {shown(self.name)} with {shown(value)}; expected a whole number")
         definition = _DEFINITIONS.get(self.name)
         if definition is None:
             raise _refusal(str(self), "no such name")
@@ -58,6 +62,8 @@ class Measure:
             raise _refusal(str(self), f"{self.name} takes no cutoff")
         if self.cutoff is not None and self.cutoff < 1:
             raise _refusal(str(self), "the cutoff is below 1")
+        if max(self.cutoff or 1, self.min_rel) > MAX_COUNT:
+            raise _refusal(self.name, f"a cutoff or relevance level above {MAX_COUNT:,}")
         if self.min_rel < 1:
             raise _refusal(str(self), "the relevance level is below 1")
         if self.min_rel > 1 and definition.no_level:
@@ -76,10 +82,13 @@ def parse_measure(text: str) -> Measure:
         >>> parse_measure("mrr@10-l2")
         Measure(name='mrr', cutoff=10, min_rel=2)
     """
+    check_kind("measure", text, str)
     spelled = _SPELLING.fullmatch(text.strip().lower())
     if spelled is None:
         raise _refusal(text, "not of the form name@k-lN with integers k and N")
     name, cutoff, min_rel = spelled["name"], spelled["cutoff"], spelled["min_rel"]
+    if max(len(cutoff or ""), len(min_rel or "")) > len(str(MAX_COUNT)):  # int refuses 5,000 digits
+        raise _refusal(text, f"a cutoff or relevance level above {MAX_COUNT:,}")
     return Measure(name, None if cutoff is None else int(cutoff), 1 if min_rel is None else int(min_rel))
 
 
@@ -214,7 +223,7 @@ def _judged(run: JudgedRun, measure: Measure) -> Scores:
 def _refusal(text: str, problem: str) -> InputError:
     cutoffs = {"optional": "[@k]", "needed": "@k", "none": ""}
     spellings = (name + cutoffs[row.cutoff] + ("" if row.no_level else "[-lN]") for name, row in _DEFINITIONS.items())
-    return InputError(f"measure {text!r}: {problem}; expected one of {', '.join(spellings)}")
+    return InputError(f"measure {shown(text)}: {problem}; expected one of {', '.join(spellings)}")
 
 
 _DEFINITIONS = {

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ir_eval.errors import MAX_SEED, InputError, check_count, check_kind, shown
+
 Floats = NDArray[np.float64]
 
 DRAWS = 10_000
@@ -25,6 +27,9 @@ def paired_differences(system: Floats, baseline: Floats) -> Floats:
         >>> paired_differences(np.array([0.1 + 0.2, 0.5]), np.array([0.3, 0.25])).tolist()
         [0.0, 0.25]
     """
+    system, baseline = _finite("scores", system), _finite("scores", baseline)
+    if system.shape != baseline.shape:
+        raise InputError(f"scores of {len(system)} and {len(baseline)} queries; expected the same queries")
     differences = system - baseline
     return np.where(np.abs(differences) < _TOLERANCE, 0.0, differences)
 
@@ -38,6 +43,7 @@ def paired_t(differences: Floats) -> float | None:
         >>> round(paired_t(np.array([0.1, 0.3, 0.2])), 3)
         0.074
     """
+    differences = _finite("differences", differences)
     if not differences.any():
         return 1.0
     if _constant(differences):
@@ -58,7 +64,8 @@ def randomization(differences: Floats, *, seed: int = 0, draws: int = DRAWS) -> 
         >>> randomization(np.array([0.1, 0.3, 0.2]))
         0.25
     """
-    differences = np.sort(differences)
+    _check_draws(draws, seed)
+    differences = np.sort(_finite("differences", differences))
     sizes = np.sort(np.abs(differences[differences != 0]))  # (n,); a difference of 0 has no sign
     observed = abs(differences.sum()) - _TOLERANCE * len(differences)
     exact = 2 ** len(sizes) <= draws
@@ -78,6 +85,10 @@ def bootstrap_interval(
         >>> bootstrap_interval(np.array([0.1, 0.1, 0.1]))
         (0.1, 0.1)
     """
+    _check_draws(draws, seed)
+    differences = _finite("differences", differences)
+    if not isinstance(level, float) or not 0 < level < 1:
+        raise InputError(f"level {shown(level)}; expected a number between 0 and 1, such as 0.95")
     if len(differences) < 2:
         return None
     if _constant(differences):
@@ -105,6 +116,7 @@ def effect_size(differences: Floats) -> float | None:
         >>> round(effect_size(np.array([0.1, 0.3, 0.2])), 6)
         2.0
     """
+    differences = _finite("differences", differences)
     if not differences.any():
         return 0.0
     return None if _constant(differences) else float(np.mean(differences) / np.std(differences, ddof=1))
@@ -120,6 +132,11 @@ def correct(p_values: Sequence[float], correction: str) -> list[float]:
         >>> correct([0.01, 0.04], "bonferroni"), correct([0.01, 0.04], "holm")
         ([0.02, 0.08], [0.02, 0.04])
     """
+    if correction not in ("holm", "bonferroni", "none"):
+        raise InputError(f"correction {shown(correction)}; expected holm, bonferroni or none")
+    check_kind("p-values", p_values, list, tuple)
+    if p_values and not 0 <= _finite("p-values", p_values).min() <= max(p_values) <= 1:
+        raise InputError(f"p-values {shown(p_values)}; expected numbers from 0 to 1")
     if correction == "none" or not p_values:
         return list(p_values)
     from statsmodels.stats.multitest import multipletests
@@ -140,6 +157,7 @@ def tukey_t(scores: Floats, differences: Floats) -> Floats | None:
     """
     from scipy.stats import studentized_range
 
+    scores, differences = _finite("scores", scores, 2), _finite("differences", differences, None)
     systems, queries = scores.shape
     scores = scores[:, np.lexsort(np.sort(scores, axis=0))]
     centred = scores - scores.mean(axis=0)
@@ -163,6 +181,8 @@ def tukey_randomization(scores: Floats, differences: Floats, *, seed: int = 0, d
         >>> tukey_randomization(scores, np.array([0.2]), draws=999).round(1)
         array([0.3])
     """
+    _check_draws(draws, seed)
+    scores, differences = _finite("scores", scores, 2), _finite("differences", differences, None)
     queries = scores.shape[1]
     ordered = np.sort(scores.T, axis=1)  # (Q, S); the order of systems and queries must not matter
     ordered = ordered[np.lexsort(ordered.T)]
@@ -174,6 +194,23 @@ def tukey_randomization(scores: Floats, differences: Floats, *, seed: int = 0, d
         ranges[chunk] = np.ptp(shuffled.sum(axis=1), axis=1) / queries
     as_far = draws - np.searchsorted(np.sort(ranges), np.abs(differences) - _TOLERANCE)
     return np.asarray((1 + as_far) / (1 + draws), dtype=np.float64)
+
+
+def _finite(name: str, values: object, dimensions: int | None = 1) -> Floats:
+    """Return values as an array, or raise InputError if they are not finite numbers of so many dimensions."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        array = np.array(None)
+    right = array.dtype.kind in "iuf" and array.size > 0 and dimensions in (None, array.ndim)
+    if not right or not np.isfinite(array).all():
+        raise InputError(f"{name} {shown(values)}; expected finite numbers, one for each query")
+    return array.astype(np.float64, copy=False)
+
+
+def _check_draws(draws: int, seed: int) -> None:
+    check_count("draws", draws, most=10**9)
+    check_count("seed", seed, least=0, most=MAX_SEED)
 
 
 def _constant(differences: Floats) -> bool:

@@ -72,6 +72,6 @@ def _system(where: str, table: Mapping[str, Any]) -> SystemConfig:
     if len(kinds) != 1:
         raise InputError(f"{where}has {' and '.join(kinds) or 'none'} of {', '.join(KINDS)}; expected one of them")
     if kinds == ["retrieve"]:  # every other key is an option of the retriever
-        own = {key: table[key] for key in ("retrieve", "hits") if key in table}
+        own = {key: table[key] for key in ("retrieve", "hits", "exclude_query") if key in table}
         table = {**own, "options": {key: value for key, value in table.items() if key not in own}}
     return from_table(KINDS[kinds[0]], table, where, error=InputError)

@@ -17,10 +17,10 @@ from ir_eval.evaluation.compare import compare
 from ir_eval.evaluation.comparison import Comparison
 from ir_eval.evaluation.evaluate import Evaluation, evaluate, hole_rates
 from ir_eval.experiment.config import Experiment
-from ir_eval.experiment.experiment_file import parse_experiment
+from ir_eval.experiment.results_file import RESULTS_FILENAME, CollectionRecord, read_record
+from ir_eval.experiment.system_config import CollectionName
 from ir_eval.experiment.systems import Rerank
 
-RESULTS_FILENAME = "results.json"
 HOLES_MEASURE = "judged@10"  # the cutoff of the hole rates
 
 
@@ -59,6 +59,7 @@ class CollectionOutcome:
         systems: Outcomes of the systems, in the experiment's order.
         texts: Whether the documents are on this machine. A report downloads no collection to show its texts.
         missing: Number of judged documents that the collection lacks, as far as known.
+        own: Number of topics that are documents of the collection and find themselves.
 
     Examples:
         >>> from ir_eval.experiment import run_experiment, single
@@ -72,6 +73,7 @@ class CollectionOutcome:
     systems: tuple[SystemOutcome, ...]
     texts: bool = True
     missing: int = 0
+    own: int = 0
 
     @property
     def title(self) -> str:
@@ -86,10 +88,14 @@ class CollectionOutcome:
 
     @property
     def notes(self) -> list[str]:
-        """One line for missing judged documents, and one for each system that misses judged queries."""
-        judged = len(set(self.qrels.doc_ids.tolist()))
-        lacking = [f"{self.missing} of {judged} judged documents are not in the collection"] * (self.missing > 0)
-        return lacking + [f"{name}: {found.gap}" for name, found in self.evaluations.items() if found.gap]
+        """One line for missing judged documents, and for each system that misses judged queries or has others."""
+        lacking = missing_note(self.qrels, self.missing)
+        if self.own:
+            lacking.append(
+                f"{self.own} of {len(self.collection.topics)} topics are documents of the collection and find "
+                "themselves; leave them out by exclude_query = true, or --exclude-query"
+            )
+        return lacking + [f"{name}: {note}" for name, found in self.evaluations.items() for note in found.notes]
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -100,6 +106,17 @@ class CollectionOutcome:
     def holes(self) -> dict[str, dict[str, float]]:
         """Share of each system's top 10 documents that have no judgement, by system."""
         return {system.run.name: hole_rates(self.qrels, system.run, [HOLES_MEASURE]) for system in self.systems}
+
+
+def missing_note(qrels: Qrels, missing: int) -> list[str]:
+    """Return a line on the judged documents that a collection lacks, if there are any.
+
+    Examples:
+        >>> missing_note(Qrels.read("qrels.txt"), 1)
+        ['1 of 3 judged documents are not in the collection']
+    """
+    judged = len(set(qrels.doc_ids.tolist()))
+    return [f"{missing} of {judged} judged documents are not in the collection"] * (missing > 0)
 
 
 @dataclass(frozen=True)
@@ -150,18 +167,25 @@ class Results:
         config = self.experiment.systems[system]
         return f"{self.label(config.rerank)} → {system}" if isinstance(config, Rerank) else system
 
-    def write(self, folder: str | Path) -> None:
-        """Write ``results.json`` to a folder that holds the runs and judgements already."""
+    def write(self, folder: str | Path, given: str | Path | None = None) -> None:
+        """Write ``results.json`` to a folder that holds the runs and judgements.
+
+        The run files of the user are in the folder ``given``, if that is another one.
+        """
         found = {
             "experiment": self.experiment.to_dict(),
-            "collections": [_to_dict(outcome, Path(folder)) for outcome in self.outcomes],
+            "collections": [_to_dict(outcome, Path(folder), Path(given or folder)) for outcome in self.outcomes],
             **self.origin,
         }
         with atomic_write(Path(folder) / RESULTS_FILENAME) as file:
             file.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
-def _to_dict(outcome: CollectionOutcome, folder: Path) -> dict[str, Any]:
+def _to_dict(outcome: CollectionOutcome, folder: Path, given: Path) -> dict[str, Any]:
+    def key(name: str) -> str:
+        place = f"{outcome.folder}/{name}.trec"
+        return file_key(folder / place if (folder / place).is_file() else given / place)
+
     return {
         "name": outcome.collection.name,
         "split": outcome.collection.split,
@@ -170,13 +194,15 @@ def _to_dict(outcome: CollectionOutcome, folder: Path) -> dict[str, Any]:
         "topics": len(outcome.collection.topics),
         "fingerprint": outcome.collection.fingerprint if outcome.texts else None,
         "missing_judged": outcome.missing,
+        "own_documents": outcome.own,
         "systems": [
             {
                 "name": system.run.name,
                 "run": f"{outcome.folder}/{system.run.name}.trec",
-                "sha256": file_key(folder / outcome.folder / f"{system.run.name}.trec"),
+                "sha256": key(system.run.name),
                 "measures": system.evaluation.means,
                 "answered": system.evaluation.answered,
+                "ignored": system.evaluation.ignored,
                 "seconds": system.seconds,
             }
             for system in outcome.systems
@@ -197,30 +223,26 @@ def read_results(folder: str | Path) -> Results:
         True
     """
     folder = Path(folder)
-    path = folder / RESULTS_FILENAME
+    experiment, places, origin = read_record(folder)
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-        experiment, places = parse_experiment(found.pop("experiment")), found.pop("collections")
-        outcomes = tuple(_read(folder, experiment, index, place) for index, place in enumerate(places))
+        pairs = zip(experiment.collections, places, strict=True)
+        outcomes = tuple(_read(folder, experiment, named, place) for named, place in pairs)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: no results ({error!r}); expected the file of ir-eval run --out; run it") from error
-    return Results(experiment, outcomes, found)
+        raise InputError(f"{folder / RESULTS_FILENAME}: {error}") from error
+    return Results(experiment, outcomes, origin)
 
 
-def _read(folder: Path, experiment: Experiment, index: int, place: Mapping[str, Any]) -> CollectionOutcome:
-    named = experiment.collections[index]
+def _read(folder: Path, experiment: Experiment, named: CollectionName, place: CollectionRecord) -> CollectionOutcome:
     collection = open_collection(named.name, split=named.split)
-    if place["fingerprint"] is not None and collection.fingerprint != place["fingerprint"]:
+    if place.fingerprint is not None and collection.fingerprint != place.fingerprint:
         raise InputError(f"the documents of {named.name} were changed; expected those of the results; run it again")
     systems = []
-    for row in place["systems"]:
-        file = folder / row["run"]
-        if not file.is_file() or file_key(file) != row["sha256"]:
-            raise InputError(f"{row['run']} is missing or was changed; expected it as written; run it again")
-        run = Run.read(file, name=row["name"])
+    for row in place.systems:
+        file = folder / row.run
+        if not file.is_file() or file_key(file) != row.sha256:
+            raise InputError(f"{row.run} is missing or was changed; expected it as written; run it again")
+        run = Run.read(file, name=row.name)
         evaluation = evaluate(collection.judgements(), run, named.measures or experiment.measures)
-        systems.append(SystemOutcome(run, evaluation, row["seconds"]))
-    texts, missing = place["fingerprint"] is not None, place.get("missing_judged", 0)
-    return CollectionOutcome(collection, place["folder"], tuple(systems), texts, missing)
+        systems.append(SystemOutcome(run, evaluation, row.seconds))
+    texts = place.fingerprint is not None
+    return CollectionOutcome(collection, place.folder, tuple(systems), texts, place.missing_judged, place.own_documents)

@@ -7,10 +7,14 @@ from typing import Any
 
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
+from ir_eval.errors import InputError, check_kind
+from ir_eval.evaluation.measures import parse_measure
+from ir_eval.experiment.loaded_models import LoadedModels
 
 # The run of a system, and its time in seconds from topics to ranking, with the time of the systems that it is made of
 # and without loading and indexing; None if unknown, as for a run file.
 RunAndTime = tuple[Run, float | None]
+Made = Mapping[str, RunAndTime]  # by system
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,17 @@ class CollectionName:
     name: str
     split: str | None = None
     measures: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Check the name, the split and the measures."""
+        check_kind("collection", self.name, str)
+        if not self.name or "\0" in self.name:
+            raise InputError(f"collection {self.name!r}; expected a folder, an ir_datasets id or python-docs; name it")
+        if self.split is not None:
+            check_kind("split", self.split, str)
+        check_kind("measures", self.measures, list, tuple)
+        for measure in self.measures:
+            parse_measure(measure)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table that stands for this collection in an experiment's file."""
@@ -68,16 +83,21 @@ class SystemConfig(ABC):
         """Check, before any work, the options and files for one collection."""
         return None
 
+    def load(self, collection: Collection, models: LoadedModels) -> None:
+        """Load, before any work, what making the run needs, and check it."""
+        return None
+
     @abstractmethod
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Make the run, and measure its time.
 
         Args:
             name: Name of the system, and of its run.
             collection: Topics and documents.
             made: The runs of the systems above this one, on the same collection.
+            models: The models that are loaded.
         """
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the table of this system in an experiment's file; fields that are None are left out."""
-        return {key: value for key, value in vars(self).items() if value is not None}
+        """Return the table of this system in an experiment's file; fields that are None or false are left out."""
+        return {key: value for key, value in vars(self).items() if value not in (None, False)}

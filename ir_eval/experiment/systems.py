@@ -6,14 +6,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from gemma_st.files import is_file
 from gemma_st.names import locate
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
-from ir_eval.errors import InputError
-from ir_eval.experiment.system_config import CollectionName, RunAndTime, SystemConfig
+from ir_eval.errors import MAX_COUNT, InputError, check_count, check_kind, shorten
+from ir_eval.experiment.loaded_models import LoadedModels
+from ir_eval.experiment.system_config import CollectionName, Made, RunAndTime, SystemConfig
 from ir_eval.pipeline.fusion import check_fusion, fuse
-from ir_eval.pipeline.rerank import load_reranker, rerank
-from ir_eval.retrieval import Retriever, open_retriever
+from ir_eval.pipeline.rerank import rerank
+from ir_eval.retrieval import open_retriever
+from ir_eval.retrieval.retriever import without_queries
 
 DEFAULT_HITS = 1000  # the usual depth of a first stage in IR evaluation
 
@@ -26,6 +29,8 @@ class Retrieve(SystemConfig):
         retrieve: ``bm25`` or ``dense``; see [ir_eval.retrieval.open_retriever][].
         hits: Largest number of documents retrieved for a topic.
         options: Options of that retriever, such as ``k1``.
+        exclude_query: Whether to leave out the document whose id is the topic's, as BEIR does for ArguAna and Quora;
+            one more document is retrieved in its place.
 
     Examples:
         >>> Retrieve("bm25", 100, {"k1": 0.82}).to_dict()
@@ -35,6 +40,7 @@ class Retrieve(SystemConfig):
     retrieve: str
     hits: int = DEFAULT_HITS
     options: Mapping[str, Any] = field(default_factory=dict)
+    exclude_query: bool = False
 
     @property
     def reads_documents(self) -> bool:
@@ -43,25 +49,29 @@ class Retrieve(SystemConfig):
 
     def check(self) -> None:
         """Check ``hits``."""
-        if self.hits < 1:
-            raise InputError(f"hits {self.hits}; expected at least 1 document per topic")
+        check_count("hits", self.hits)
+        check_kind("exclude_query", self.exclude_query, bool)
 
     def check_for(self, collection: Collection) -> None:
         """Check that the retriever takes these options."""
-        self._open(collection)
+        open_retriever(self.retrieve, collection, **self.options)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def load(self, collection: Collection, models: LoadedModels) -> None:
+        """Load the model of a dense first stage, and look for an index that was given."""
+        models.retriever(self.retrieve, collection, self.options)
+
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Search; building the index is not counted in the time."""
-        run, seconds = self._open(collection).retrieve(collection.topics, self.hits)
+        retriever = models.retriever(self.retrieve, collection, self.options)
+        run, seconds = retriever.retrieve(collection.topics, self.hits + self.exclude_query)
+        run = without_queries(run, self.hits) if self.exclude_query else run
         return replace(run, name=name), seconds
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"retrieve": …, "hits": …}`` and the options."""
         options = {key: value for key, value in self.options.items() if value is not None}
-        return {"retrieve": self.retrieve, "hits": self.hits, **options}
-
-    def _open(self, collection: Collection) -> Retriever:
-        return open_retriever(self.retrieve, collection, **self.options)
+        own = {"exclude_query": True} if self.exclude_query else {}
+        return {"retrieve": self.retrieve, "hits": self.hits, **own, **options}
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ class Given(SystemConfig):
 
     Attributes:
         run: Path of the file; ``{collection}`` in it stands for the collection's name.
+        exclude_query: As for `Retrieve`; the file is left as it is.
 
     Examples:
         >>> from ir_eval.collections import open_collection
@@ -78,16 +89,19 @@ class Given(SystemConfig):
     """
 
     run: str
+    exclude_query: bool = False
 
     def check_for(self, collection: Collection) -> None:
         """Check that the file is there."""
         path = self.path(collection)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; expected the TREC run of {collection.name}; check the path")
+        if not is_file(path):
+            missing = f"{shorten(str(path))}: no such file"
+            raise InputError(f"{missing}; expected the TREC run of {collection.name}; check the path")
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Read the file; its time is unknown."""
-        return Run.read(self.path(collection), name=name), None
+        run = Run.read(self.path(collection), name=name)
+        return without_queries(run) if self.exclude_query else run, None
 
     def path(self, collection: Collection) -> Path:
         """Return the path of the run of a collection."""
@@ -130,7 +144,7 @@ class Fuse(SystemConfig):
             )
         check_fusion(len(self.fuse), self.method, normalisation=self.normalisation, weights=self.weights)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Fuse the runs; the time includes the time of each."""
         runs, seconds = zip(*(made[part] for part in self.fuse), strict=True)
         start = perf_counter()
@@ -152,6 +166,7 @@ class Rerank(SystemConfig):
         rerank: Name of the reranked system.
         model: Directory, packaged model or hub id.
         depth: Number of documents scored for each topic; the others are dropped.
+        exclude_query: As for `Retrieve`; the document is left out before the ``depth`` is counted.
 
     Examples:
         >>> Rerank("bm25", "reranker", depth=20).to_dict()
@@ -161,6 +176,7 @@ class Rerank(SystemConfig):
     rerank: str
     model: str
     depth: int = 100
+    exclude_query: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -174,12 +190,19 @@ class Rerank(SystemConfig):
 
     def check(self) -> None:
         """Check the depth and the model's name."""
+        check_count("depth", self.depth, least=-MAX_COUNT)
         if self.depth < 1:
             raise InputError(f"depth {self.depth}; expected at least 1 document to rerank")
+        check_kind("model", self.model, str)
         locate(self.model)
 
-    def make(self, name: str, collection: Collection, made: Mapping[str, RunAndTime]) -> RunAndTime:
+    def load(self, collection: Collection, models: LoadedModels) -> None:
+        """Load the model, and score a pair."""
+        models.reranker(self.model)
+
+    def make(self, name: str, collection: Collection, *, made: Made, models: LoadedModels) -> RunAndTime:
         """Rerank; if the first stage's time is unknown, the time is that of the model alone."""
         first, earlier = made[self.rerank]
-        run, seconds = rerank(first, collection, load_reranker(self.model), depth=self.depth, name=name)
+        first = without_queries(first) if self.exclude_query else first
+        run, seconds = rerank(first, collection, models.reranker(self.model), depth=self.depth, name=name)
         return run, (earlier or 0.0) + seconds

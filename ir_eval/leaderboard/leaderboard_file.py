@@ -1,7 +1,6 @@
 """A leaderboard and its TOML file: systems as in an experiment's file, each with its published figures."""
 
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,7 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, Strict
 
-from gemma_st.settings import DATA, settings
+from gemma_st.errors import shorten
+from gemma_st.files import is_file
+from gemma_st.settings import DATA, read_toml, settings
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
 from ir_eval.experiment import Experiment, Retrieve, parse_experiment
@@ -19,6 +20,7 @@ from ir_eval.experiment import Experiment, Retrieve, parse_experiment
 PACKAGED_FOLDER = Path(__file__).parent
 SHARED_KEYS = ("collection", "source", "first_stage")  # given once at the top of the file, or by each system
 ROW_KEYS = ("published", "tolerance", "minutes", *SHARED_KEYS)
+_MAX_DIGITS = 20
 
 
 class _Number(Decimal):
@@ -28,8 +30,10 @@ class _Number(Decimal):
 
 
 def _decimal(value: object) -> Decimal:
-    if not isinstance(value, Decimal):
+    if not isinstance(value, Decimal) or not value.is_finite():
         raise ValueError(f"{value!r}; expected a number with a decimal point, such as 0.5058")
+    if not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS or len(value.as_tuple().digits) > _MAX_DIGITS:
+        raise ValueError(f"{value!s:.40}; expected a finite number of at most {_MAX_DIGITS} digits")
     return Decimal(value)
 
 
@@ -57,7 +61,7 @@ class _Row:
     source: str
     first_stage: str
     tolerance: Figure | None = None
-    minutes: Annotated[int, Strict()] = 0
+    minutes: Annotated[int, Strict(), Field(ge=0, le=10**9)] = 0
 
 
 @dataclass(frozen=True)
@@ -166,18 +170,20 @@ def read_leaderboard(name: str | Path, data: str | Path | None = None) -> Leader
         >>> row.name, row.published["ndcg@10"]
         ('bm25-default-run', Decimal('0.5058'))
     """
+    if not isinstance(name, str | Path):
+        raise InputError(f"leaderboard {name!r}; expected one of {', '.join(leaderboard_names())}, or a .toml file")
     path = Path(name) if Path(name).suffix == ".toml" else PACKAGED_FOLDER / f"{name}.toml"
-    if path.parent == PACKAGED_FOLDER and not path.is_file():
-        raise InputError(f"{name}: no such leaderboard; expected {', '.join(leaderboard_names())}, or a .toml file")
+    if path.parent == PACKAGED_FOLDER and not is_file(path):
+        raise InputError(
+            f"{shorten(str(name))}: no such leaderboard; expected {', '.join(leaderboard_names())}, or a .toml file"
+        )
+    table, figures = (read_toml(path, DATA, error=InputError, parse_float=kind) for kind in (float, _Number))
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        file = _File(**tomllib.loads(text, parse_float=_Number))
-        systems = {key: _experiment_keys(key, system) for key, system in tomllib.loads(text)["systems"].items()}
+        file = _File(**figures)
+        systems = {key: _experiment_keys(key, system) for key, system in table["systems"].items()}
         return _parse(path.stem, file, systems, DATA if data is None else str(data))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable TOML file ({error}); expected a leaderboard") from error
 
 
 def _parse(name: str, file: _File, systems: Mapping[str, Any], data: str) -> Leaderboard:

@@ -8,6 +8,7 @@ import bz2
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from ir_eval.data.run import Run
@@ -44,8 +45,15 @@ class Submission:
 
     def __post_init__(self) -> None:
         """Check what the leaderboard would refuse."""
+        for name, value in vars(self).items():
+            if not isinstance(value, str) or not (value.isprintable() or value == self.id):
+                raise InputError(f"submission with {name} {value!r:.60}; expected a text of one line; correct it")
         if not re.fullmatch(r"20[0-9]{6}-[A-Za-z0-9._-]+", self.id):
             raise InputError(f"submission id {self.id!r}; expected yyyymmdd-suffix, such as 20260131-ourgroup")
+        try:
+            datetime.strptime(self.id[:8], "%Y%m%d").astimezone()
+        except ValueError:
+            raise InputError(f"submission id {self.id!r}; expected the day of the submission, yyyymmdd") from None
         if self.type not in SUBMISSION_TYPES:
             raise InputError(f"submission type {self.type!r}; expected {' or '.join(map(repr, SUBMISSION_TYPES))}")
         for name in ("team", "model_description"):
@@ -71,15 +79,20 @@ def write_submission(submission: Submission, dev: Run, evaluation: Run, folder: 
     check_folder(folder)
     target, beside = Path(folder, submission.id), Path(folder, f"{submission.id}-metadata.json")
     for path in (target, beside):
-        if path.exists():
+        if path.exists() and not (path == beside and path.is_file()):  # a metadata file alone: a killed attempt
             raise InputError(f"{path}: exists; expected a new submission; choose another id, or remove this one")
     lines = {"dev.txt.bz2": _lines(dev), "eval.txt.bz2": _lines(evaluation)}
     metadata = {name: value for name, value in vars(submission).items() if name != "id"}
-    with atomic_write(beside) as file, atomic_directory(target) as temporary:
-        json.dump(metadata, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-        for name, text in lines.items():
-            (temporary / name).write_bytes(bz2.compress(text.encode()))
+    try:
+        with atomic_directory(target) as temporary:  # renamed last, when everything is on disk
+            for name, text in lines.items():
+                (temporary / name).write_bytes(bz2.compress(text.encode()))
+            with atomic_write(beside) as file:
+                json.dump(metadata, file, indent=2, ensure_ascii=False)
+                file.write("\n")
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     return target
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ir_eval.cache import content_key
+from ir_eval.errors import InputError, shown
 
 if TYPE_CHECKING:
     from gemma_st import SentenceTransformer
@@ -25,10 +26,17 @@ class BiEncoder:
 
     def __init__(self, model: "SentenceTransformer") -> None:
         """Keep the model."""
+        if not hasattr(model, "similarity_pairwise"):
+            raise InputError(f"model {shown(model)}; expected a SentenceTransformer")
         self.model = model
 
     def predict(self, pairs: list[tuple[str, str]], /) -> NDArray[np.float32]:
         """Return one score per (query, document) pair, (pairs,); a repeated text is encoded once."""
+        if not pairs:
+            return np.empty(0, dtype=np.float32)
+        for pair in pairs:
+            if not (isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
+                raise InputError(f"pair {shown(pair)}; expected a query and a document")
         queries, documents = zip(*pairs, strict=True)
         left = _encode_distinct(self.model.encode_query, queries)
         right = _encode_distinct(self.model.encode_document, documents)

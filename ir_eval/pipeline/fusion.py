@@ -7,6 +7,7 @@ columns: fusing two runs of 6,980 queries x 1,000 documents takes seconds.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
 from ir_eval.data.table import Ids, arrange, as_strings, distinct, row_keys
-from ir_eval.errors import InputError
+from ir_eval.errors import InputError, check_kind, shorten, shown
 from ir_eval.evaluation.evaluate import evaluate
-from ir_eval.evaluation.measures import Measure
+from ir_eval.evaluation.measures import Measure, parse_measure
 from ir_eval.progress import progress_bar
 
 METHODS = ("rrf", "sum")
 RRF_K = 60  # the constant of Cormack, Clarke and Büttcher
+MAX_GRID = 10_000_000  # points of a grid of weights, before those that do not sum to 1 are left out
 EPSILON = 1e-9  # the smallest divisor of a normalisation, as in ranx
 
 Scores = NDArray[np.float64]
@@ -90,6 +92,10 @@ def fuse(
         >>> fused["q2"][0].tolist()
         ['d4', 'd3']
     """
+    check_kind("runs", runs, list, tuple)
+    for run in runs:
+        check_kind("run", run, Run)
+    check_kind("name", name, str)
     check_fusion(len(runs), method, normalisation=normalisation, weights=weights)
     factors = _factors(runs, weights)
     by_rank = [1 / (RRF_K + 1 + run.places) for run in runs]
@@ -118,17 +124,26 @@ def check_fusion(runs: int, method: str, *, normalisation: str | None, weights: 
         Traceback (most recent call last):
         ir_eval.errors.InputError: fusion 'mean'; expected rrf or sum
     """
-    if method not in METHODS:
-        raise InputError(f"fusion {method!r}; expected {' or '.join(METHODS)}")
-    if method == "rrf" and (normalisation or weights):
+    if not isinstance(method, str) or method not in METHODS:
+        raise InputError(f"fusion {shown(method)}; expected {' or '.join(METHODS)}")
+    given = weights.weights if isinstance(weights, Tuned) else weights
+    if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
+        raise InputError(f"weights {shown(given)}; expected a list of {runs} numbers")
+    if method == "rrf" and (normalisation or given):
         raise InputError("rrf with weights or a normalisation; expected neither, as it looks only at ranks; use sum")
-    if normalisation is not None and normalisation not in NORMALISATIONS:
-        raise InputError(f"normalisation {normalisation!r}; expected one of {', '.join(NORMALISATIONS)}")
+    if normalisation is not None and normalisation not in list(NORMALISATIONS):
+        raise InputError(f"normalisation {shown(normalisation)}; expected one of {', '.join(NORMALISATIONS)}")
     if runs < 2:
         raise InputError(f"{runs} runs to fuse; expected at least 2")
-    given = weights.weights if isinstance(weights, Tuned) else weights
-    if given is not None and (len(given) != runs or not np.isfinite(given).all()):
-        raise InputError(f"weights {' '.join(map(str, given))}; expected {runs} finite numbers, one per run")
+    if given is not None and not (len(given) == runs and all(map(_is_finite, given))):
+        raise InputError(f"weights {shorten(' '.join(map(shown, given)))}; expected {runs} finite numbers, one per run")
+
+
+def _is_finite(weight: object) -> bool:
+    try:
+        return isinstance(weight, Real) and not isinstance(weight, bool) and bool(np.isfinite(float(weight)))
+    except OverflowError:  # an integer of 400 digits
+        return False
 
 
 def tune(
@@ -154,9 +169,9 @@ def tune(
         >>> tune(runs, qrels, "mrr@10", normalisation="min-max", step=0.25).weights
         (0.25, 0.75)
     """
-    steps = round(1 / step) if step > 0 else 0
-    if not steps or abs(steps * step - 1) > EPSILON:
-        raise InputError(f"step {step}; expected a step that divides 1, such as 0.1")
+    check_kind("runs", runs, list, tuple)
+    check_kind("qrels", qrels, Qrels)
+    steps = check_tuning(len(runs), measure, normalisation=normalisation, step=step)
     scores = {}
     multiples = [counts for counts in product(range(steps + 1), repeat=len(runs)) if sum(counts) == steps]
     grid = [tuple(count / steps for count in counts) for counts in multiples]
@@ -167,6 +182,24 @@ def tune(
             (scores[weights],) = evaluate(qrels, fused, [measure]).means.values()
     best = max(grid, key=scores.__getitem__)
     return Tuned(best, frozenset(qrels), scores[best])
+
+
+def check_tuning(runs: int, measure: str | Measure, *, normalisation: str | None = None, step: float = 0.1) -> int:
+    """Raise the InputError that `tune` would raise for these options; return the number of steps from 0 to 1.
+
+    Examples:
+        >>> check_tuning(2, "ndcg@10", step=0.25)
+        4
+    """
+    check_fusion(runs, "sum", normalisation=normalisation, weights=None)
+    if not isinstance(measure, Measure):
+        parse_measure(measure)
+    steps = round(1 / step) if _is_finite(step) and step > EPSILON else 0
+    if not steps or abs(steps * step - 1) > EPSILON:
+        raise InputError(f"step {shown(step)}; expected a step that divides 1, such as 0.1")
+    if (steps + 1) ** runs > MAX_GRID:
+        raise InputError(f"step {step} for {runs} runs; expected at most {MAX_GRID:,} points; give a larger step")
+    return steps
 
 
 def _factors(runs: Sequence[Run], weights: Sequence[float] | Tuned | None) -> Sequence[float]:

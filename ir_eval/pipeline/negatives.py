@@ -13,12 +13,12 @@ from gemma_st.settings import settings
 from ir_eval.cache import file_key
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
-from ir_eval.data.text_files import atomic_write, check_folder
-from ir_eval.errors import InputError
+from ir_eval.data.text_files import atomic_write, check_files, check_output
+from ir_eval.errors import MAX_COUNT, MAX_SEED, InputError, check_count, check_kind
 from ir_eval.provenance import commit, versions
 from ir_eval.retrieval.bm25 import BM25
 
-_AtLeastOne = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1, le=MAX_COUNT, strict=True)]
 
 
 @settings(error=InputError)
@@ -42,12 +42,12 @@ class Mining:
     """
 
     first_stage: str = "bm25"
-    start: _AtLeastOne = 1
-    depth: _AtLeastOne = 50
-    positives: _AtLeastOne = 1
-    negatives: _AtLeastOne = 5
-    queries: _AtLeastOne | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    start: _Count = 1
+    depth: _Count = 50
+    positives: _Count = 1
+    negatives: _Count = 5
+    queries: _Count | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)] = 0
 
     def __post_init__(self) -> None:
         """Check that there is a rank from start to depth."""
@@ -81,10 +81,14 @@ def mine(collection: Collection, mining: Mining, path: str | Path) -> int:
         >>> mine(open_collection("collection"), Mining(first_stage="bm25.trec", negatives=1), "mined.jsonl")
         2
     """
+    check_kind("collection", collection, Collection)
+    check_kind("mining", mining, Mining)
+    check_kind("path", path, str, Path)
     path = Path(path)
     if path.suffix != ".jsonl":
         raise InputError(f"{path}: expected a name that ends in .jsonl, since the record goes to .json beside it")
-    check_folder(path.parent)
+    check_output(path)
+    check_first_stage(mining.first_stage)
     random = np.random.default_rng(mining.seed)
     relevant = _relevant(collection)
     drawn = [list(relevant)[i] for i in random.permutation(len(relevant))[: mining.queries]]
@@ -125,9 +129,23 @@ def first_stage(collection: Collection, name: str, topics: Mapping[str, str], de
         >>> first_stage(open_collection("collection"), "bm25.trec", {}, depth=1).to_dict()
         {'q1': {'d2': 2.0}, 'q2': {'d4': 3.0}}
     """
+    check_count("depth", depth)
     if name != "bm25":
         return Run.read(name).top(depth)
     return BM25(collection).search(topics, k=depth)
+
+
+def check_first_stage(name: str) -> None:
+    """Raise InputError unless ``name`` is ``bm25`` or an existing file.
+
+    Examples:
+        >>> check_first_stage("bm52")
+        Traceback (most recent call last):
+        ir_eval.errors.InputError: bm52: cannot be read (No such file or directory); expected a whole file; ...
+    """
+    check_kind("first stage", name, str)
+    if name != "bm25":
+        check_files(name)
 
 
 def _record(collection: Collection, mining: Mining, path: Path, written: int) -> dict[str, Any]:

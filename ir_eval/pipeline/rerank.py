@@ -1,6 +1,5 @@
 """Rerank the top of a run with a model that scores (query, document) pairs."""
 
-import json
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -13,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from ir_eval.cache import content_key, remembered
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
-from ir_eval.errors import InputError
+from ir_eval.errors import MAX_COUNT, InputError, check_count, check_kind, shown
 from ir_eval.progress import progress_bar
 from ir_eval.retrieval import TimedRun
+from ir_eval.retrieval.model_kind import model_kind
 from ir_eval.retrieval.retriever import batches
 
 Pairs = list[tuple[str, str]]  # (query, document)
@@ -39,33 +39,34 @@ class Reranker(Protocol):
 
 
 def load_reranker(name: str) -> Reranker:
-    """Load a cross-encoder, or a bi-encoder as a reranker.
+    """Load a cross-encoder, or a bi-encoder as a reranker, and score a pair with it.
 
     Args:
         name: Directory, packaged model or hub id.
 
     Raises:
         gemma_st.errors.ModelError: There is no such model.
+        InputError: The model does not give one finite score per pair.
 
     Examples:
         >>> load_reranker("reranker").predict([("do goldfish grow", "Gold is a metal.")]).shape
         (1,)
     """
+    check_kind("model", name, str, Path)
     from gemma_st import CrossEncoder, SentenceTransformer
-    from gemma_st.names import locate
     from ir_eval.pipeline.bi_encoder import BiEncoder
 
-    return BiEncoder(SentenceTransformer(name)) if _is_bi_encoder(locate(name)) else CrossEncoder(name)
+    model: Reranker
+    model = BiEncoder(SentenceTransformer(name)) if _is_bi_encoder(str(name)) else CrossEncoder(name)
+    try:
+        _predict(model, [("query", "document")])
+    except InputError as error:
+        raise InputError(f"model {str(name)!r}: {error}") from error
+    return model
 
 
-def _is_bi_encoder(directory: str) -> bool:
-    """Tell whether a saved model is a bi-encoder; a model saved by an old release does not name its type."""
-    from sentence_transformers.util.file_io import load_file_path
-
-    files = (load_file_path(directory, name) for name in ("config_sentence_transformers.json", "modules.json"))
-    config, modules = (json.loads(Path(path).read_text(encoding="utf-8")) if path else None for path in files)
-    kind = (config or {}).get("model_type")
-    return kind == "SentenceTransformer" or (kind is None and modules is not None)
+def _is_bi_encoder(name: str) -> bool:
+    return model_kind(name) == "SentenceTransformer"
 
 
 def rerank(
@@ -96,6 +97,8 @@ def rerank(
         >>> run["q1"][0].tolist()
         ['d2']
     """
+    _check(run, collection, reranker, depth)
+    check_kind("name", name, str)
     top = run.top(depth)
     candidates = {query_id: top[query_id][0].tolist() for query_id in top if query_id in collection.topics}
     if not candidates:
@@ -111,7 +114,7 @@ def rerank(
         task = bar.add_task(f"reranking with {name}", total=len(candidates))
         for batch in batches(candidates.items(), max(1, PAIRS_PER_BATCH // depth)):
             pairs = [(collection.topics[query_id], texts[doc_id]) for query_id, doc_ids in batch for doc_id in doc_ids]
-            scored.append(_score(reranker, pairs, fingerprint))
+            scored.append(_score(reranker, pairs, fingerprint, name))
             bar.advance(task, len(batch))
     query_ids = [query_id for query_id, doc_ids in candidates.items() for _ in doc_ids]
     scores = np.concatenate([batch[1:] for batch in scored])
@@ -119,12 +122,21 @@ def rerank(
     return TimedRun(reranked, sum(float(batch[0]) for batch in scored))
 
 
-def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None) -> NDArray[np.float64]:
+def _check(run: Run, collection: Collection, reranker: Reranker, depth: int) -> None:
+    check_kind("run", run, Run)
+    check_kind("collection", collection, Collection)
+    if not callable(getattr(reranker, "predict", None)):
+        raise InputError(f"reranker {shown(reranker)}; expected a model with predict, such as load_reranker returns")
+    check_count("depth", depth, least=-MAX_COUNT)  # Run.top refuses those below 1
+
+
+def _score(reranker: Reranker, pairs: Pairs, fingerprint: str | None, name: str) -> NDArray[np.float64]:
     """Return `_predict` of these pairs, from the cache if the same model has scored the same texts."""
     if fingerprint is None:
         return _predict(reranker, pairs)
     key = content_key("scores", fingerprint, *chain.from_iterable(pairs))
-    data = remembered(f"scores/{key[:2]}/{key[2:34]}", lambda: _predict(reranker, pairs).tobytes())
+    place = f"scores/{content_key('model', fingerprint)[:32]}/{key[:32]}"
+    data = remembered(place, lambda: _predict(reranker, pairs).tobytes(), about=f"scores of the model in {name}")
     return np.frombuffer(data, dtype="<f8")
 
 

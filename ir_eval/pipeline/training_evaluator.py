@@ -12,10 +12,10 @@ from gemma_st.training.evaluator import Evaluator
 from ir_eval.collections import Collection, open_collection
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
-from ir_eval.errors import InputError
+from ir_eval.errors import MAX_COUNT, MAX_SEED, InputError, check_count, check_kind, shown
 from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.evaluation.measures import parse_measure
-from ir_eval.pipeline.negatives import first_stage
+from ir_eval.pipeline.negatives import check_first_stage, first_stage
 from ir_eval.pipeline.rerank import Pairs, Reranker, rerank
 
 
@@ -51,11 +51,15 @@ def rerank_evaluator(
         >>> evaluator(load_reranker("reranker"))
         {'recall@2': 0.5}
     """
-    if isinstance(measures, str) or not measures:
-        raise InputError(f"measures {measures!r}; expected a list such as ['ndcg@10']")
-    for name, value in (("depth", depth), ("queries", queries)):
-        if value is not None and (type(value) is not int or value < 1):
-            raise InputError(f"{name} {value!r}; expected a whole number above 0")
+    if not isinstance(measures, list | tuple) or not measures:
+        raise InputError(f"measures {shown(measures)}; expected a list such as ['ndcg@10']")
+    parsed = tuple(str(parse_measure(measure)) for measure in measures)
+    check_kind("collection", collection, str)
+    for name, value in (("depth", depth), ("queries", 1 if queries is None else queries)):
+        if type(value) is not int or not 1 <= value <= MAX_COUNT:
+            raise InputError(f"{name} {shown(value)}; expected a whole number above 0")
+    check_count("seed", seed, least=0, most=MAX_SEED)
+    check_first_stage(run)
     opened = open_collection(collection, split=split)
     qrels = opened.judgements("measure with")
     judged = list(qrels)
@@ -65,7 +69,10 @@ def rerank_evaluator(
     sampled = Qrels.from_dict({query_id: qrels[query_id] for query_id in judged})
     topics = {query_id: text for query_id, text in opened.topics.items() if query_id in sampled}
     sample = replace(opened, topics=topics, qrels=sampled)
-    return _RerankEvaluator(sample, run, depth, tuple(str(parse_measure(measure)) for measure in measures))
+    evaluator = _RerankEvaluator(sample, run, depth, parsed)
+    if run != "bm25":
+        evaluator.candidates  # noqa: B018 - a run that cannot be read is an error before training
+    return evaluator
 
 
 @dataclass(frozen=True)
@@ -79,12 +86,12 @@ class _RerankEvaluator:
 
     def __call__(self, model: Reranker) -> dict[str, float]:
         """Evaluate a model. Its scores are not cached, since the weights change with every training step."""
-        run, collection = self._candidates
+        run, collection = self.candidates
         reranked = rerank(run, collection, _Unkept(model), depth=self.depth, name="dev").run
         return evaluate(collection.judgements(), reranked, self.measures).means
 
     @cached_property
-    def _candidates(self) -> tuple[Run, Collection]:
+    def candidates(self) -> tuple[Run, Collection]:
         """The first stage's run, and a collection of only the documents in it, held in memory."""
         run = first_stage(self.collection, self.first_stage, self.collection.topics, self.depth)
         wanted = (doc_id for query_id in run if query_id in self.collection.topics for doc_id in run[query_id][0])

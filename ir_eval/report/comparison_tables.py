@@ -48,6 +48,7 @@ def comparison_notes(comparison: Comparison) -> list[str]:
         significance_note(comparison, f"a baseline ({baselines})"),
         f"difference: to the baseline's mean, with its {1 - comparison.method.alpha:.0%} BCa bootstrap interval; "
         "d: Cohen's d of paired samples; W/T/L: queries won, tied, lost",
+        *(f"warning: {note}" for note in comparison.notes),
         *(f"warning: {system}: {gap}" for system, gap in comparison.gaps.items()),
         *(f"warning: {warning}" for warning in comparison.warnings),
     ]

@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from gemma_st.errors import printable
 from ir_eval.report.text_table import TextTable
 
 ANY_WIDTH = 10_000
@@ -31,13 +32,15 @@ def show(*tables: TextTable, notes: Iterable[str] = ()) -> None:
 
 
 def _show(table: TextTable) -> None:
-    title = Text(table.title) if table.title else None
+    title = Text(printable(table.title)) if table.title else None
     laid_out = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for column, (heading, left) in enumerate(zip(table.headings, table.left, strict=True)):
         wraps = column == 0 or heading in table.texts
-        laid_out.add_column(Text(heading), justify="left" if left else "right", no_wrap=not wraps)
+        laid_out.add_column(Text(printable(heading)), justify="left" if left else "right", no_wrap=not wraps)
     for row in table.rows:
-        laid_out.add_row(*(Text.assemble((cell.text, "bold" * cell.bold), f" {cell.mark}".rstrip()) for cell in row))
+        laid_out.add_row(
+            *(Text.assemble((printable(cell.text), "bold" * cell.bold), f" {cell.mark}".rstrip()) for cell in row)
+        )
     console = Console(highlight=False)
     bounds = Measurement.get(console, console.options.update(width=ANY_WIDTH), laid_out)
     console.width = max(console.width, bounds.minimum if console.is_terminal else bounds.maximum)
@@ -47,7 +50,7 @@ def _show(table: TextTable) -> None:
 
 def _write(notes: Iterable[str]) -> None:
     for note in notes:
-        Console(highlight=False).print(note, markup=False, soft_wrap=True)
+        Console(highlight=False).print(printable(note), markup=False, soft_wrap=True)
 
 
 def file_labels(paths: Sequence[str]) -> dict[str, str]:

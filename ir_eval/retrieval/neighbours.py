@@ -34,13 +34,14 @@ def index_key(kind: str) -> str:
     return content_key(version("faiss-cpu"), kind, None if kind == "flat" else file_key(Path(__file__)))
 
 
-def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
+def open_index(kind: str, matrix: Matrix, key: str, *, about: str = "") -> "faiss.Index":
     """Return an index of the vectors, built first unless it is in the cache. Building is deterministic.
 
     Args:
         kind: ``ivf``, ``hnsw`` or ``ivf-pq``.
         matrix: Vectors, (N, D).
         key: Content key of the vectors.
+        about: What the vectors are, for ``ir-eval cache``.
 
     Raises:
         InputError: There are too few vectors for ``ivf-pq``, or the cache is not writable.
@@ -49,11 +50,30 @@ def open_index(kind: str, matrix: Matrix, key: str) -> "faiss.Index":
         >>> open_index("hnsw", np.eye(8, dtype=np.float32), "unit vectors").ntotal
         8
     """
-    import faiss
+    found: list[faiss.Index] = []  # by the check, so that a large file is read once
 
     name = content_key("faiss", index_key(kind), key)[:32]
-    folder = cached(f"indexes/faiss-{name}", lambda new: _build(kind, matrix, new / "index.faiss"))
-    return faiss.read_index(str(folder / "index.faiss"))
+    cached(
+        f"indexes/faiss-{name}",
+        lambda new: _build(kind, matrix, new / "index.faiss"),
+        check=lambda folder: _read(folder / "index.faiss", matrix.shape, found),
+        about=about or f"{kind} index of vectors",
+    )
+    return found[-1]
+
+
+def _read(path: Path, expected: tuple[int, ...], found: "list[faiss.Index]") -> str:
+    """Append the index of a file to a list, or return why it cannot be used."""
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path))
+    except RuntimeError as error:
+        return " ".join(str(error).split())[-120:]
+    if (index.ntotal, index.d) != expected:
+        return f"{index.ntotal} vectors of {index.d}; expected {' of '.join(map(str, expected))}"
+    found.append(index)
+    return ""
 
 
 def _describe(kind: str, rows: int, dimension: int) -> str:
@@ -91,7 +111,10 @@ def _build(kind: str, matrix: Matrix, path: Path) -> None:
                 bar.advance(task, len(part))
     finally:
         faiss.omp_set_num_threads(threads)
-    faiss.write_index(index, str(path))
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:  # faiss raises no OSError
+        raise OSError(0, " ".join(str(error).split())[-120:]) from error
 
 
 def _probes(lists: int, rows: int, k: int) -> int:

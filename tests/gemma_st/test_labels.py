@@ -127,12 +127,15 @@ def test_a_regression_learns_numbers_beyond_zero_and_one(tiny_gemma: Path) -> No
     assert model.predict(PAIRS).tolist() == pytest.approx(wanted.tolist(), abs=0.3)
 
 
-def test_a_fault_in_cutting_is_not_swallowed(ranker: CrossEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["counts", "cut"])
+def test_a_fault_in_cutting_is_not_swallowed(
+    ranker: CrossEncoder, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Field notes: ``BaseModel.preprocess`` swallows the TypeErrors of custom modules and goes on without them."""
 
     def broken(*_: object) -> None:
         raise TypeError("a bug of ours")
 
-    monkeypatch.setattr(Truncator, "cut", broken)
+    monkeypatch.setattr(Truncator, method, broken)
     with pytest.raises(TypeError, match="a bug of ours"):
-        ranker.predict(PAIRS)
+        ranker.predict([*PAIRS, ("a query that is too long " * 60, "a document")])

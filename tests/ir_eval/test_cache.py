@@ -1,5 +1,8 @@
 """cache: its folder, building once, and keys that differ whenever the content differs."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +89,67 @@ def test_a_cache_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch
         cached("key", Path.touch)
     with pytest.raises(InputError, match="file/key: cannot be written .* set IR_EVAL_CACHE to another folder"):
         remembered("key", lambda: b"")
+
+
+def test_a_damaged_folder_is_built_again_with_a_note(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder is checked after it is built and before each use; a folder that is broken as built is never kept."""
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path))
+
+    def check(folder: Path) -> str:
+        return "" if (folder / "content").read_bytes() == b"whole" else "half of it"
+
+    def build(content: bytes) -> Path:
+        return cached("kind/key", lambda new: [(new / "content").write_bytes(content)] and None, check=check)
+
+    with pytest.raises(InputError, match="kind/key: cannot be written .half of it.; expected .* or free space"):
+        build(b"half")
+    assert not list((tmp_path / "kind").iterdir())
+    folder = build(b"whole")
+    assert build(b"half") == folder
+    assert capsys.readouterr().err == ""
+    (folder / "content").write_bytes(b"")
+    assert (build(b"whole") / "content").read_bytes() == b"whole"
+    assert capsys.readouterr().err == f"{folder}: damaged (half of it); building it again\n"
+    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"]
+
+
+RACE = """
+import sys, time
+from pathlib import Path
+from ir_eval.cache import cached, remembered
+here, other = Path(sys.argv[1]), Path(sys.argv[2])
+def build(folder):
+    (folder / "content").write_text("same")
+    here.touch()
+    while not other.exists():
+        time.sleep(0.01)
+print((cached("kind/key", build, about="it") / "content").read_text())
+"""
+
+
+def test_two_processes_build_the_same_folder(tmp_path: Path) -> None:
+    """Both are building at the same time; one folder stays, both end well, and the group may read it."""
+    marks = tmp_path / "a", tmp_path / "b"
+    environment = {**os.environ, "IR_EVAL_CACHE": str(tmp_path / "cache")}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", RACE, *map(str, order)], env=environment, stdout=subprocess.PIPE)
+        for order in (marks, marks[::-1])
+    ]
+    assert [process.communicate()[0] for process in processes] == [b"same\n"] * 2
+    assert [process.returncode for process in processes] == [0, 0]
+    assert [path.name for path in (tmp_path / "cache" / "kind").iterdir()] == ["key"]
+
+
+def test_the_group_may_read_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Modes are those of the user's umask."""
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
+    before = os.umask(0o027)
+    try:
+        cached("kind/key", lambda folder: (folder / "content").touch(), about="it")
+        remembered("other/key", lambda: b"content", about="it")
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "cache").rglob("*")}
+    assert modes == {0o750, 0o640}

@@ -14,9 +14,9 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from gemma_st.errors import ModelError
 from gemma_st.modeling.pooling.attention import AttentionPooling
 from gemma_st.modeling.pooling.ends import FirstK, LastK
-from gemma_st.modeling.pooling.tokens import refuse_empty
+from gemma_st.modeling.pooling.tokens import refuse_empty, refuse_empty_rows
 
-__all__ = ["POOLERS", "AttentionPooling", "FirstK", "LastK", "pooler", "refuse_empty"]
+__all__ = ["POOLERS", "AttentionPooling", "FirstK", "LastK", "pooler", "refuse_empty", "refuse_empty_rows"]
 
 POOLERS: dict[str, tuple[str, ...]] = {  # name → its options
     "mean": (),

@@ -1,6 +1,7 @@
 """The base class of our poolers: the tokens that are pooled, and how a pooler is saved and loaded."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -116,18 +117,37 @@ def _pooled_tokens(features: dict[str, Any], include_prompt: bool) -> tuple[Tens
         raise ModelError(
             f"attention_mask has shape {tuple(mask.shape)}; expected {tuple(states.shape[:2])}, one value per token"
         )
+    real = _real(mask, features, include_prompt)
+    if not torch.compiler.is_compiling():  # the only synchronisation with the device
+        _refuse_empty(real, mask)
+    return states, real
+
+
+def refuse_empty_rows(features: Mapping[str, Any], module: nn.Module) -> None:
+    """Refuse a tokenized batch in which a pooler finds no token, before the forward pass; a compiled one cannot.
+
+    Examples:
+        >>> refuse_empty_rows({"attention_mask": torch.ones(2, 3)}, Pooling(2, "mean"))
+    """
+    if isinstance(module, (Pooling, Pooler)) and isinstance(mask := features.get("attention_mask"), Tensor):
+        _refuse_empty(_real(mask, features, module.include_prompt), mask)
+
+
+def _real(mask: Tensor, features: Mapping[str, Any], include_prompt: bool) -> Tensor:
+    """Return a mask ``(B, T)`` of the tokens to pool."""
     real = mask.bool()
     prompt = None if include_prompt else features.get("prompt_length")
     if isinstance(prompt, Tensor):  # during training: one number, or the same number for each text
         prompt = prompt.reshape(-1)[:1].to(real.device)
-    if prompt is not None:
-        real = real & (real.cumsum(1) > prompt)
+    return real if prompt is None else real & (real.cumsum(1) > prompt)
+
+
+def _refuse_empty(real: Tensor, mask: Tensor) -> None:
     some = real.any(1)
-    if not some.all():  # the only synchronisation with the device
+    if not some.all():
         row = int(some.int().argmin())
+        tokens = int(mask[row].sum())
         raise ModelError(
-            f"row {row} of the batch has no token to pool: {int(mask[row].sum())} real tokens, of which the prompt has "
-            f"{int(prompt or 0)}; expected a token after it: leave out empty texts, raise max_length or shorten the "
-            "prompt"
+            f"row {row} of the batch has no token to pool: its {tokens} real tokens are those of the prompt; expected "
+            "a token after it: leave out empty texts, raise max_length or shorten the prompt"
         )
-    return states, real

@@ -64,7 +64,7 @@ def begun(teacher: Path, lists: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_transplant_is_written_and_trained(begun: Callable[..., Path], tmp_path: Path) -> None:
     """The trained model is bidirectional, its first layer keeps float32 on disk, and its readings are trained too."""
     more = 'storage = "float8_e4m3fn"\nexact = ["layers.0."]\nrelative_rates = true'
-    loss = f'name = "states"\nreadings = "{tmp_path}/start/readings.safetensors"'
+    loss = f'name = "token-states"\nreadings = "{tmp_path}/start/readings.safetensors"'
     trained = train(read_config(begun("transplant", "transplant", loss=loss, more=more)))
     model = CrossEncoder(str(trained))
     verify_bidirectional(model)

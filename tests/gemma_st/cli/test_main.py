@@ -78,7 +78,7 @@ def test_doctor_prints_a_line_for_each_part(capsys: pytest.CaptureFixture[str]) 
         (["export", "nothing", "new"], "gemma-st: error: model 'nothing': no such directory or packaged model"),
         (["export", "owner/model", "new"], "gemma-st: error: model 'owner/model': no modules.json"),
         (["export", "gemma-encoder-msmarco", "."], "exists already; expected a new or empty directory"),
-        (["export", "gemma-encoder-msmarco", "file/below"], "gemma-st: error: [Errno 17]"),
+        (["export", "gemma-encoder-msmarco", "file/below"], "file/below: the model cannot be written (File exists: "),
         (["train", "absent.toml"], "gemma-st: error: absent.toml: not a readable TOML file"),
         (["train", "file"], "gemma-st: error: file: not a readable TOML file"),
         (["train", "empty.toml"], "gemma-st: error: empty.toml: missing lists, loss, output, trainer; add them"),

@@ -206,6 +206,10 @@ def test_bad_arguments_are_one_line(tiny_gemma: Path, tmp_path: Path, capsys: py
         (["--task", "rte", "--dropout", "much"], "--dropout much; expected a rate"),
         (["--task", "rte", "--epochs", "0"], "epochs = 0; expected a number above 0"),
         (["--task", "rte", "--train-examples", "-1"], "train_examples = -1; Input should be greater than 0"),
+        (["--task", "rte", "--learning-rate", "nan"], "learning_rate = nan; Input should be a finite number"),
+        (["--task", "rte", "--learning-rate", "inf"], "learning_rate = inf; Input should be a finite number"),
+        (["--task", "rte", "--batch-size", "-8"], "batch_size = -8; Input should be greater than 0"),
+        (["--task", "rte", "--dropout", "nan"], "dropout attention=nan; expected 0"),
         (["--task", "rte", "--data", str(tmp_path)], "rte is not there"),
     ):
         assert main(["glue", str(tiny_gemma), "--out", str(tmp_path / "out"), *more]) == 2

@@ -119,6 +119,15 @@ def test_without_a_dev_set_a_tenth_is_held_out(tmp_path: Path) -> None:
         ("sts-b", "train.tsv", "sentence1\tsentence2\tscore\na\tb\tnan\n", ":2: label='nan'; expected a number"),
         ("boolq", "train.jsonl", "{}\n", ":1: question=None; expected texts in question, passage"),
         ("boolq", "train.jsonl", "[1]\n", r":1: '\[1\]'; expected a JSON object"),
+        ("sts-b", "train.tsv", "sentence1\tsentence2\tscore\na\tb\tinf\n", ":2: label='inf'; expected a number"),
+        ("rte", "train.tsv", f"{GOOD}\n\t\t\n", ":4: sentence1=''; expected texts"),
+        ("rte", "train.tsv", f"{GOOD}a\tb\t{'1' * 5000}\n", ":3: label='1+; expected entailment"),
+        ("rte", "train.tsv", f"{GOOD}a\tb\t-0\n", ":3: label='-0'; expected entailment"),
+        ("boolq", "train.jsonl", "[" * 100_000 + "\n", r":1: '\[+'; expected a JSON object"),
+        ("boolq", "train.jsonl", '{"label": 1' + "0" * 5000 + "}\n", ":1: .*; expected a JSON object"),
+        ("boolq", "train.jsonl", '{"question": "\\ud800", "passage": "p"}\n', ":1: question contains a lone surrogate"),
+        ("boolq", "train.jsonl", '{"question": "q", "passage": ["p"]}\n', r":1: passage=\['p'\]; expected texts"),
+        ("boolq", "train.jsonl", '\n{"question": "q", "passage": "p", "label": NaN}\n', ":2: label=nan; expected"),
         ("boolq", "train.jsonl", "no\n", ":1: 'no'; expected a JSON object"),
         (
             "copa",
@@ -142,8 +151,8 @@ def test_a_bad_row_is_named_with_its_file_and_line(
 def test_a_file_that_is_no_text_and_a_folder_without_the_task_are_one_line(files: Callable[..., str]) -> None:
     """A folder without the task's files is read as a copy of a hub dataset."""
     source = files("rte")
-    Path(source, "RTE/train.tsv").write_bytes(b"\xff")
-    with pytest.raises(ModelError, match="RTE/train.tsv: cannot be read as UTF-8 text"):
+    Path(source, "RTE/train.tsv").write_bytes(GOOD.encode().splitlines()[0] + b"\n\xff\n")
+    with pytest.raises(ModelError, match="RTE/train.tsv:2: cannot be read as UTF-8 text"):
         load(TASKS["rte"], source)
     with pytest.raises(ModelError, match="cola is not there .*; expected CoLA/train.tsv in a folder") as error:
         load(TASKS["cola"], source)

@@ -25,8 +25,14 @@ WEIGHTS: list[tuple[Callable[[Tensors], object], str]] = [
     (lambda tensors: tensors.update(surplus=torch.zeros(2)), f"{INCOMPLETE}surplus is unexpected; "),
     (lambda tensors: tensors.update({KEY.replace(".1.", ".7."): torch.ones(2)}), "layers.7.mlp.*is unexpected; "),
     (lambda tensors: tensors.update({KEY: torch.ones(2, 3)}), rf"{INCOMPLETE}{KEY} is \(2, 3\), not \(64, 32\); "),
-    (lambda tensors: tensors[KEY].mul_(torch.nan), f": 0.model.{KEY} is not finite in torch.float32; "),
-    (lambda tensors: tensors[KEY][0, :1].fill_(torch.inf), f": 0.model.{KEY} is not finite in torch.float32; "),
+    (
+        lambda tensors: tensors[KEY].mul_(torch.nan),
+        f": model.{KEY} is not finite in torch.float32; ",
+    ),
+    (
+        lambda tensors: tensors[KEY][0, :1].fill_(torch.inf),
+        f": model.{KEY} is not finite in torch.float32; ",
+    ),
 ]
 JSON = [
     "config.json",

@@ -17,6 +17,7 @@ from gemma_st.losses.listwise import PADDED_SCORE, ListLoss
 from gemma_st.losses.pointwise import PointwiseLoss
 from gemma_st.losses.poly1 import Poly1SoftmaxLoss
 from gemma_st.losses.softmax import SoftmaxLoss
+from gemma_st.losses.states import StatesLoss
 
 QUERIES = ["what is a work", "patent", "copies"]
 DOCUMENTS = [
@@ -185,3 +186,26 @@ def test_a_model_with_several_labels_is_refused(tiny_gemma: Path) -> None:
     """The scores of a classifier do not rank documents."""
     with pytest.raises(ModelError, match="SoftmaxLoss with a model of 3 labels; expected 1"):
         SoftmaxLoss(cross_encoder(tiny_gemma, labels=3))
+
+
+def test_states_are_compared_through_the_map(tiny_reranker: Path) -> None:
+    """The term is that of numpy, list by list, beside the divergence of the scores; only weight 0 drops it."""
+    model = CrossEncoder(str(tiny_reranker), device="cpu")
+    random = np.random.default_rng(0)
+    targets = [random.normal(size=(len(texts), 6)).astype(np.float32) for texts in DOCUMENTS]
+    labels = [torch.from_numpy(target) for target in targets]
+    loss = StatesLoss(model, teacher_width=5, weight=3.0, temperature=2.0, mini_batch_size=3).eval()
+    found = float(loss([QUERIES, DOCUMENTS], labels).detach())
+    wanted = []
+    for query, texts, target in zip(QUERIES, DOCUMENTS, targets, strict=True):
+        output = model(model.preprocess([(query, text) for text in texts]))
+        mapped = (output["sentence_embedding"] @ loss.map.weight.T + loss.map.bias).detach().numpy()
+        states = ((mapped - target[:, 1:]) ** 2).mean()
+        wanted.append(divergence(output["scores"].detach().numpy().ravel(), target[:, 0]) + 3 * states)
+    assert found == pytest.approx(np.mean(wanted), rel=1e-4)
+    loss.weight = 0
+    only = ScoreDistillationLoss(model, temperature=2.0).eval()
+    scores = float(only([QUERIES, DOCUMENTS], [label[:, 0] for label in labels]).detach())
+    assert float(loss([QUERIES, DOCUMENTS], labels).detach()) == pytest.approx(scores, rel=1e-5)
+    with pytest.raises(ModelError, match="weight -1.0, teacher_width 5; expected at least 0"):
+        StatesLoss(model, teacher_width=5, weight=-1.0)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sentence_transformers.base.modules import Transformer
 from transformers import PreTrainedTokenizerBase
 
 from gemma_st import CrossEncoder
@@ -109,3 +110,38 @@ def test_training_cuts_by_the_trainers_length(tiny_gemma: Path) -> None:
     """The trainer passes its ``max_length`` to ``preprocess``."""
     model = cross_encoder(tiny_gemma)
     assert model.preprocess([("what", LONG)], max_length=30)["input_ids"].shape == (1, 30)
+
+
+def test_texts_are_tokenized_once(tiny_gemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the stock class has truncated a query: its own tokens tell the counts, and they are those of our class."""
+    model = cross_encoder(tiny_gemma, max_length=40)
+    pairs = [("what", LONG), ("what is a license", "short"), ("a", LONG + "more")]
+    expected = Transformer.preprocess(model[0], pairs)["input_ids"]
+    monkeypatch.setattr(Truncator, "offsets", lambda *_: pytest.fail("tokenized again"))
+    model.truncation = Truncation()
+    assert model.preprocess(pairs)["input_ids"].equal(expected)
+    assert model.truncation == Truncation(inputs=3, documents=2)
+    for text, cut in [({"padding": "max_length"}, 2), ({"pad_to_multiple_of": 8}, 2), ({"truncation": False}, 0)]:
+        model.truncation = Truncation()
+        features = model.preprocess(pairs, processing_kwargs={"text": text})
+        assert features["input_ids"].equal(Transformer.preprocess(model[0], pairs, None, {"text": text})["input_ids"])
+        assert model.truncation.documents == cut
+
+
+@pytest.mark.parametrize("budgets", [{}, {"query_length": 9}, {"document_length": 20}, {"query_length": 5}])
+@pytest.mark.parametrize("prompt", [None, "find: "])
+def test_both_ways_to_count_agree(tiny_gemma: Path, budgets: dict[str, int], prompt: str | None) -> None:
+    """The tokens of the stock class tell the counts, or that they do not."""
+    model = cross_encoder(tiny_gemma)
+    random = np.random.default_rng(0)
+    told = 0
+    for _ in range(60):
+        words = [" ".join(LONG.split()[: int(size)]) for size in random.integers(1, 14, 2)]
+        inputs: list[tuple[str, str] | str] = [(words[0], words[1] * int(random.integers(1, 3))), (words[1], words[0])]
+        inputs = inputs if random.random() < 0.7 else list(words)
+        longest = int(random.integers(24, 48))
+        truncator = Truncator(model.tokenizer, longest, **budgets)
+        counts = truncator.counts(Transformer.preprocess(model[0], inputs, prompt, max_length=longest), prompt)
+        told += counts is not None
+        assert counts in (None, truncator.cut(inputs, prompt)[1])
+    assert told > 10 or (budgets and prompt)  # a prompt may share a token with its query

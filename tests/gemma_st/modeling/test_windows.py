@@ -12,7 +12,7 @@ from gemma_st.build import cross_encoder
 from gemma_st.cross_encoder import Activation
 from gemma_st.hub.saving import save
 from gemma_st.modeling.truncation import Truncation, Truncator
-from gemma_st.modeling.windows import split_windows
+from gemma_st.modeling.windows import combine_scores, split_windows
 from tests.gemma_st.modeling.conftest import LONG, size
 
 
@@ -99,6 +99,19 @@ def test_an_activation_keeps_the_order_of_windowed_documents(
     assert np.allclose(scores, activation(logits), atol=1e-6)
     hits = model.rank("what", [text for _, text in pairs], activation_fn=None if saved else activation)
     assert [hit["corpus_id"] for hit in hits] == np.argsort(-logits.numpy(), kind="stable").tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_scores_are_combined_without_segment_reduce(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no MPS kernel (pytorch#197880); its results are those of a loop, infinite scores included."""
+    monkeypatch.delattr(torch, "segment_reduce")
+    random = np.random.default_rng(0)
+    sizes = random.integers(1, 9, 200).tolist()
+    scores = torch.from_numpy(random.normal(size=sum(sizes))).to(dtype)
+    scores[[0, 7, -1]] = torch.tensor([torch.inf, -torch.inf, -torch.inf], dtype=dtype)
+    wanted = [part.max().lerp(part[0], 1 / 3) for part in scores.split(sizes)]
+    assert torch.equal(combine_scores(scores, sizes).nan_to_num(), torch.stack(wanted).nan_to_num())
+    assert combine_scores(scores[:0], []).shape == (0,)
 
 
 def test_the_packaged_model_finds_an_answer_at_the_end() -> None:

@@ -126,6 +126,10 @@ def test_a_ranking_is_also_its_lists_and_the_run_it_is_measured_on(study: Write,
     ("old", "new", "message"),
     [
         ("seeds = 2", "seeds = 0", ": seeds = 0; Input should be greater than 0"),
+        ("seeds = 2", "seeds = 1000000000000", ": seeds = 1000000000000; Input should be less than or equal to 1000"),
+        ("seeds = 2", "seeds = -1", ": seeds = -1; Input should be greater than 0"),
+        ("max_steps = 4", "max_steps = 4\nseed = -1", r": \[ranking\] \[trainer\] seed = -1; Input should be greater"),
+        ("max_steps = 4", "max_steps = 4\nwarmup = 1", r"\[trainer\] unexpected keyword argument 'warmup'; did"),
         (
             "seeds = 2",
             "seeds = 2\nspeed = 1",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gemma_st.locks import locked
 from gemma_st.study.config import read_study
-from gemma_st.study.grid import locked
 from gemma_st.training.checkpoints import LOSS_FILENAME, LossCheckpoint
 from tests.gemma_st.study.conftest import Ran, Write, ablate
 from tests.gemma_st.training.conftest import KILLED

@@ -9,10 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from gemma_st import CrossEncoder
+from gemma_st import CrossEncoder, ModelError
 from gemma_st.cli import main
+from gemma_st.glue import finetune
+from gemma_st.glue.config import GlueConfig
+from gemma_st.glue.datasets import load
+from gemma_st.glue.tasks import TASKS
+from gemma_st.losses.classification import ClassificationLoss
 from gemma_st.losses.softmax import SoftmaxLoss
+from gemma_st.training.config import read_config
+from gemma_st.training.trainer import train
 from tests.conftest import offer_losses
+from tests.gemma_st.glue.conftest import write_files
+from tests.gemma_st.training.test_processes import start_processes
 
 BROKEN_BATCH = 2
 FACTORS = {"value": torch.nan, "infinity": torch.inf, "norm": 1e30, "large": 1e10}
@@ -64,6 +73,90 @@ def test_a_value_that_is_not_finite_stops_the_stage(
     assert "model written" not in out
     assert not (file.with_suffix("") / "modules.json").exists()
     assert not (file.with_suffix("") / "checkpoints/checkpoint-2").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "trainer", "message"),
+    [
+        ("norm", "", "logging_steps = 1000\n", "the gradient norm is inf"),
+        ("norm", "", 'logging_strategy = "no"\nbf16 = true\n', "the gradient norm is inf"),
+        ("value", "lora = { rank = 2 }", "logging_nan_inf_filter = true\n", "the loss is nan"),
+        ("gradient", "lora = { rank = 2 }", "max_grad_norm = 0.0\n", "the gradient"),
+        ("infinity", "", "bf16 = true\nlogging_nan_inf_filter = false\n", "the loss is inf"),
+    ],
+)
+def test_neither_rare_logs_nor_mixed_precision_nor_adapters_hide_it(
+    ranking: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    more: str,
+    trainer: str,
+    message: str,
+) -> None:
+    """The norm is checked at every step, whether or not it is logged."""
+    offer_losses(tmp_path, {"broken": f"{__name__}:BrokenLoss"}, monkeypatch)
+    monkeypatch.setattr(BrokenLoss, "kind", kind)
+    monkeypatch.setattr(BrokenLoss, "batch", 0)
+    file = ranking(loss="broken", more=more, trainer=trainer)
+    own = [line.partition(" =")[0] for line in trainer.splitlines()]
+    lines = file.read_text().splitlines()
+    kept = [line for n, line in enumerate(lines) if line.partition(" =")[0] not in own or n >= len(lines) - len(own)]
+    file.write_text("\n".join(kept))
+    with pytest.raises(ModelError, match=f"^step {BROKEN_BATCH}: {message}"):
+        train(read_config(file))
+    assert not (file.with_suffix("") / "modules.json").exists()
+
+
+class BrokenClassification(ClassificationLoss):
+    """A GLUE loss that breaks in mini-batch `BROKEN_BATCH`."""
+
+    kind, batch = "value", 0
+
+    def formula(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss."""
+        type(self).batch += self.training
+        return super().formula(scores, labels) * (FACTORS[self.kind] if self.batch == BROKEN_BATCH else 1)
+
+
+@pytest.mark.parametrize(("kind", "message"), [("value", "the loss is nan"), ("norm", "the gradient norm is inf")])
+def test_glue_stops_as_well(
+    tiny_gemma: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, message: str
+) -> None:
+    """Its trainer logs nothing at all."""
+    monkeypatch.setattr(finetune, "ClassificationLoss", BrokenClassification)
+    monkeypatch.setattr(BrokenClassification, "kind", kind)
+    monkeypatch.setattr(BrokenClassification, "batch", 0)
+    write_files(TASKS["sst-2"], tmp_path, 8)
+    config = GlueConfig(base=str(tiny_gemma), epochs=1, batch_size=2)
+    data = load(TASKS["sst-2"], str(tmp_path))
+    with pytest.raises(ModelError, match=f"^step {BROKEN_BATCH}: {message}"):
+        finetune.fine_tune(TASKS["sst-2"], data, config, seed=0, checkpoints=tmp_path / "checkpoints")
+
+
+class BrokenInOneProcess(SoftmaxLoss):
+    """A loss that is not finite in the second mini-batch of the second process."""
+
+    batch = 0
+
+    def formula(self, scores: Tensor, labels: Tensor, filled: Tensor) -> Tensor:
+        """Return the loss of each query."""
+        self.batch += 1
+        broken = torch.distributed.get_rank() == 1 and self.batch == BROKEN_BATCH
+        return super().formula(scores, labels, filled) * (torch.nan if broken else 1)
+
+
+def test_one_of_several_processes_stops_all(
+    ranking: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process waits for ever, and no model is written."""
+    offer_losses(tmp_path, {"broken": f"{__name__}:BrokenInOneProcess"}, monkeypatch)
+    file = ranking(loss="broken")
+    ran = start_processes(file)
+    assert ran.returncode != 0
+    assert "step 2: the loss is nan; expected finite values" in ran.stderr
+    assert "model written" not in ran.stdout
+    assert not (file.with_suffix("") / "modules.json").exists()
 
 
 def test_weights_that_overflow_in_the_last_step_are_not_written(
@@ -118,7 +211,6 @@ def test_the_command_refuses_labels_that_break_the_loss_or_teach_it_nothing(
 def test_a_loss_called_with_labels_below_0_names_the_way_out(tiny_reranker: Path, loss: str) -> None:
     """Also where the caller has a training loop of his own."""
     import gemma_st
-    from gemma_st import ModelError
 
     called = getattr(gemma_st, loss)(CrossEncoder(str(tiny_reranker), device="cpu"))
     with pytest.raises(ModelError, match=f'^{loss} with a label of -2; .*"distillation"$'):

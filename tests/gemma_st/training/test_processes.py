@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sentence_transformers
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.training.config import read_config
@@ -38,13 +40,20 @@ def uneven(tmp_path: Path) -> Path:
 
 
 def launch(file: Path, config: str = "ddp.yaml", module: str = "gemma_st") -> str:
+    """Run a stage in two processes, and return standard output."""
+    ran = start_processes(file, config, module)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return ran.stdout
+
+
+def start_processes(
+    file: Path, config: str = "ddp.yaml", module: str = "gemma_st"
+) -> "subprocess.CompletedProcess[str]":
     """Run a stage in two processes; ``use_cpu`` in the stage selects CPUs."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIGS / config)]
     command += ["--num_processes", "2", "-m", module, "train", str(file)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    return ran.stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize(("config", "module"), [("ddp.yaml", "gemma_st"), ("fsdp.yaml", SHARDED)])
@@ -84,6 +93,33 @@ def test_a_loss_over_triples_trains_in_two_processes(ranking: Callable[..., Path
     file = ranking(loss="margin-mse")
     file.write_text(file.read_text().replace(str(lists), str(uneven)).replace("max_steps = 6", "max_steps = 3"))
     assert "model written to" in launch(file)
+
+
+def test_processes_share_the_work_of_the_teacher_and_train_one_map(
+    ranking: Callable[..., Path],
+    uneven: Path,
+    lists: Path,
+    tiny_reranker: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two processes learn what one process does with twice the batch, and no pair is scored twice."""
+    more, files = f'teacher = "{tiny_reranker}"\n', {}
+    for name, size in (("two", 2), ("one", 4)):
+        monkeypatch.setenv("GEMMA_ST_CACHE", str(tmp_path / f"cache-{name}"))
+        file = ranking(name, loss="states", more=more, trainer="adam_epsilon = 1e-5\n")
+        text = file.read_text().replace(str(lists), str(uneven)).replace("size = 2", f"size = {size}")
+        file.write_text(text.replace("max_steps = 6", "max_steps = 4").replace("1e-2", "1e-3"))
+        files[name] = train(read_config(file)) if name == "one" else file.with_suffix("")
+        if name == "two":
+            launch(file)
+    left, right = (weights(files[name]) for name in ("one", "two"))
+    assert max(float((left[name] - right[name]).abs().max()) for name in left) < 1e-4
+    maps = [load_file(files[name] / "checkpoints/checkpoint-4/loss.safetensors") for name in ("one", "two")]
+    assert maps[0]["map.weight"].numpy() == pytest.approx(maps[1]["map.weight"].numpy(), abs=1e-4)
+    scored = [sum(len(np.load(path)["keys"]) for path in (tmp_path / f"cache-{name}").rglob("*.npz")) for name in files]
+    assert scored[0] == scored[1] == 26
+    assert len(list((tmp_path / "cache-two").rglob("*.npz"))) == 2
 
 
 def test_a_cut_off_stage_in_shards_resumes_to_the_weights_of_a_whole_one(

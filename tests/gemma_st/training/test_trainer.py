@@ -173,8 +173,8 @@ def test_options_of_a_bare_base_are_the_builders(stage: Callable[..., Path], tin
     """The error names an option that is wrong."""
     with pytest.raises(ModelError, match="pooler='max' is not known; use one of mean"):
         train(read_config(stage(model=f'base = "{tiny_gemma}"\npooler = "max"')))
-    with pytest.raises(ModelError, match=r"^\[model\] backbone\(\) got an unexpected keyword argument 'no_such'"):
-        train(read_config(stage(model=f'base = "{tiny_gemma}"\nno_such = 1')))
+    with pytest.raises(ModelError, match=r"^\[model\] unexpected keyword argument 'poler'; did you mean pooler\?"):
+        train(read_config(stage(model=f'base = "{tiny_gemma}"\npoler = 1')))
 
 
 def test_the_command_names_the_stages_file(stage: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """ir-eval compare: files and experiment folders, every format, and errors of one line."""
 
+import html
 import json
 import re
 import shutil
@@ -8,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from gemma_st.settings import read_toml
 from ir_eval.cli import main
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
+from ir_eval.errors import InputError
 from ir_eval.evaluation.compare import compare
 from ir_eval.evaluation.evaluate import evaluate
+from ir_eval.experiment import Given, parse_experiment, run_experiment
+from tests.test_docstrings import write_collection
 
 NAMES = ("bm25.top100.trec", "bm25_rm3.top100.trec", "d_bert_kd_tasb.top100.trec")
 
@@ -39,20 +44,24 @@ def files(dl19: Path) -> list[str]:
 
 @pytest.fixture
 def experiment(dl19: Path, tmp_path: Path) -> Path:
-    """A folder of ir-eval run with two collections; the second has half of the queries and fewer systems."""
+    """A folder of ir-eval run with two collections; the second has half of the queries."""
     folder = tmp_path / "experiment"
     collections = []
-    for name, kept in (("trec-dl19", 3), ("half", 2)):
+    for name in ("trec-dl19", "half"):
         (folder / name).mkdir(parents=True)
         lines = (dl19 / "qrels.txt").read_text().splitlines(keepends=True)
-        (folder / name / "qrels.txt").write_text("".join(lines if kept == 3 else lines[: len(lines) // 2]))
+        (folder / name / "qrels.txt").write_text("".join(lines if name == "trec-dl19" else lines[: len(lines) // 2]))
         systems = []
-        for run in NAMES[:kept]:
-            shutil.copy(dl19 / "runs" / run, folder / name / run)
-            systems.append({"name": run.split(".")[0], "run": f"{name}/{run}"})
+        for run in NAMES:
+            system = run.split(".")[0]
+            shutil.copy(dl19 / "runs" / run, folder / name / f"{system}.trec")
+            found = {"sha256": "0" * 64, "measures": {"mrr@10": 0.5}, "seconds": None}
+            systems.append({"name": system, "run": f"{name}/{system}.trec", **found})
         row = {"name": f"collection {name}", "folder": name, "systems": systems, "qrels": f"{name}/qrels.txt"}
-        collections.append(row)
-    results = {"experiment": {"measures": ["mrr@10"], "baseline": "bm25_rm3"}, "collections": collections}
+        collections.append(row | {"split": None, "topics": 43, "fingerprint": None})
+    given = {run.split(".")[0]: {"run": run} for run in NAMES}
+    experiment = {"collections": ["a", "b"], "measures": ["mrr@10"], "baseline": "bm25_rm3", "systems": given}
+    results = {"experiment": experiment, "collections": collections}
     (folder / "results.json").write_text(json.dumps(results))
     return folder
 
@@ -126,12 +135,12 @@ def test_an_experiment_is_compared_by_collection(experiment: Path, capsys: pytes
     found = answer(["compare", str(experiment)], capsys)
     assert list(found) == ["collection trec-dl19", "collection half"]
     whole, half = found.values()
-    assert (list(whole["means"]), list(half["means"])) == (["bm25", "bm25_rm3", "d_bert_kd_tasb"], ["bm25", "bm25_rm3"])
+    assert list(whole["means"]) == list(half["means"]) == ["bm25", "bm25_rm3", "d_bert_kd_tasb"]
     assert whole["baselines"] == half["baselines"] == ["bm25_rm3"]
     for name, plain in (("trec-dl19", whole), ("half", half)):
         qrels = Qrels.read(experiment / name / "qrels.txt")
         assert plain["queries"] == len(qrels)
-        means = evaluate(qrels, Run.read(experiment / name / NAMES[0]), ["mrr@10"]).means
+        means = evaluate(qrels, Run.read(experiment / name / "bm25.trec"), ["mrr@10"]).means
         assert plain["means"]["bm25"] == pytest.approx(means)
     assert whole["queries"] == 43 > half["queries"]
 
@@ -144,7 +153,7 @@ def test_an_experiments_measures_and_baseline_may_be_others(
     assert {tuple(plain["baselines"]) for plain in found.values()} == {("bm25",)}
     assert [list(plain["means"]["bm25"]) for plain in found.values()] == [["map"], ["map"]]
     results = json.loads((experiment / "results.json").read_text())
-    results["experiment"]["baseline"] = None
+    del results["experiment"]["baseline"]
     results["collections"][1]["name"] = results["collections"][0]["name"]
     (experiment / "results.json").write_text(json.dumps(results))
     found = answer(["compare", str(experiment)], capsys)
@@ -162,12 +171,15 @@ def test_an_experiments_measures_and_baseline_may_be_others(
         ("qrels.txt a.trec b.trec --out x.txt", "x.txt: a table is printed, not written; expected .md, .tex or .json"),
         ("qrels.txt a.trec b.trec --out a.trec/x.md", "a.trec: cannot be written (a.trec is no folder"),
         ("qrels.txt a.trec absent.trec", "absent.trec: cannot be read (No such file or directory)"),
-        ("empty", "empty/results.json: cannot be read (No such file or directory)"),
-        ("broken", "broken/results.json: not an experiment's results (JSONDecodeError: "),
-        (
-            "old",
-            "old/results.json: not an experiment's results (KeyError: 'collections'); expected the file",
-        ),
+        ("empty", "empty/results.json: no results (not a readable JSON file (No such file or directory)"),
+        ("broken", "broken/results.json: no results (not a readable JSON file (Expecting property name"),
+        ("old", "old/results.json: no results (missing collections; add it); expected the file of ir-eval run --out"),
+        ("absent", "absent: cannot be read (No such file or directory)"),
+        ("qrels.txt a.trec a.trec/b.trec", "a.trec/b.trec: cannot be read (Not a directory)"),
+        ("loop", "loop: cannot be read (Too many levels of symbolic links)"),
+        ("qrels.txt loop a.trec", "loop: cannot be read (Too many levels of symbolic links)"),
+        ("qrels.txt a.trec b.trec --out empty --format json", "empty: cannot be written (it is a folder)"),
+        ("qrels.txt a.trec b.trec --seed 99999999999999999999999", "seed 99999999999999999999999; expected at most"),
         ("empty a.trec b.trec", "empty is a folder; expected an experiment's folder alone, or judgements and runs"),
     ],
 )
@@ -183,6 +195,7 @@ def test_bad_arguments_are_one_line(
         Path(name).mkdir()
         if text:
             Path(name, "results.json").write_text(text)
+    Path("loop").symlink_to("loop")
     before = sorted(tmp_path.rglob("*"))
     assert main(["compare", *arguments.split()]) == 2
     out, err = capsys.readouterr()
@@ -190,3 +203,36 @@ def test_bad_arguments_are_one_line(
     assert err.startswith(f"ir-eval: error: {message}")
     assert err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("layout", ["table", "markdown", "latex", "json", "report"])
+def test_missing_documents_and_queries_are_noted_in_every_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], layout: str
+) -> None:
+    """Judged documents that the collection lacks, judged queries that a run lacks, and queries without judgements."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IR_EVAL_CACHE", str(tmp_path / "cache"))
+    write_collection(Path("pond"))
+    with Path("pond/qrels/test.tsv").open("a") as file:
+        file.write("q2\tabsent\t1\nq1\tgone\t0\n")
+    Path("a.trec").write_text("q1 Q0 d1 1 1 a\n")
+    Path("b.trec").write_text("q2 Q0 d3 1 1 b\nq3 Q0 d3 1 1 b\nq4 Q0 d3 1 1 b\nq1 Q0 d1 1 1 b\n")
+    systems = "".join(f'[systems.{name}]\nrun = "{name}.trec"\n' for name in "ab")
+    Path("e.toml").write_text(f'collections = ["pond"]\nmeasures = ["mrr"]\n{systems}')
+    # A system that reads documents makes the experiment count those that are missing.
+    table = parse_experiment(read_toml("e.toml", error=InputError))
+    monkeypatch.setattr(Given, "reads_documents", True)
+    run_experiment(table, "out")
+    if layout == "report":
+        assert main(["report", "out"]) == 0
+        capsys.readouterr()
+        text = html.unescape(Path("out/report.html").read_text())
+    else:
+        assert main(["compare", "out", "--format", layout]) == 0
+        text = capsys.readouterr().out
+    assert "2 of 5 judged documents are not in the collection" in text
+    assert "answers 1 of 2 judged queries; the others count 0" in text
+    assert "2 of its queries have no judgement and are ignored" in text
+    (place,) = json.loads(Path("out/results.json").read_text())["collections"]
+    assert [(row["answered"], row["ignored"]) for row in place["systems"]] == [(1, 0), (2, 2)]
+    assert place["missing_judged"] == 2

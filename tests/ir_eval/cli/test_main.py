@@ -171,7 +171,10 @@ def test_a_bad_run_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], l
         ("run nowhere", "nowhere: no such collection; expected a folder"),
         ("run --depth 0", "system 'gemma-encoder-msmarco': depth 0; expected at least 1 document to rerank"),
         ("run -m recall@0", "measure 'recall@0': the cutoff is below 1"),
-        ("run --rerank gemma", "model 'gemma': no such directory or packaged model; expected a directory"),
+        (
+            "run --rerank gemma",
+            "system 'gemma': model 'gemma': no such directory or packaged model; expected a directory",
+        ),
         ("run --out good.trec/out", "good.trec/out: cannot be written (good.trec is no folder, or is protected)"),
         ("mine nowhere --out x.jsonl", "nowhere: no such collection"),
         ("mine nowhere --out x.jsonl --negatives 0", "negatives = 0; Input should be greater than or equal to 1"),

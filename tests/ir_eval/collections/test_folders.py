@@ -234,3 +234,104 @@ def test_a_missing_or_empty_file_is_named(tmp_path: Path, missing: str) -> None:
     write(tmp_path, {missing: []})
     with pytest.raises(InputError, match="no documents|no text|empty|no rows"):
         list(open_collection(str(tmp_path)).documents())
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (r'{"_id": "x", "text": "half \ud800"}', r"half of a character, '\\ud800', at position 6; expected whole"),
+        (r'{"_id": "x", "title": "\udfff", "text": ""}', r"half of a character, '\\udfff', at position 1"),
+        (r'{"_id": "\ud800", "text": "t"}', "id .* expected text without whitespace or control characters"),
+        (r'{"_id": "x\u0000", "text": "t"}', "id .* expected text without whitespace or control characters"),
+        (r'{"_id": "x\u001b[1m", "text": "t"}', "id .* expected text without whitespace or control characters"),
+        ('{"_id": null, "text": "t"}', "'_id' is null; expected a string"),
+        ('{"_id": ["x"], "text": "t"}', "'_id' is .*; expected a string"),
+        ('{"_id": "x", "text": 5}', "'text' is 5; expected a string"),
+        ('{"text": "t"}', "no '_id'"),
+    ],
+)
+def test_a_bad_record_is_found_before_the_work(tmp_path: Path, name: str, line: str, message: str) -> None:
+    """With file and line; two escapes that are a pair are one character."""
+    good = r'{"_id": "ok", "text": "\ud83d\ude00 caf\u00e9"}'
+    folder = write(tmp_path, FILES | {name: [*FILES[name], good, line]})
+    with pytest.raises(InputError, match=f"{name}:4: {message}"):
+        list(open_collection(str(folder)).documents())
+    write(tmp_path, {name: [*FILES[name], good]})
+    assert len(list(open_collection(str(folder)).documents())) == (3 if name == "corpus.jsonl" else 2)
+
+
+@pytest.mark.parametrize("name", ["passages.tsv", "queries.tsv"])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"d1\tagain", "id 'd1' a second time"),
+        (b"\ttext", "id ''; expected text without"),
+        (b"x y\ttext", "id 'x y'; expected text without"),
+        (b"x\x1b\ttext", "id .*; expected text without whitespace or control characters"),
+        (b"x\t\xff", "byte 0xff at column 3 is not UTF-8"),
+        (b"x", "1 columns; expected 2"),
+    ],
+)
+def test_a_bad_line_of_a_trec_folder_is_named(tmp_path: Path, name: str, line: bytes, message: str) -> None:
+    """With file and line, compressed or not."""
+    write(tmp_path, {"passages.tsv": ["d1\tone", "d2\t"], "queries.tsv": ["d1\tone?", "d2\ttwo?"]})
+    content = (tmp_path / name).read_bytes() + line + b"\n"
+    (tmp_path / name).unlink()
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(InputError, match=f"{name}.gz:3: {message}"):
+        list(open_collection(str(tmp_path)).documents())
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content)[:-12])
+    with pytest.raises(InputError, match=f"{name}.gz(:[1-4])?: cannot be read|{name}.gz:3: "):
+        list(open_collection(str(tmp_path)).documents())
+
+
+def test_a_corpus_that_changes_after_its_fingerprint_is_refused(tmp_path: Path) -> None:
+    """Otherwise the index of the new documents would be cached under the key of the old ones."""
+    collection = open_collection(str(write(tmp_path, FILES)))
+    assert collection.fingerprint
+    with (tmp_path / "corpus.jsonl").open("a") as file:
+        file.write('{"_id": "d3", "text": "more"}\n')
+    with pytest.raises(InputError, match="corpus.jsonl: changed since its index was asked for; .* again"):
+        list(collection.documents())
+    assert len(list(open_collection(str(tmp_path)).documents())) == 3
+    (tmp_path / "corpus.jsonl").unlink()
+    with pytest.raises(InputError, match="corpus.jsonl: cannot be read"):
+        list(collection.documents())
+
+
+MSMARCO = {
+    "collection.tsv": ["1\tone", "2\ttwo"],
+    "queries.train.tsv": ["11\tthree?", "12\tunjudged"],
+    "queries.dev.tsv": ["21\tfour?", "22\tfive?"],
+    "queries.dev.small.tsv": ["21\tfour?"],
+    "queries.eval.tsv": ["31\tsix?"],
+    "qrels.train.tsv": ["11\t0\t1\t1"],
+    "qrels.dev.tsv": ["21\t0\t2\t1", "22\t0\t1\t1"],
+    "qrels.dev.small.tsv": ["21\t0\t2\t1"],
+}
+
+
+def test_the_files_of_ms_marco_are_splits(tmp_path: Path) -> None:
+    """By their own names; without a choice, the small development set."""
+    folder = str(write(tmp_path, MSMARCO))
+    for split, topics in {"train": ["11"], "dev": ["21", "22"], "dev.small": ["21"], None: ["21"]}.items():
+        collection = open_collection(folder, split=split)
+        assert (list(collection.topics), collection.split) == (topics, split or "dev.small")
+        assert collection.qrels is not None
+        assert list(collection.qrels) == topics
+    assert open_collection(folder, split="eval").qrels is None
+    with pytest.raises(InputError, match="no split 'test'; expected one of: dev, dev.small, eval, train"):
+        open_collection(folder, split="test")
+
+
+def test_one_queries_file_serves_the_judgements_of_a_split(tmp_path: Path) -> None:
+    """``queries.tsv`` beside ``qrels.dev.small.tsv.gz``; with ``qrels.txt``, that is the default."""
+    files = {"collection.tsv": ["1\tone"], "queries.tsv": ["a\tone?", "b\ttwo?"]}
+    write(tmp_path, files)
+    (tmp_path / "qrels.dev.small.tsv.gz").write_bytes(gzip.compress(b"a 0 1 1\n"))
+    collection = open_collection(str(tmp_path))
+    assert (collection.split, list(collection.topics)) == ("dev.small", ["a"])
+    write(tmp_path, {"qrels.txt": ["b 0 1 1"]})
+    assert (open_collection(str(tmp_path)).split, list(open_collection(str(tmp_path)).topics)) == (None, ["b"])
+    assert list(open_collection(str(tmp_path), split="dev.small").topics) == ["a"]

@@ -113,3 +113,38 @@ def test_a_given_run_downloads_no_documents(mirror: Path, data: Path) -> None:
     run = data / "msmarco/trec-dl19/runs/bm25.top100.trec"
     name = "msmarco-passage/trec-dl-2019/judged"
     assert show(mirror, name, str(run), str(mirror / "out"), code=RUN) == "0.5058 False False\n"
+
+
+QUIET = """
+import sys
+from ir_eval.cli import main
+sys.stderr = sys.stdout
+main(["run", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("name", ["vaswani", "msmarco-passage/trec-dl-2019/judged", "disks45/nocr/trec-robust-2004"])
+def test_without_network_there_is_one_line(tmp_path: Path, name: str) -> None:
+    """The log of ir_datasets, with addresses, licences and causes, is kept back."""
+    shown = show(tmp_path, name, code=QUIET)
+    assert shown.startswith(f"ir-eval: error: {name}: ir_datasets has no ")
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("planted", "content", "reason"),
+    [
+        ("collection.tsv", b"1\tone\n1\ttwo\n", "record 2: id '1' a second time"),
+        ("collection.tsv", b"1\tone\na b\ttwo\n", "record 2: id 'a b'; expected text without whitespace"),
+        ("trec-dl-2019/qrels", b"19335 0 1 x\n", "ValueError: invalid literal for int"),
+        ("trec-dl-2019/qrels", b"19335 0\n", "has no judgements ("),
+        ("trec-dl-2019/queries.tsv", b"19335\tone\n19335\ttwo\n", "record 2: id '19335' a second time"),
+    ],
+)
+def test_a_damaged_mirror_is_one_line(mirror: Path, planted: str, content: bytes, reason: str) -> None:
+    """Planted files are not checked by ir_datasets, and it raises what its parser raises."""
+    (mirror / "msmarco-passage" / planted).write_bytes(content)
+    shown = show(mirror, "msmarco-passage/trec-dl-2019/judged")
+    assert shown.startswith("InputError msmarco-passage/trec-dl-2019/judged: ")
+    assert reason in shown
+    assert shown.count("\n") == 1

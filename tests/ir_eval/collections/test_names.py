@@ -1,5 +1,6 @@
 """open_collection: the collection that a name stands for."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,4 +42,14 @@ def test_a_file_is_not_a_collection(tmp_path: Path) -> None:
 def test_an_unknown_name_gets_close_ones(name: str, close: str) -> None:
     """Ids of ir_datasets and the packaged name are both offered."""
     with pytest.raises(InputError, match=f"{name}: no such collection; .* did you mean .*{close}"):
+        open_collection(name)
+
+
+@pytest.mark.parametrize("name", ["", None, 5, "x" * 5000, "a\0b", "~nobody-of-this-name/x", "loop", "pipe"])
+def test_what_is_no_collection_is_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unset variable of the shell is no request for the demo or for the current folder."""
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="^[^\n]+$"):
         open_collection(name)

@@ -102,3 +102,10 @@ def test_only_the_test_split(collection: Collection) -> None:
     """The collection has no other split."""
     with pytest.raises(InputError, match=f"{collection.name}: no split 'dev'; expected test"):
         open_collection("python-docs", split="dev")
+
+
+@pytest.mark.parametrize("source", [b"def (", b"\xff\xfe", b"x = '\0'", b"(" * 5000])
+def test_a_source_file_that_is_no_python_is_named(source: bytes) -> None:
+    """Somebody has put it, or left half of it, in the folder of the standard library."""
+    with pytest.raises(InputError, match="^odd.py:[0-9]+: not readable as Python [^\n]*; expected the library"):
+        read_entries({"odd.py": source})

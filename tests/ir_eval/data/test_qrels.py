@@ -183,3 +183,28 @@ def test_bad_columns_are_named() -> None:
         Qrels.from_dict({})
     with pytest.raises(InputError, match="document 'd' twice for query 'q'"):
         Qrels.from_columns(["q", "q"], ["d", "d"], [1, 0])
+
+
+@pytest.mark.parametrize("text", ["q1 d1\nq2 d3\n", "q1\td1\nq2\td3\nq1\td1\n", "q1  d1\n\nq2 d3"])
+def test_msmarcos_references_have_two_columns(tmp_path: Path, text: str) -> None:
+    """Every document has relevance 1, whichever reader reads the file."""
+    (tmp_path / "qrels.tsv").write_text(text)
+    assert Qrels.read(tmp_path / "qrels.tsv").to_dict() == {"q1": {"d1": 1}, "q2": {"d3": 1}}
+
+
+@pytest.mark.parametrize("grade", [2**63, -(2**63) - 1, 2**64, 2**200, 1e300, 1.5, True, None, "1", np.uint64(2**63)])
+@pytest.mark.parametrize("beside", [None, 1, -1])
+def test_a_grade_beyond_64_bits_is_an_error(tmp_path: Path, grade: int, beside: int | None) -> None:
+    """Alone, or beside a grade that changes the type of the column; and so it is in a file."""
+    documents = {"d": grade} if beside is None else {"d": grade, "e": beside}
+    with pytest.raises(InputError, match="expected integers of at most 64 bits"):
+        Qrels.from_dict({"q": documents})
+    (tmp_path / "qrels").write_text(f"q 0 d {grade!r}\n")
+    with pytest.raises(InputError, match=":1: relevance .*; expected an integer|:1: 5 columns"):
+        Qrels.read(tmp_path / "qrels")
+
+
+def test_the_largest_grades_stay_as_they_are() -> None:
+    """The limits of 64 bits are grades."""
+    grades = {"d": 2**63 - 1, "e": -(2**63)}
+    assert Qrels.from_dict({"q": grades}).to_dict() == {"q": grades}

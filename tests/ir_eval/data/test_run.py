@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
@@ -311,3 +312,85 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
         Run.from_dict({"q": {"a": 1.0}}, name="\ud800").write(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+MSMARCO = "q1 d1 1\nq1 d2 2\nq2 d3 1\n"
+
+
+@pytest.mark.parametrize(
+    "text", [MSMARCO, MSMARCO.replace(" ", "\t"), MSMARCO.replace(" ", " \t "), "\ufeff" + MSMARCO]
+)
+@pytest.mark.parametrize("name", ["run.tsv", "run.gz"])
+def test_msmarcos_runs_have_three_columns(tmp_path: Path, text: str, name: str) -> None:
+    """The scores are the negative ranks, whichever of the two readers reads the file."""
+    content = text.encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    run = Run.read(tmp_path / name)
+    assert run.to_dict() == {"q1": {"d1": -1.0, "d2": -2.0}, "q2": {"d3": -1.0}}
+    assert (run.name, run.by_rank()) == ("run", None)
+    run.write(tmp_path / "six.trec")
+    assert Run.read(tmp_path / "six.trec") == run
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("q1 d1 10\nq1 d2 9\n", "query 'q1' begins with rank 9; expected ranks from 1, each once"),
+        ("q1 d1 1\nq2 d1 1\nq2 d2 2\nq2 d3 2\nq3 d1 1", "query 'q2' has rank 2 twice; expected ranks from 1"),
+        ("q1 d1 1\nq1  d1 2\n", ":2: document 'd1' again for query 'q1'"),
+        ("q1 d1 1.5\n", ":1: rank '1.5'; expected a whole number from 1"),
+        ("q1 d1 1e3\n", ":1: rank '1e3'; expected"),
+        ("q1 d1 0\n", ":1: rank '0'; expected"),
+        ("q1 d1 -1\n", ":1: rank '-1'; expected"),
+        ("q1 d1 1\nq1 Q0 d2 2 1.0 t\n", ":2: 6 columns; expected 3 .qid docid rank., as in the first line"),
+        ("q1 Q0 d2 2 1.0 t\nq1 d1 1\n", ":2: 3 columns; expected 6 "),
+    ],
+)
+def test_three_columns_of_something_else_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    """Scores that are whole numbers would be read as ranks, and reverse the order."""
+    (tmp_path / "run.tsv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        Run.read(tmp_path / "run.tsv")
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [None, 5, "abc", [], {"q": None}, {"q": ["d"]}, {"q": {"d": [1.0]}}]
+    + [{"q": {"d": value}} for value in (None, True, "1", 1j, b"1", float("nan"), float("inf"), 1e39, np.bool_(1))]
+    + [
+        {"q": {"d": True, "e": 2}},
+        {"q": {"d": [1], "e": [1, 2]}},
+        {None: {"d": 1}},
+        {"q": {None: 1}},
+        {"q": {True: 1}},
+    ],
+)
+def test_what_is_no_run_is_an_error(scores: dict[str, dict[str, float]]) -> None:
+    """Each is one line of this project."""
+    with pytest.raises(InputError, match="^[^\n]+; expected [^\n]+$"):
+        Run.from_dict(scores)
+
+
+@pytest.mark.parametrize(
+    ("queries", "docs", "scores"),
+    [(None, None, None), ("q", "d", 1.0), (["q"], ["d"], [[1.0]])]
+    + [([["q"]], ["d"], [1.0]), (["q"], [["d"]], [1.0]), (["q", ["r"]], ["d", "e"], [1, 2]), (["q"], ["d"], 1.0)]
+    + [(np.array([["q"]]), ["d"], [1.0]), (["q"], ["d"], np.ma.masked_array([1.0], [True])), ([1.5], ["d"], [1])],
+)
+def test_columns_of_wrong_shape_are_an_error(queries: ArrayLike, docs: ArrayLike, scores: ArrayLike) -> None:
+    """A column has one dimension, and a value in each row."""
+    with pytest.raises(InputError, match="expected"):
+        Run.from_columns(queries, docs, scores)
+
+
+@pytest.mark.parametrize("change", ["docs", "values", "offsets", "query_ids", "name", "ranks"])
+@pytest.mark.parametrize("value", [np.ones((1, 1)), np.ones(3), 5, [1, 2]])
+def test_a_run_of_parts_that_do_not_belong_together_is_an_error(change: str, value: object) -> None:
+    """The constructor checks shapes, types and finite scores."""
+    with pytest.raises(InputError, match="expected"):
+        dataclasses.replace(Run.from_dict({"q": {"d": 1.0, "e": 2.0}}), **{change: value})
+    with pytest.raises(InputError, match="not finite"):
+        dataclasses.replace(Run.from_dict({"q": {"d": 1.0}}), values=np.array([np.nan]))
+    for k in (0, "1", 1.5, True, None):
+        with pytest.raises(InputError, match="expected at least 1, as a whole number"):
+            Run.from_dict({"q": {"d": 1.0}}).top(k)  # type: ignore[arg-type]

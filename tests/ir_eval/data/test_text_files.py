@@ -1,10 +1,15 @@
 """files: lines are read with their numbers; files are written complete or not at all."""
 
 import gzip
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ir_eval.data import text_files
+from ir_eval.data.qrels import Qrels
+from ir_eval.data.run import Run
 from ir_eval.data.text_files import atomic_directory, atomic_write, check_folder, read_lines
 from ir_eval.errors import InputError
 
@@ -92,3 +97,65 @@ def test_a_byte_order_mark_is_skipped_at_the_beginning_only(tmp_path: Path, name
     (tmp_path / name).write_bytes(pack(b"\xef\xbb\xbfna\xefve\n"))
     with pytest.raises(InputError, match=":1: byte 0xef at column 3 is not UTF-8"):
         list(read_lines(tmp_path / name))
+
+
+def test_what_is_no_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe would be read once or for ever; a link to itself, a folder and an empty path are told apart."""
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)
+    cases: list[tuple[Any, str]] = [
+        ("loop", r"loop: cannot be read \(Too many levels of symbolic links\); expected"),
+        ("loop/run", r"loop/run: cannot be read \(Too many levels of symbolic links\); expected"),
+        ("pipe", r"pipe: cannot be read \(a pipe or device\); expected a file; write its content to one first"),
+        ("/dev/null", r"/dev/null: cannot be read \(a pipe or device\)"),
+        (".", r"\.: cannot be read \(Is a directory\)"),
+        ("", r"'': an empty path; expected a file"),
+        ("a\0b", r"a\\0b: cannot be read \(embedded null byte\)"),
+        ("x" * 300, r"x+: cannot be read \(File name too long\)"),
+        (None, "a path of type NoneType; expected text or a Path"),
+    ]
+    for path, message in cases:
+        for read in (Run.read, Qrels.read, lambda path: list(read_lines(path))):
+            with pytest.raises(InputError, match=f"^{message}"):
+                read(path)
+
+
+@pytest.mark.skipif(not os.getuid(), reason="root may read every file")
+def test_a_protected_file_is_one_line(tmp_path: Path) -> None:
+    """The reason is named."""
+    (tmp_path / "run").touch(mode=0o000)
+    with pytest.raises(InputError, match="Permission denied"):
+        Run.read(tmp_path / "run")
+
+
+@pytest.mark.parametrize("change", ["longer", "shorter", "other"])
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path, change: str) -> None:
+    """Half of the old and half of the new content would be a wrong figure."""
+    path = tmp_path / "run"
+    path.write_text("line\n" * 100_000)
+    with pytest.raises(InputError, match="run: changed while it was read; expected a complete file"):
+        for number, _ in read_lines(path):
+            if number == 10:
+                if change == "other":
+                    os.utime(path, (0, 0))
+                else:
+                    os.truncate(path, 5 * (100_001 if change == "longer" else 50_000))
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would fill the memory; the message has the line, and the two readers agree."""
+    monkeypatch.setattr(text_files, "MAX_LINE_BYTES", 2**20)
+    for name in ("lines", "lines.gz"):
+        with (gzip.open if name.endswith(".gz") else open)(tmp_path / name, "wb") as file:
+            file.write(b"first\n" + b"x" * 2**20 + b"\n")
+        with pytest.raises(InputError, match=f"{name}:2: a line of more than 1 MB; expected one record a line"):
+            list(read_lines(tmp_path / name))
+
+
+def test_a_truncated_archive_names_the_line(tmp_path: Path) -> None:
+    """The lines before the end are read."""
+    whole = gzip.compress("".join(f"line {number * 7919 % 1000}\n" for number in range(100_000)).encode())
+    (tmp_path / "lines.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"lines.gz:[0-9]{5}: cannot be read \(Compressed file ended"):
+        list(read_lines(tmp_path / "lines.gz"))

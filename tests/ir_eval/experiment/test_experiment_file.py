@@ -118,11 +118,11 @@ RERANK = BM25 + '[systems.a]\nrerank = "bm25"\n'
             "[systems.a] hits = 'all'; Input should be a valid integer",
         ),
         (START + '[systems.a]\nretrieve = "bm25"\nhits = true\n', "[systems.a] hits = True; Input should be a valid"),
-        (START + '[systems.a]\nrun = "x"\ndepth = 3\n', "[systems.a] unknown depth; the fields are run"),
+        (START + '[systems.a]\nrun = "x"\ndepth = 3\n', "[systems.a] unknown depth; the fields are exclude_query, run"),
         (START + RERANK, "[systems.a] missing model; add it"),
         (
             START + RERANK + 'model = "m"\ndeph = 3\n',
-            "[systems.a] unknown deph; did you mean depth? the fields are depth, model, rerank",
+            "[systems.a] unknown deph; did you mean depth? the fields are depth, exclude_query, model, rerank",
         ),
         (START + '[systems.a]\nfuse = "bm25"\n', "[systems.a] fuse = 'bm25'; Input should be a valid array"),
         (

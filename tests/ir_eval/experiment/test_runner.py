@@ -41,6 +41,7 @@ def test_bm25_and_a_reranker(here: Path, data: Path) -> None:
         "topics": 93,
         "fingerprint": outcome.collection.fingerprint,
         "missing_judged": 0,
+        "own_documents": 0,
     }
     qrels = Qrels.read(data / "beir" / "vaswani" / "qrels" / "test.tsv")
     assert Qrels.read("out" / Path(place["qrels"])) == qrels

@@ -100,3 +100,25 @@ def test_a_run_of_something_else_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="document id 'D10'; expected the whole numbers of MS MARCO"):
         write_submission(Submission(ID, "us", "it"), RUN, other, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_submission_that_was_killed_can_be_made_again(tmp_path: Path) -> None:
+    """Its metadata file is there before its folder."""
+    (tmp_path / f"{ID}-metadata.json").write_text("half")
+    write_submission(Submission(ID, "us", "it"), RUN, RUN, tmp_path)
+    assert json.loads((tmp_path / f"{ID}-metadata.json").read_text())["team"] == "us"
+
+
+@pytest.mark.parametrize("name", ["id", "team", "model_description", "paper", "code", "type"])
+@pytest.mark.parametrize("value", [None, 5, b"it", "half \ud800", "two\nlines", "\x1b[1mbold", "nul\0", ["it"]])
+def test_metadata_that_are_no_text_of_one_line_are_refused(name: str, value: str) -> None:
+    """Before a file is written."""
+    with pytest.raises(InputError, match="^submission [^\n]+; expected [^\n]+$"):
+        Submission(**{"id": ID, "team": "us", "model_description": "it", name: value})
+
+
+@pytest.mark.parametrize("day", ["20260230", "20261301", "20260100"])
+def test_a_day_that_does_not_exist_is_refused(day: str) -> None:
+    """An id begins with the day of the submission."""
+    with pytest.raises(InputError, match=f"submission id '{day}-x'; expected the day"):
+        Submission(f"{day}-x", "us", "it")

@@ -8,6 +8,7 @@ import pytest
 from ir_eval.cli import main
 from ir_eval.data.qrels import Qrels
 from ir_eval.data.run import Run
+from ir_eval.errors import InputError
 from ir_eval.evaluation.evaluate import evaluate
 from ir_eval.leaderboard import leaderboard_names, read_leaderboard, reproduce
 from ir_eval.leaderboard.leaderboard_file import PACKAGED_FOLDER
@@ -246,3 +247,47 @@ def test_a_wrong_command_is_refused(
     """The message lists the valid names."""
     assert main(["reproduce", *command]) == 2
     assert message in capsys.readouterr().err
+
+
+LINE = '[systems.a]\nrun = "x.trec"\ncollection = "c"\nsource = "s"\nfirst_stage = "f"\npublished = {map = 0.5}\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\0",
+        "x = " + "[" * 100_000,
+        "x = " + "{a=" * 10_000,
+        f"minutes = {'1' * 5000}",
+        "systems = 5",
+        "systems = [1]",
+    ]
+    + [
+        LINE.replace("0.5", value)
+        for value in ("nan", "inf", "-inf", "1e999999999", "1e-999999999", "0.1" + "1" * 5000)
+    ]
+    + [LINE.replace("0.5", value) for value in ("1979-05-27", "true", "'0.5'", "[0.5]", "{}", "5")]
+    + [
+        LINE + line
+        for line in ("minutes = -1", "minutes = 1.5", "tolerance = nan", "tolerance = '1'", "minutes = true")
+    ]
+    + [LINE.replace('"x.trec"', value) for value in ("1979-05-27", "5", "[]", "{}")]
+    + [LINE.replace('"c"', value) for value in ("1979-05-27", "5", "[]")]
+    + [LINE.replace("map", "'x'"), LINE.replace("map", "judged@99999999999999999999999"), LINE + LINE],
+)
+def test_a_file_that_is_no_leaderboard_is_one_line(tmp_path: Path, text: str) -> None:
+    """Any value, of any depth and length, and dates, which JSON does not have."""
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(InputError, match=r"^[^\n]*own\.toml: [^\n]+$") as caught:
+        read_leaderboard(tmp_path / "own.toml")
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("name", ["", None, 5, "nosuch", "a\0b.toml", "x" * 5000 + ".toml", ".toml", "folder.toml"])
+def test_a_name_of_no_leaderboard_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Neither is a folder."""
+    (tmp_path / "folder.toml").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="^[^\n]+$"):
+        read_leaderboard(name)

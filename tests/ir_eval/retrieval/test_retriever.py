@@ -114,7 +114,7 @@ def test_a_killed_search_resumes(cache: Path) -> None:
     """Complete batches are not searched again, and the run is the same as without the interruption."""
     root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", KILLED], cwd=root).returncode == -signal.SIGKILL
-    assert len([path for path in cache.rglob("*") if path.is_file()]) == 2
+    assert len([path for path in cache.rglob("*") if path.is_file() and path.name != "about.txt"]) == 2
     fake = Fake()
     run = fake.search(TOPICS, 5)
     assert [len(topics) for topics in fake.seen] == [3, 1]
@@ -125,7 +125,7 @@ def test_a_killed_search_resumes(cache: Path) -> None:
 def test_a_damaged_batch_is_searched_again(cache: Path) -> None:
     """The cache notices that the file is not as it was written."""
     run = Fake().search(TOPICS, 5)
-    path = next(path for path in sorted(cache.rglob("*")) if path.is_file())
+    path = next(path for path in sorted(cache.rglob("*")) if path.is_file() and path.name != "about.txt")
     path.write_bytes(path.read_bytes()[:-1])
     fake = Fake()
     assert fake.search(TOPICS, 5) == run

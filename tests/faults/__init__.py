@@ -1,0 +1,1 @@
+"""Broken inputs of every kind, made from sound ones."""
