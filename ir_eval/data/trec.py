@@ -267,7 +267,6 @@ def _parse_grade(text: str) -> int:
 _RUN = _Layout(
     "run", ("qid", "Q0", "docid", "rank", "score", "tag"), "score", "a finite 32-bit number", _parse_score, np.float32
 )
-_RUN = _RUN._replace(other=", or MS MARCO's 3, qid pid rank, in every line")
 _MSMARCO_RUN = _Layout("run", ("qid", "docid", "rank"), "rank", "a whole number from 1", _parse_rank, np.float32)
 _MSMARCO_RUN = _MSMARCO_RUN._replace(other=", as in the first line")
 _QRELS = _Layout("judgements", ("qid", "0", "docid", "relevance"), "relevance", "an integer", _parse_grade, np.int64)
