@@ -202,7 +202,7 @@ def _module(network: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", op
         def _load_model(self, *args: object, **kwargs: object) -> "PreTrainedModel":
             return network
 
-        def __setattr__(self, name: str, value: object) -> None:
+        def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
             super().__setattr__(name, tokenizer if name == "processor" else value)
 
     with tempfile.TemporaryDirectory() as folder:

@@ -89,7 +89,7 @@ class Vocabulary:
         names = part.tokenizer.convert_ids_to_tokens(range(len(part.table)))
         if missing := [name for name in names if name not in ids]:
             raise ModelError(f"token {missing[0]!r} is not in the whole vocabulary; expected that of the model's base")
-        self.table.data[[ids[name] for name in names]] = part.table.detach().to(self.table)
+        self.table.data[[ids[name] for name in names]] = part.table.detach()
 
 
 def count_tokens(tokenizer: "PreTrainedTokenizerBase", texts: Iterable[str]) -> Counter[int]:
@@ -146,7 +146,9 @@ def restore(model: "nn.Sequential", whole: Vocabulary) -> None:
         >>> Vocabulary.of(model).table is whole.table
         True
     """
-    whole.update(Vocabulary.of(model))
+    part = Vocabulary.of(model)
+    whole.table.data = whole.table.data.to(part.table)  # the model may have been moved to another device
+    whole.update(part)
     whole.give(model)
 
 

@@ -1,5 +1,6 @@
 """Train a cross-encoder on lists with the sentence-transformers trainer; an interrupted stage resumes."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -7,8 +8,10 @@ from gemma_st.errors import ModelError
 from gemma_st.hub.saving import save
 from gemma_st.hub.training_record import data_names, write_record
 from gemma_st.modeling.dropout import fine_tuning_dropout
+from gemma_st.modeling.vocabulary import Vocabulary, restore, with_whole
 from gemma_st.training.arguments import relative_rates, training_arguments
 from gemma_st.training.config import TrainingConfig, section
+from gemma_st.training.embeddings import freeze_embeddings, restrict_to
 from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists, refuse_useless, shorten, triples
 from gemma_st.training.losses import loss_class, make_loss, reads_triples
@@ -46,6 +49,8 @@ def train(config: TrainingConfig) -> Path:
     from gemma_st.training.sharding import ShardedTrainer, in_shards
 
     sharded = in_shards(config)
+    if sharded and config.restrict_vocabulary:
+        raise ModelError("restrict_vocabulary with FSDP; remove it: it is for training in one process, or with DDP")
     with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = training_arguments(config, evaluator)
@@ -57,16 +62,21 @@ def train(config: TrainingConfig) -> Path:
     teacher = load_teacher(config.teacher).to(arguments.device) if config.teacher else None
     set_seed(arguments.seed)  # for the new head; the trainer sets the seed only after the model is made
     model, stage, last = _begin(config, arguments, sharded=sharded)
+    texts = chain(data["query"], chain.from_iterable(data["documents"]))
+    whole = restrict_to(model, texts) if config.restrict_vocabulary else None
     with section("loss"):
         loss = make_loss(config, model, teacher=teacher)
         data = triples(data) if reads_triples(type(loss)) else data
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
-    trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last, sharded=sharded)
+    called = _for_trainer(evaluator, whole) if evaluator else None
+    trainer = _trainer(model, arguments, data, loss, evaluator=called, last=last, sharded=sharded)
     with fine_tuning_dropout(model, config.dropout):
         _run(trainer, last)
     if isinstance(trainer, ShardedTrainer):
         model = trainer.whole()
+    if whole:
+        restore(model, whole)
     if trainer.is_world_process_zero():
         _finish(config, trainer, model, stage, evaluator)
     trainer.accelerator.wait_for_everyone()
@@ -86,6 +96,7 @@ def _begin(
         with section("model"):
             model = start(config)
         stage = resolve(config, start=model.fingerprint(), processes=arguments.world_size, sharded=sharded)
+        stage["embeddings"] = "frozen" if freeze_embeddings(model, config.freeze_embeddings) else "trained"
         last = claim(config.output / "checkpoints", stage, write=first)
         if config.lora:
             with section("lora"):
@@ -99,7 +110,7 @@ def _trainer(
     data: "Dataset",
     loss: "nn.Module",
     *,
-    evaluator: Evaluator | None,
+    evaluator: "BaseEvaluator | None",
     last: Path | None,
     sharded: bool,
 ) -> "CrossEncoderTrainer":
@@ -118,15 +129,15 @@ def _trainer(
             args=arguments,
             train_dataset=data,
             loss=loss,
-            evaluator=_for_trainer(evaluator) if evaluator else None,
+            evaluator=evaluator,
             callbacks=[FiniteValues(loss), keeper],
         )
     keeper.restore(last)
     return trainer
 
 
-def _for_trainer(evaluator: Evaluator) -> "BaseEvaluator":
-    """Return an evaluator in the form that the sentence-transformers trainer calls."""
+def _for_trainer(evaluator: Evaluator, whole: Vocabulary | None) -> "BaseEvaluator":
+    """Return an evaluator in the form that the sentence-transformers trainer calls; it sees the whole vocabulary."""
     from sentence_transformers.base.evaluation import BaseEvaluator
 
     class Called(BaseEvaluator):
@@ -134,7 +145,8 @@ def _for_trainer(evaluator: Evaluator) -> "BaseEvaluator":
             self, model: "BaseModel", output_path: str | None = None, epoch: int = -1, steps: int = -1
         ) -> dict[str, float]:
             try:
-                return dict(evaluator(cast("CrossEncoder", model)))
+                with with_whole(model, whole):
+                    return dict(evaluator(cast("CrossEncoder", model)))
             except ValueError as error:
                 raise ModelError(f"[evaluation] {error}") from error
 
