@@ -51,6 +51,10 @@ def _add_training(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--relative-rates", action="store_true", help=relative)
     freeze = "freeze parameters with PART in their name, such as layers.0."
     group.add_argument("--freeze", nargs="+", default=[], metavar="PART", help=freeze)
+    embeddings = "whether token embeddings stay as they are; auto: if they outnumber the weights of all layers"
+    group.add_argument("--freeze-embeddings", choices=("auto", "true", "false"), default="auto", help=embeddings)
+    vocabulary = "train with the tokens of the training set only; the model gets all tokens back"
+    group.add_argument("--restrict-vocabulary", action="store_true", help=vocabulary)
     group.add_argument("--probe", action="store_true", help="fit the last layer alone before training all parameters")
     group.add_argument("--epochs", type=int, default=3, metavar="N", help="0 trains only the probe (default: 3)")
     group.add_argument("--batch-size", type=int, default=32, metavar="N", help="examples per step (default: 32)")
@@ -65,6 +69,7 @@ def _glue(arguments: argparse.Namespace) -> None:
         raise ModelError(f"--seeds {arguments.seeds}; expected at least 1")
     tasks = find(arguments.task)
     given = {field.name: getattr(arguments, field.name) for field in fields(GlueConfig)}
+    given["freeze_embeddings"] = {"true": True, "false": False}.get(arguments.freeze_embeddings, "auto")
     config = GlueConfig(**{**given, "dropout": _rates(arguments.dropout), "freeze": tuple(arguments.freeze)})
     from rich.console import Console
 

@@ -22,6 +22,7 @@ from gemma_st.hub.card import USAGE, Facts, write_card
 from gemma_st.hub.saving import save
 from gemma_st.locks import reserved
 from gemma_st.settings import read_json
+from gemma_st.training.embeddings import embeddings_are_frozen
 
 PACKAGES = ("gemma-encoder", "sentence-transformers", "transformers", "torch", "datasets")
 BEST_FILENAME = "model.json"  # seed, dev score and submissions of the model that is kept
@@ -140,7 +141,10 @@ def _keep_best(folder: Path, task: Task, model: CrossEncoder, found: dict[str, A
 def _write_card(directory: Path, task: Task, rows: Sequence[dict[str, Any]], settings: dict[str, Any]) -> None:
     """Write the card of a saved model: base, data, training settings and the scores of each seed."""
     data = HUB[task.suite][0]
-    write_card(directory, CrossEncoder(str(directory)), Facts(base_model=settings["base"], training_data=(data,)))
+    model = CrossEncoder(str(directory))
+    frozen = embeddings_are_frozen(model, settings["freeze_embeddings"])
+    settings = settings | {"embeddings": "frozen" if frozen else "trained"}
+    write_card(directory, model, Facts(base_model=settings["base"], training_data=(data,)))
     path = directory / "README.md"
     card = path.read_text(encoding="utf-8").partition("## Measured\n")[0]
     if not task.choices:

@@ -49,6 +49,8 @@ class GlueConfig:
         learning_rate: Peak learning rate of AdamW; linear warmup over a tenth of the steps, then linear decay to 0.
         relative_rates: Whether the learning rate of each parameter is multiplied by the parameter's typical size.
         freeze: Substrings of the names of parameters that are not trained, such as ``embed_tokens`` or ``layers.0.``.
+        freeze_embeddings: Whether token embeddings are not trained; ``"auto"``: if they outnumber the other weights.
+        restrict_vocabulary: Whether to train with the tokens of the training set only; the model has all tokens again.
         probe: Whether to fit the last layer before all layers are trained; see [gemma_st.glue.probe][].
         epochs: Number of passes over the training set; 0 only with ``probe``, to train nothing but the last layer.
         batch_size: Number of examples per step.
@@ -71,6 +73,8 @@ class GlueConfig:
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-5
     relative_rates: bool = False
     freeze: tuple[str, ...] = ()
+    freeze_embeddings: Literal["auto"] | bool = "auto"
+    restrict_vocabulary: bool = False
     probe: bool = False
     epochs: NonNegativeInt = 3
     batch_size: PositiveInt = 32

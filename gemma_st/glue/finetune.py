@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,9 +26,11 @@ from gemma_st.glue.task_model import build
 from gemma_st.glue.tasks import HIGHEST_GRADE, Task
 from gemma_st.losses.classification import ClassificationLoss, RegressionLoss, pairs
 from gemma_st.modeling.dropout import fine_tuning_dropout
+from gemma_st.modeling.vocabulary import Vocabulary, restore, with_whole
 from gemma_st.training.arguments import relative_rates
 from gemma_st.training.checked_trainer import CheckedTrainer
 from gemma_st.training.checkpoints import LossCheckpoint, last_checkpoint
+from gemma_st.training.embeddings import freeze_embeddings, restrict_to
 from gemma_st.training.finite import FiniteValues
 
 CHECKPOINT_STEPS = 500  # steps between the checkpoints within a long epoch
@@ -55,6 +58,9 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
     if not config.epochs:
         return model
     _freeze(model, config.freeze)
+    freeze_embeddings(model, config.freeze_embeddings)
+    texts = chain.from_iterable(data.train.texts)
+    whole = restrict_to(model, texts) if config.restrict_vocabulary else None
     loss = ClassificationLoss(model) if task.labels else RegressionLoss(model, HIGHEST_GRADE)
     arguments = _arguments(task, config, seed, checkpoints)
     if config.relative_rates:
@@ -64,14 +70,17 @@ def fine_tune(task: Task, data: Data, config: GlueConfig, *, seed: int, checkpoi
         args=arguments,
         train_dataset=data.train.to_dataset(),
         loss=loss,
-        evaluator=_DevEvaluator(task, next(iter(data.dev.values()))),
+        evaluator=_DevEvaluator(task, next(iter(data.dev.values())), whole),
         callbacks=[FiniteValues(loss), LossCheckpoint(loss), _CheckpointsInLongEpochs()],
     )
     trainer.remove_callback(PrinterCallback)  # standard output is for the table of scores
     last = last_checkpoint(checkpoints)
     with fine_tuning_dropout(model, config.dropout):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return CrossEncoder(str(checkpoints / f"checkpoint-{trainer.state.best_global_step}"))
+    best = CrossEncoder(str(checkpoints / f"checkpoint-{trainer.state.best_global_step}"))
+    if whole:
+        restore(best, whole)
+    return best
 
 
 def score(model: CrossEncoder, split: Split) -> NDArray[np.float32]:
@@ -125,14 +134,15 @@ def _arguments(task: Task, config: GlueConfig, seed: int, checkpoints: Path) -> 
 class _DevEvaluator(BaseEvaluator):
     """Compute the metrics of a task on a dev set, for the trainer."""
 
-    def __init__(self, task: Task, split: Split) -> None:
+    def __init__(self, task: Task, split: Split, whole: Vocabulary | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.task, self.split, self.primary_metric = task, split, task.metrics[0]
+        self.task, self.split, self.whole, self.primary_metric = task, split, whole, task.metrics[0]
 
     def __call__(
         self, model: BaseModel, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
-        scores = score(cast(CrossEncoder, model), self.split)
+        with with_whole(model, self.whole):
+            scores = score(cast(CrossEncoder, model), self.split)
         return measure(self.task, predictions(self.task, scores), self.split.labels)
 
 

@@ -1,6 +1,5 @@
 """A pretrained decoder as the first module of a sentence-transformers model, bidirectional or causal."""
 
-import json
 import re
 import tempfile
 from pathlib import Path
@@ -68,7 +67,8 @@ def backbone(
         try:
             config = _config(source, at)
             _check_family(family(config), dtype, attn_implementation)
-            fast = _tokenizer(source, at) if tokenizer is None else _tokenizer(tokenizer, safe)
+            given, where = (source, at) if tokenizer is None else (tokenizer, safe)
+            fast = _tokenizer(given, {**where, **processor})
             plain = encoder_config(config)
             set_mask(plain, attention)
             if isinstance(source, str | Path):
@@ -172,45 +172,49 @@ def _random(
 
 
 def _tokenizer(
-    source: "str | Path | PreTrainedConfig | PreTrainedTokenizerBase", at: dict[str, Any]
+    source: "str | Path | PreTrainedConfig | PreTrainedTokenizerBase", options: dict[str, Any]
 ) -> "PreTrainedTokenizerBase":
+    """Load a tokenizer with the given options; a tokenizer that is given itself is copied."""
     from transformers import AutoTokenizer, PreTrainedConfig
 
     if isinstance(source, PreTrainedConfig):
         raise ModelError(f"a {type(source).__name__} has no tokenizer; give tokenizer=, a directory or hub id")
-    return AutoTokenizer.from_pretrained(str(source), **at) if isinstance(source, str | Path) else source
+    if isinstance(source, str | Path):
+        tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            source.save_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        tokenizer.name_or_path = source.name_or_path
+    tokenizer._processor_class = None  # every Gemma 3 names its image processor; an encoder of text has none
+    tokenizer.init_kwargs.pop("processor_class", None)
+    return tokenizer
 
 
 def _module(network: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", options: dict[str, Any]) -> "Transformer":
     """Put a network and a tokenizer into the stock module.
 
-    The stock module always loads its network itself and reports no missing tensors. So we load the tokenizer and the
-    configuration from a folder without weights and pass the network in; loading weights from that folder would be an
-    error.
+    The stock module always loads both itself and reports no missing tensors. So it gets a folder without weights, where
+    loading them would be an error, and with a tokenizer of one token: to load that of a Gemma again takes seconds.
     """
     from sentence_transformers.base.modules import Transformer
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
 
-    class WithNetwork(Transformer):
+    class WithParts(Transformer):
         def _load_model(self, *args: object, **kwargs: object) -> "PreTrainedModel":
             return network
 
+        def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
+            super().__setattr__(name, tokenizer if name == "processor" else value)
+
     with tempfile.TemporaryDirectory() as folder:
         network.config.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        _forget_processor(Path(folder))
-        module: Transformer = WithNetwork(folder, transformer_task="feature-extraction", processor_kwargs=options)
+        PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"": 0}))).save_pretrained(folder)
+        module: Transformer = WithParts(folder, transformer_task="feature-extraction", processor_kwargs=options)
     module.__class__ = Transformer
-    if module.tokenizer is not None:
-        module.tokenizer.name_or_path = tokenizer.name_or_path
     return module
-
-
-def _forget_processor(folder: Path) -> None:
-    """Remove the image processor that the tokenizer of every Gemma 3 asks for; an encoder of text has none."""
-    path = folder / "tokenizer_config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config.pop("processor_class", None)
-    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _complete_tokenizer(tokenizer: "PreTrainedTokenizerBase", vocabulary: int, source: str) -> None:

@@ -198,8 +198,8 @@ class Truncator:
         return room if budget is None else min(room, budget)
 
     def _tokens(self, texts: Sequence[str]) -> list[Offsets]:
-        counter = _counter(self.tokenizer)
-        return [encoding.offsets for encoding in counter.encode_batch(list(texts), add_special_tokens=False)]
+        plain = plain_copy(self.tokenizer)
+        return [encoding.offsets for encoding in plain.encode_batch(list(texts), add_special_tokens=False)]
 
     def _shorten(self, text: str, offsets: Offsets, limit: int) -> tuple[str, bool]:
         """Truncate a text to ``limit`` tokens; half a word may have more tokens than expected, so this repeats."""
@@ -210,8 +210,14 @@ class Truncator:
         return text, text is not whole
 
 
-def _counter(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":
-    """Return a copy of the tokenizer that neither truncates nor pads; its own settings are those of scoring threads."""
+def plain_copy(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":
+    """Return a copy of the tokenizer that neither truncates nor pads; its own settings are those of scoring threads.
+
+    Examples:
+        >>> from transformers import AutoTokenizer
+        >>> plain_copy(AutoTokenizer.from_pretrained("decoder")).truncation is None
+        True
+    """
     from tokenizers import Tokenizer
 
     backend: Any = tokenizer.backend_tokenizer

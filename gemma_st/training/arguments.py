@@ -24,6 +24,7 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
         >>> training_arguments(read_config("stage.toml"), None).max_steps
         1
     """
+    import torch
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
     from transformers.integrations import get_reporting_integration_callbacks
 
@@ -31,6 +32,8 @@ def training_arguments(config: TrainingConfig, evaluator: Evaluator | None) -> "
 
     # DDP must not broadcast buffers: processes may run different numbers of mini-batches, and it would deadlock.
     implied: dict[str, Any] = {"ddp_broadcast_buffers": False, "report_to": "none"}
+    if config.trainer.get("bf16") and not torch.accelerator.is_available():
+        implied["use_cpu"] = True  # otherwise bf16 is refused on a CPU
     # These losses call the model several times before the backward pass; DDP could not search for unused parameters.
     if issubclass(loss := loss_class(config), ListLoss) or reads_triples(loss):
         implied["ddp_find_unused_parameters"] = False

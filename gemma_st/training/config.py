@@ -33,6 +33,8 @@ class TrainingConfig:
         dropout: Dropout rates during training; see [gemma_st.modeling.dropout.DropoutRates][].
         documents: Maximum number of documents in each list; the trainer's seed decides which are kept. None keeps all.
         lora: Size of the LoRA adapters; None trains all weights.
+        freeze_embeddings: Whether token embeddings are not trained; ``"auto"``: if they outnumber the other weights.
+        restrict_vocabulary: Whether to train with the tokens of the lists only; the trained model has all tokens again.
         evaluation: How to evaluate the model during training; None does not evaluate it.
         storage: Data type of the backbone's weights in the saved model; see [gemma_st.hub.saving.save][].
         exact: Prefixes of the names of weights that are saved in float32 whatever the storage.
@@ -54,6 +56,8 @@ class TrainingConfig:
     dropout: DropoutRates = DropoutRates()
     documents: Annotated[int, Field(gt=0)] | None = None
     lora: AdapterConfig | None = None
+    freeze_embeddings: Literal["auto"] | bool = "auto"
+    restrict_vocabulary: bool = False
     evaluation: EvaluationConfig | None = None
     storage: Literal["float32", "bfloat16", "float8_e4m3fn"] = "float32"
     exact: list[str] = field(default_factory=list)
@@ -63,6 +67,8 @@ class TrainingConfig:
         """Check what concerns several values."""
         if "base" not in self.model:
             raise ModelError("[model] has no base; give a directory, a packaged model or a hub id")
+        if self.lora and self.restrict_vocabulary:
+            raise ModelError("[lora] with restrict_vocabulary; remove it: the adapters belong to the whole backbone")
         if self.lora and self.storage != "float32":
             raise ModelError(f"[lora] with storage = {self.storage!r}; remove storage: adapters are saved in float32")
 

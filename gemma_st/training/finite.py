@@ -28,7 +28,8 @@ class FiniteValues(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Check the weights, before they are saved."""
-        for parameter in self.loss.parameters():  # of a sharded one, the part of this process
+        trained = (parameter for parameter in self.loss.parameters() if parameter.requires_grad)
+        for parameter in trained:  # of a sharded one, the part of this process
             refuse_infinite("gradient or a weight", getattr(parameter, "_local_tensor", parameter), state.global_step)
 
 

@@ -1,6 +1,7 @@
 """Train a cross-encoder on lists with the sentence-transformers trainer; an interrupted stage resumes."""
 
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -10,8 +11,10 @@ from gemma_st.hub.saving import finish_replacing, save
 from gemma_st.hub.training_record import RECORD_FILENAME, data_names, write_record
 from gemma_st.locks import reserved
 from gemma_st.modeling.dropout import fine_tuning_dropout
+from gemma_st.modeling.vocabulary import Vocabulary, restore, with_whole
 from gemma_st.training.arguments import relative_rates, training_arguments
 from gemma_st.training.config import TrainingConfig, section
+from gemma_st.training.embeddings import freeze_embeddings, restrict_to
 from gemma_st.training.evaluator import Evaluator, open_evaluator
 from gemma_st.training.lists import read_lists, refuse_useless, shorten, triples
 from gemma_st.training.losses import is_labelled, loss_class, make_loss, reads_triples
@@ -49,6 +52,8 @@ def train(config: TrainingConfig) -> Path:
     from gemma_st.training.sharding import in_shards
 
     sharded = in_shards(config)
+    if sharded and config.restrict_vocabulary:
+        raise ModelError("restrict_vocabulary with FSDP; remove it: it is for training in one process, or with DDP")
     with section("evaluation"):
         evaluator = open_evaluator(config.evaluation) if config.evaluation else None
     arguments = training_arguments(config, evaluator)
@@ -94,6 +99,8 @@ def _train(
     set_seed(arguments.seed)  # for the new head; the trainer sets the seed only after the model is made
     taught_by = teacher.fingerprint if teacher else None
     model, stage, last = _begin(config, arguments, sharded=sharded, taught_by=taught_by)
+    texts = chain(data["query"], chain.from_iterable(data["documents"]))
+    whole = restrict_to(model, texts) if config.restrict_vocabulary else None
     with section("loss"):
         loss = make_loss(config, model, teacher=bi_encoder, teacher_width=teacher.width if teacher else 0)
     data = teacher.label(data) if teacher else data
@@ -101,11 +108,14 @@ def _train(
         data = triples(data) if reads_triples(type(loss)) else data
     if config.relative_rates:
         arguments.learning_rate_mapping = relative_rates(loss, arguments.learning_rate)
-    trainer = _trainer(model, arguments, data, loss, evaluator=evaluator, last=last, sharded=sharded)
+    called = _for_trainer(evaluator, whole) if evaluator else None
+    trainer = _trainer(model, arguments, data, loss, evaluator=called, last=last, sharded=sharded)
     with fine_tuning_dropout(model, config.dropout):
         _run(trainer, last)
     if isinstance(trainer, ShardedTrainer):
         model = trainer.whole()
+    if whole:
+        restore(model, whole)
     if trainer.is_world_process_zero():
         _finish(config, trainer, model, stage, evaluator)
     trainer.accelerator.wait_for_everyone()
@@ -140,6 +150,7 @@ def _begin(
         _refuse_unknown_weights(config, model)
         shape = {"processes": arguments.world_size, "sharded": sharded}
         stage = resolve(config, start=model.fingerprint(), teacher=taught_by, **shape)
+        stage["embeddings"] = "frozen" if freeze_embeddings(model, config.freeze_embeddings) else "trained"
         with writing(config.output, "the checkpoints' folder"):
             last = claim(config.output / "checkpoints", stage, write=first)
         if config.lora:
@@ -162,7 +173,7 @@ def _trainer(
     data: "Dataset",
     loss: "nn.Module",
     *,
-    evaluator: Evaluator | None,
+    evaluator: "BaseEvaluator | None",
     last: Path | None,
     sharded: bool,
 ) -> "CrossEncoderTrainer":
@@ -180,15 +191,15 @@ def _trainer(
             args=arguments,
             train_dataset=data,
             loss=loss,
-            evaluator=_for_trainer(evaluator) if evaluator else None,
+            evaluator=evaluator,
             callbacks=[FiniteValues(loss), keeper],
         )
     keeper.restore(last)
     return trainer
 
 
-def _for_trainer(evaluator: Evaluator) -> "BaseEvaluator":
-    """Return an evaluator in the form that the sentence-transformers trainer calls."""
+def _for_trainer(evaluator: Evaluator, whole: Vocabulary | None) -> "BaseEvaluator":
+    """Return an evaluator in the form that the sentence-transformers trainer calls; it sees the whole vocabulary."""
     from sentence_transformers.base.evaluation import BaseEvaluator
 
     class Called(BaseEvaluator):
@@ -196,7 +207,8 @@ def _for_trainer(evaluator: Evaluator) -> "BaseEvaluator":
             self, model: "BaseModel", output_path: str | None = None, epoch: int = -1, steps: int = -1
         ) -> dict[str, float]:
             try:
-                return dict(evaluator(cast("CrossEncoder", model)))
+                with with_whole(model, whole):
+                    return dict(evaluator(cast("CrossEncoder", model)))
             except ValueError as error:
                 raise ModelError(f"[evaluation] {error}") from error
 

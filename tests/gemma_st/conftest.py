@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import LICENSE as LICENSE, offer_losses
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 Pairs = list[tuple[str, str]]
 PAIRS: Pairs = [
@@ -35,6 +35,24 @@ for line in sys.stdin:
     dtype = str(next(model.parameters()).dtype)
     print(json.dumps([scores, model.num_labels, str(model.activation_fn), dtype]), flush=True)
 """
+
+
+def gemma_tokenizer() -> "PreTrainedTokenizerBase":
+    """A tokenizer of Gemma's own class: no token crosses a blank, and other characters are bytes."""
+    from transformers import GemmaTokenizer
+
+    from gemma_st.modeling.template import set_template
+
+    text = LICENSE.read_text().lower()
+    tokens = [*"abcdefghijklmnopqrstuvwxyz,.", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "\n"]
+    learned = GemmaTokenizer().train_new_from_iterator([text], 900)
+    state = learned.backend_tokenizer
+    vocab = dict.fromkeys([*sorted(learned.get_vocab(), key=learned.get_vocab().get), *tokens])
+    merges = [tuple(pair) for pair in json.loads(state.to_str())["model"]["merges"]]
+    made = GemmaTokenizer(vocab={token: place for place, token in enumerate(vocab)}, merges=merges)
+    made.add_tokens(["\n\n", "<table>"])
+    set_template(made)
+    return made
 
 
 def make_deaf(monkeypatch: pytest.MonkeyPatch) -> None:

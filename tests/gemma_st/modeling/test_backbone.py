@@ -15,7 +15,7 @@ from gemma_st.build import cross_encoder
 from gemma_st.hub.saving import save
 from gemma_st.modeling.backbone import backbone
 from gemma_st.modeling.masks import verify_attention
-from tests.gemma_st.conftest import PAIRS
+from tests.gemma_st.conftest import PAIRS, gemma_tokenizer
 
 WINDOW = {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}
 FAMILIES = [
@@ -174,3 +174,27 @@ def test_a_hub_id_that_is_not_to_be_had_is_one_line() -> None:
     """The machine is offline, or there is no such model."""
     with pytest.raises(ModelError, match="^model 'nobody/nothing' cannot be loaded: We couldn't connect"):
         backbone("nobody/nothing")
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_tokenizer_is_made_once_and_is_no_other_model_s(
+    decoder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    """That of a Gemma takes seconds to read; one that is given stays as it is."""
+    folder, tokenizer = decoder("GemmaModel"), gemma_tokenizer()
+    for path in folder.glob("*token*"):
+        path.unlink()
+    tokenizer.save_pretrained(folder)
+    made, initialise = [], transformers.GemmaTokenizer.__init__
+
+    def counted(self: transformers.GemmaTokenizer, *args: object, **options: object) -> None:
+        made.append(self)
+        initialise(self, *args, **options)
+
+    monkeypatch.setattr(transformers.GemmaTokenizer, "__init__", counted)
+    module = backbone(folder, padding_side="left", max_length=32, tokenizer=tokenizer if given else None)
+    assert made == [module.tokenizer]
+    assert (module.tokenizer.padding_side, module.tokenizer.model_max_length) == ("left", 32)
+    assert tokenizer.padding_side == "left"  # Gemma's own
+    assert tokenizer.model_max_length > 32
+    assert module.input_formatter.processor is module.tokenizer

@@ -1,0 +1,1 @@
+"""The claims of the project on Gemma 3 itself."""
