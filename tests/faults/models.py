@@ -1,5 +1,6 @@
 """Broken model directories: each loads with the same scores, or is refused in one line that names the file."""
 
+import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,14 +15,18 @@ PAIRS = [("what is gold", "Gold is a metal."), ("do goldfish grow", "Goldfish gr
 
 def tries(root: Path, thin: int) -> Iterator[tuple[str, str]]:
     """Load one in ``thin`` of the damaged copies of a small cross-encoder, and score with it."""
-    from tests.faults.model_directories import copies, outcome
+    from tests.faults.model_directories import damages, outcome
 
     (root / "models").mkdir()
     (root / "copies").mkdir()
     model = write_reranker(write_decoder(root / "models"))
     expected = scores(model)
-    for damage, copy in islice(copies(model, root / "copies"), thin // 2, None, thin):
+    for damage in islice(damages(model), thin // 2, None, thin):
+        copy = shutil.copytree(model, root / "copies/model")
+        damage.apply(copy)
         yield str(damage), outcome(scores, copy, expected, damage)
+        for path in (root / "copies").iterdir():  # a damage may write a file beside the model
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def scores(model: Path) -> NDArray[np.float32]:
