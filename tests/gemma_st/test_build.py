@@ -56,7 +56,8 @@ def test_poolers_go_by_the_mask_and_not_by_the_padding_token(tiny_gemma: Path, p
     torch.manual_seed(1)
     model = cross_encoder(tiny_gemma, pooler=pooler, padding_side=side).eval()
     query, document = "what is <pad>", "it fills <pad> <pad>"
-    batch = dict(model.tokenizer([query, "longer " * 9], [document, "longer"], padding=True, return_tensors="pt"))
+    options = {"padding": True, "split_special_tokens": False, "return_tensors": "pt"}  # <pad> as the padding token
+    batch = dict(model.tokenizer([query, "longer " * 9], [document, "longer"], **options))
     assert (batch["input_ids"][0, batch["attention_mask"][0].bool()] == 0).sum() == 3
     with torch.inference_mode():
         states = model[0](batch)["token_embeddings"][0][batch["attention_mask"][0].bool()]

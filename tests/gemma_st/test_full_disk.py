@@ -35,7 +35,8 @@ def until_full(folder: Path, *commands: tuple[str, list[str]]) -> list[tuple[str
 
 def test_training_goes_on_from_the_last_checkpoint_when_there_is_space_again(ranking: Callable[..., Path]) -> None:
     """To the weights of a training that had space all the time; a checkpoint is whole or not there."""
-    file = ranking(more="dropout = { head = 0.3 }")
+    options = "dropout = { head = 0.3 }\nfreeze_embeddings = false"  # a checkpoint above 250 kB
+    file = ranking(more=options)
     output, saving = file.with_suffix(""), f"tempfile.mkdtemp {file.parent}/.ranking."
     markers = {
         "ranking/checkpoints/.stage.": ("ranking: the checkpoints' folder", []),
@@ -50,7 +51,7 @@ def test_training_goes_on_from_the_last_checkpoint_when_there_is_space_again(ran
         assert re.search(f"error: {file}: {file.parent}.*{what} {FULL}", said), said
         assert left == kept
     assert main(["train", str(file)]) == 0
-    assert same(weights(output), weights(train(read_config(ranking("whole", more="dropout = { head = 0.3 }")))))
+    assert same(weights(output), weights(train(read_config(ranking("whole", more=options)))))
 
 
 def test_glue_goes_on_when_there_is_space_again(study: Write, tiny_gemma: Path, tmp_path: Path) -> None:

@@ -37,12 +37,12 @@ def _teacher_scores(teacher: Path, pairs: list[tuple[str, str]]) -> np.ndarray:
 
 
 def test_transplant_agrees_with_the_teacher(teacher: Path, lists: Path, transplanted: Path) -> None:
-    """Scores correlate with those of a random teacher (which is harder to follow than a trained one) by over .8."""
+    """Scores correlate with those of a random teacher (which is harder to follow than a trained one) by over .7."""
     pairs = _pairs(lists)
     wanted = _teacher_scores(teacher, pairs)
     for dtype in (torch.float32, torch.bfloat16):
         found = CrossEncoder(str(transplanted), model_kwargs={"dtype": dtype}).predict(pairs)
-        assert np.corrcoef(wanted, found)[0, 1] > 0.8
+        assert np.corrcoef(wanted, found)[0, 1] > 0.7
 
 
 def test_the_stock_class_gives_the_same_scores(lists: Path, transplanted: Path) -> None:

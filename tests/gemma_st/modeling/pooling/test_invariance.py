@@ -90,7 +90,8 @@ def test_a_row_without_a_token_is_an_error_that_names_it(
     row = 1 if prompt == 0 else 2
     for length in (prompt, torch.tensor([prompt])):
         with pytest.raises(
-            ModelError, match=f"^row {row} of the batch has no token.*: {seen}.*prompt has {prompt};.*$"
+            ModelError,
+            match=f"^row {row} of the batch has no token to pool: its {seen} tokens are those of the prompt;.*$",
         ):
             pool(pooling, batch(texts(lengths)), prompt_length=length)
 
