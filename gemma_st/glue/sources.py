@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from gemma_st.errors import ModelError
-from gemma_st.files import numbered_lines
+from gemma_st.files import is_folder, numbered_lines
 from gemma_st.glue.examples import Row, Split, parse_rows
 from gemma_st.glue.tasks import Task
 
@@ -35,7 +35,7 @@ def read_set(task: Task, source: str | None, name: str) -> dict[str, Split]:
     """
     parts = ("",) if name == "train" else task.parts
     folder = Path(source or "", task.title)
-    in_files = source and any(folder.glob("train.*"))
+    in_files = bool(source) and is_folder(folder) and any(folder.glob("train.*"))
     found = {
         part: _from_files(task, folder, name, part) if in_files else _from_hub(task, source, name, part)
         for part in parts

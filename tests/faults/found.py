@@ -46,7 +46,10 @@ FOUND: dict[str, tuple[Any, ...]] = {
     "run file": (b"q1 \xff d1 1 1 t\n", b"q1 Q0 d1 1 0x1F t\n", b"q1 Q0 d1 1 1_0 t\n", b"\xef\xbb\xbfq1 Q0 d1 1 2 t\n"),
     "training lists": (b'{"query": "\\ud800", "documents": ["a"], "labels": [1]}\n',),
     "experiment TOML": (b"x = " + b"[" * 2000, b"x = " + b"9" * 5000, EXPERIMENTS[0].replace(b"100", b"9" * 20)),
-    "study TOML": (STUDIES[0].replace(b"seeds = 2", b"seeds = 9223372036854775807"),),
+    "study TOML": (
+        STUDIES[0].replace(b"seeds = 2", b"seeds = 9223372036854775807"),
+        STUDIES[0].replace(b'data = "glue"', b'data = "' + 300 * b"x" + b'"'),
+    ),
     "results.json": RESULTS_FILES,
     "report of results.json": RESULTS_FILES,
     "compare of results.json": RESULTS_FILES,
