@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, Strict
 
 from gemma_st.errors import shorten
-from gemma_st.files import is_file
+from gemma_st.files import is_file, is_folder
 from gemma_st.settings import DATA, read_toml, settings
 from ir_eval.errors import InputError
 from ir_eval.evaluation.measures import parse_measure
@@ -101,7 +101,7 @@ class LeaderboardRow:
     @property
     def missing(self) -> str:
         """The first file that is missing, and how to get it; empty if all are there."""
-        path = next((path for path in self.files if not path.exists()), None)
+        path = next((path for path in self.files if not (is_file(path) or is_folder(path))), None)
         if path is None:
             return ""
         remedy = "give --data DIR or set GEMMA_ST_DATA" if DATA in str(path) else "check the data folder"

@@ -131,7 +131,7 @@ def check_fusion(runs: int, method: str, *, normalisation: str | None, weights: 
         raise InputError(f"weights {shown(given)}; expected a list of {runs} numbers")
     if method == "rrf" and (normalisation or given):
         raise InputError("rrf with weights or a normalisation; expected neither, as it looks only at ranks; use sum")
-    if normalisation is not None and normalisation not in list(NORMALISATIONS):
+    if normalisation is not None and (not isinstance(normalisation, str) or normalisation not in NORMALISATIONS):
         raise InputError(f"normalisation {shown(normalisation)}; expected one of {', '.join(NORMALISATIONS)}")
     if runs < 2:
         raise InputError(f"{runs} runs to fuse; expected at least 2")

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 
 from tests.faults.small_models import write_decoder, write_reranker
 from tests.faults.targets.collections import BEIR, write
@@ -113,6 +115,7 @@ class Started:
 
     process: BaseProcess
     log: Path
+    reader: Thread
 
     def wait(self) -> int:
         """Return its exit code; after `PATIENCE` it is killed."""
@@ -120,6 +123,7 @@ class Started:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+        self.reader.join(PATIENCE)
         return self.process.exitcode or 0
 
     def kill_after(self, seconds: float) -> None:
@@ -127,6 +131,7 @@ class Started:
         self.process.join(seconds)
         self.process.kill()
         self.process.join()
+        self.reader.join(PATIENCE)
 
     @property
     def fault(self) -> str:
@@ -150,10 +155,21 @@ def start(
 ) -> Started:
     """Start a command in a folder; no file that it writes may be larger than a ``limit`` in bytes."""
     log = log or folder.with_name(f"{folder.name}-{next(_numbers)}.log")
-    given = (command.words, folder, log, limit, cache_folder or folder / "cache")
+    messages, printed = _context().Pipe(duplex=False)  # a file would have the limit, too
+    given = (command.words, folder, printed, limit, cache_folder or folder / "cache")
     process = _context().Process(target=_work, args=given)
     process.start()
-    return Started(process, log)
+    printed.close()
+    reader = Thread(target=_copy, args=(messages, log), daemon=True)
+    reader.start()
+    return Started(process, log, reader)
+
+
+def _copy(messages: Connection, log: Path) -> None:
+    """Write what a process prints to a file, until it ends."""
+    with log.open("wb", buffering=0) as file:
+        while part := os.read(messages.fileno(), 65536):
+            file.write(part)
 
 
 @cache
@@ -164,14 +180,14 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _work(words: tuple[str, ...], folder: Path, log: Path, limit: int | None, cache_folder: Path) -> None:
+def _work(words: tuple[str, ...], folder: Path, printed: Connection, limit: int | None, cache_folder: Path) -> None:
     """Run a command line as its program does."""
     from gemma_st.cli import main as gemma_st
     from ir_eval.cli import main as ir_eval
 
-    with log.open("wb") as file:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(file.fileno(), stream.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(printed.fileno(), stream.fileno())
+    printed.close()
     os.chdir(folder)
     os.environ |= {"IR_EVAL_CACHE": str(cache_folder), "HF_HUB_OFFLINE": "1", "TMPDIR": str(folder)}
     if limit is not None:
