@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from gemma_st.errors import ModelError
+from gemma_st.errors import ModelError, shown
 from gemma_st.files import is_folder
 
 REASON_LENGTH = 500  # number of characters of a library's message in our error
@@ -62,7 +62,7 @@ def locate(name: str | Path, organization: str | None = None) -> str:
 
 def _unknown(name: str | Path) -> str:
     places = f"a directory, {' or '.join(packaged()) or 'a packaged name'}, or a hub id owner/model"
-    return f"model {str(name)!r}: no such directory or packaged model; expected {places}"
+    return f"model {shown(str(name))}: no such directory or packaged model; expected {places}"
 
 
 @contextmanager

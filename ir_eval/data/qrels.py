@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ir_eval.data.columns import as_numbers, flatten
 from ir_eval.data.table import Table, group
-from ir_eval.data.text_files import atomic_write
+from ir_eval.data.text_files import atomic_write, guard
 from ir_eval.data.trec import read_qrels
 from ir_eval.errors import InputError
 
@@ -69,5 +69,6 @@ class Qrels(Table):
     def write(self, path: str | Path) -> None:
         """Write TREC qrels, gzipped if ``path`` ends in ``.gz``. The file appears once it is complete."""
         with atomic_write(path) as file:
+            file.write(guard(next(iter(self), "")))
             for query_id in self:
                 file.writelines(f"{query_id} 0 {doc_id} {level}\n" for doc_id, level in self[query_id].items())

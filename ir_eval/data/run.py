@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ir_eval.data.columns import Strings, as_numbers, flatten
 from ir_eval.data.table import Table, group
-from ir_eval.data.text_files import atomic_write
+from ir_eval.data.text_files import atomic_write, guard
 from ir_eval.data.trec import Ranks, read_run
 from ir_eval.errors import InputError
 
@@ -124,6 +124,7 @@ class Run(Table):
         """
         tag = "_".join(self.name.split()) or "run"
         with atomic_write(path) as file:
+            file.write(guard(next(iter(self), "")))
             for query_id in self:
                 docs, scores = self[query_id]
                 # numpy prints the shortest decimal that reads back as the same float32

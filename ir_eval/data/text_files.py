@@ -132,6 +132,16 @@ def id_fault(text: str) -> str:
     return excess(text)
 
 
+def guard(text: str) -> str:
+    r"""Return a blank if a file that begins with a text would lose a byte order mark that is part of it, or "".
+
+    Examples:
+        >>> guard("q1"), guard("\ufeffq1")
+        ('', ' ')
+    """
+    return " " if text.startswith("\ufeff") else ""
+
+
 def broken_character(text: str) -> str:
     r"""Return where a text has half of a character, as ``"\ud800"`` in JSON, or "".
 

@@ -226,7 +226,7 @@ def open_retriever(kind: str, collection: Collection, /, **options: Any) -> Retr
     signature = inspect.signature(make)
     try:
         if taken := [name for name in list(signature.parameters)[:1] if name in options]:
-            raise TypeError(f"{taken[0]} is no option")
+            raise TypeError(f"got an unexpected keyword argument {taken[0]!r}")
         signature.bind(collection, **options)
     except TypeError as error:
         known = ", ".join(list(signature.parameters)[1:])

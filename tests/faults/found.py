@@ -42,8 +42,20 @@ NESTED: tuple[Any, ...] = (
 )
 
 FOUND: dict[str, tuple[Any, ...]] = {
-    "qrels file": (b"query-id\tcorpus-id\tscore", b"\xef\xbb\xbfq1 0 d1 1\r\n", b"q1 0 d1 0x1F\n", b"q1 \xff d1 1\n"),
-    "run file": (b"q1 \xff d1 1 1 t\n", b"q1 Q0 d1 1 0x1F t\n", b"q1 Q0 d1 1 1_0 t\n", b"\xef\xbb\xbfq1 Q0 d1 1 2 t\n"),
+    "qrels file": (
+        b"query-id\tcorpus-id\tscore",
+        b"\xef\xbb\xbfq1 0 d1 1\r\n",
+        b"q1 0 d1 0x1F\n",
+        b"q1 \xff d1 1\n",
+        b" \xef\xbb\xbf \xef\xbb\xbf 0",
+    ),
+    "run file": (
+        b"q1 \xff d1 1 1 t\n",
+        b"q1 Q0 d1 1 0x1F t\n",
+        b"q1 Q0 d1 1 1_0 t\n",
+        b"\xef\xbb\xbfq1 Q0 d1 1 2 t\n",
+        b" \xef\xbb\xbf Q0 d 1 2 t",
+    ),
     "training lists": (b'{"query": "\\ud800", "documents": ["a"], "labels": [1]}\n',),
     "experiment TOML": (b"x = " + b"[" * 2000, b"x = " + b"9" * 5000, EXPERIMENTS[0].replace(b"100", b"9" * 20)),
     "study TOML": (
@@ -65,7 +77,12 @@ FOUND: dict[str, tuple[Any, ...]] = {
     "Run.from_dict": NESTED,
     "Qrels.from_dict": (*NESTED, {"q1": {"d1": 2**63}}),
     "Run.from_columns": (COLUMNS | {"doc_ids": True}, COLUMNS | {"scores": 1.0}, COLUMNS | {"scores": [[[]], 2.0]}),
-    "fuse": (FUSION | {"weights": 1.0}, FUSION | {"weights": ["a", 0.7]}, FUSION | {"method": np.array([1, 2])}),
+    "fuse": (
+        FUSION | {"weights": 1.0},
+        FUSION | {"weights": ["a", 0.7]},
+        FUSION | {"method": np.array([1, 2])},
+        FUSION | {"normalisation": np.array([1, 2])},
+    ),
     "evaluate": (["map", object], 3, [None]),
     "predict": ([PAIR, {"a": 1}], [("what", "\ud800")], [("what", None)]),
     "rank": (

@@ -242,7 +242,7 @@ OTHER_QUERIES = replace(SYSTEMS["s0"], query_ids=SYSTEMS["s0"].query_ids[::-1])
         (SYSTEMS, {"baselines": ["s9"]}, "baseline 's9'; expected one of s0, s1, s2"),
         (SYSTEMS, {"baselines": []}, "baseline missing; expected one of s0"),
         ({"s0": SYSTEMS["s0"]}, {}, "s0 alone; expected at least 2 systems; add a run"),
-        (SYSTEMS, {"tests": ["t", "sign"]}, "tests t, sign; expected some of t, randomization"),
+        (SYSTEMS, {"tests": ["t", "sign"]}, "tests 't', 'sign'; expected some of t, randomization"),
         (SYSTEMS, {"tests": []}, "tests none; expected some of t"),
         (SYSTEMS, {"correction": "fdr"}, "correction 'fdr'; expected one of holm, bonferroni, tukey, none"),
         (SYSTEMS, {"alpha": 5}, "alpha 5; expected a number between 0 and 1"),
