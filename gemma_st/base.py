@@ -217,11 +217,19 @@ class Encoder(Base):
         module, own = self[0], getattr(self[0], "max_seq_length", None)
         config = getattr(getattr(module, "model", None), "config", None)
         known = getattr(config.get_text_config(), "max_position_embeddings", None) if config else None
-        asked = ((processing_kwargs or {}).get("text") or {}).get("max_length", max_length)
+        asked = self._text_options(processing_kwargs).get("max_length", max_length)
         refuse_lengths({"max_length": own if asked is None else asked}, known)
         budgets = {name: getattr(module, name, None) for name in ("query_length", "document_length")}
         refuse_lengths(budgets, own)
         return own if asked is None else asked
+
+    def _text_options(self, processing_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the tokenizer's options that the model or the call names; as in the stock class, common ones win."""
+        found: dict[str, Any] = {}
+        for kind in ("text", "common"):
+            for given in (getattr(self[0], "processing_kwargs", None), processing_kwargs):
+                found |= (given or {}).get(kind) or {}
+        return found
 
     def _refuse_precision(self) -> None:
         refuse_precision([*self], self.config, dtypes=self.dtypes, device=self.device.type)

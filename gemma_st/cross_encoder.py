@@ -218,13 +218,23 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
         """Tokenize pairs or single texts; a document is truncated before its query, and ``truncation`` counts both.
 
         ``max_length`` in tokens is the model's own if not given; ``kwargs`` are options of the stock
-        ``Transformer.preprocess``.
+        ``Transformer.preprocess``. With a ``truncation`` among ``processing_kwargs["text"]``, the tokenizer truncates
+        as it says, as in the stock class: True shortens the longer text of a pair first.
         """
         options = {"max_length": max_length, "processing_kwargs": processing_kwargs, **kwargs}
         features: dict[str, Any] = {}
         counts, truncator = None, self._truncator(max_length, processing_kwargs)
         if truncator is None or not all(isinstance(item, str) or is_text_pair(item) for item in inputs):
             return super().preprocess(inputs, prompt, **options)
+        named = self._text_options(processing_kwargs)
+        if "truncation" in named:
+            features = super().preprocess(inputs, prompt, **options)
+            counts = truncator.stock_counts(features)
+            if counts is None:  # no tokenizer's batch: those are counted that are too long
+                never = named["truncation"] in (False, "do_not_truncate")
+                counts = Truncation(inputs=len(inputs)) if never else truncator.cut(inputs, prompt)[1]
+            self.truncation = self.truncation.plus(counts)
+            return features
         if not self._can_flatten_inputs() and "message" not in self.modalities:
             features = super().preprocess(inputs, prompt, **options)
             counts = truncator.counts(features, prompt)

@@ -141,6 +141,22 @@ class Truncator:
                 documents += was_cut
         return Truncation(inputs=len(lengths), documents=documents)
 
+    def stock_counts(self, features: Mapping[str, Any]) -> Truncation | None:
+        """Return the counts of a batch that the stock class tokenized and truncated, whatever it has truncated.
+
+        A truncated prompt counts as its query. None if the batch does not tell.
+        """
+        encodings = getattr(features, "encodings", None)
+        if encodings is None:
+            return None
+        counts = Truncation(inputs=len(encodings))
+        for encoding in encodings:
+            kept, beyond = _pieces([encoding]), _pieces(encoding.overflowing)
+            *query, document = [bool(beyond[text] - kept[text]) for text in range(encoding.n_sequences)]
+            lost = document and not kept[len(query)]
+            counts = counts.plus(Truncation(queries=any(query), documents=document, lost=lost))
+        return counts
+
     def _fits(self, encoding: "Encoding", *, was_cut: bool, prompted: bool) -> bool:
         """Return whether the prompt and the query are whole and both texts are within their budgets."""
         texts = encoding.sequence_ids
@@ -208,6 +224,16 @@ class Truncator:
             text = text[: min(offsets[limit - 1][1], len(text) - 1)] if limit else ""
             offsets = self._tokens([text])[0]
         return text, text is not whole
+
+
+def _pieces(encodings: Sequence["Encoding"]) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """Return the places of the tokens of the first text, and of the second."""
+    texts: tuple[set[tuple[int, int]], set[tuple[int, int]]] = set(), set()
+    for encoding in encodings:
+        for text, place in zip(encoding.sequence_ids, encoding.offsets, strict=True):
+            if text is not None:
+                texts[text].add(place)
+    return texts
 
 
 def plain_copy(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":

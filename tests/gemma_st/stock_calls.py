@@ -25,6 +25,7 @@ PAIRS = [
     ("who may distribute copies of the work", "Redistribution."),
 ]
 STRICT = "an input that would be scored wrongly, or raise deep inside the library, is one line that names it"
+ORDER = "a document is truncated before its query"
 NO_HEAD = "the stock class would give it a random head, or score by yes against no"
 
 
@@ -123,8 +124,11 @@ TABLE: dict[tuple[str, str], Sequence[str | tuple[str, str]]] = {
         "model.predict(pairs, device='cpu')",
         "model.predict(pairs, device=[])",
         "model.predict(pairs, chunk_size=1)",
-        ("model.predict(pairs, max_length=20)", "a document is truncated before its query"),
+        ("model.predict(pairs, max_length=20)", ORDER),
         "model.predict(pairs, processing_kwargs={'text': {'max_length': 20, 'truncation': True}})",
+        ("model.predict(pairs, processing_kwargs={'text': {'max_length': 20}})", ORDER),
+        "model.predict(pairs, processing_kwargs={'text': {'truncation': False}})",
+        "model.predict(pairs, processing_kwargs={'common': {'max_length': 20, 'truncation': 'longest_first'}})",
         "model.predict(pairs[0])",
         "model.predict(list(pairs[0]))",
         "model.predict([list(pair) for pair in pairs])",

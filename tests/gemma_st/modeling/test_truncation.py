@@ -128,6 +128,41 @@ def test_texts_are_tokenized_once(tiny_gemma: Path, monkeypatch: pytest.MonkeyPa
         assert model.truncation.documents == cut
 
 
+@pytest.mark.parametrize(
+    ("truncation", "counts"),
+    [
+        (True, Truncation(inputs=4, queries=2, documents=2)),
+        ("longest_first", Truncation(inputs=4, queries=2, documents=2)),
+        (False, Truncation(inputs=4)),
+    ],
+)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_truncation_that_the_call_names_is_that_of_the_stock_class(
+    tiny_gemma: Path, truncation: bool | str, counts: Truncation, side: str
+) -> None:
+    """The longer text is truncated first, which is counted too; the model may name it as well."""
+    model = cross_encoder(tiny_gemma)
+    model.tokenizer.truncation_side = side
+    named = {"text": {"max_length": 40, "truncation": truncation}}
+    pairs = [("what", LONG), (LONG, "a license"), (LONG, LONG), ("what", "a license")]
+    features = Transformer.preprocess(model[0], pairs, None, named)
+    assert model.preprocess(pairs, processing_kwargs=named)["input_ids"].equal(features["input_ids"])
+    assert model.truncation == counts
+    model[0].processing_kwargs, model.truncation = named, Truncation()
+    assert model.preprocess(pairs)["input_ids"].equal(features["input_ids"])
+    assert model.truncation == counts
+
+
+def test_a_named_truncation_that_leaves_nothing_is_counted(tiny_gemma: Path) -> None:
+    """The template takes all the room; an empty text loses nothing."""
+    model = cross_encoder(tiny_gemma)
+    room = model.tokenizer.num_special_tokens_to_add(pair=True)
+    model.preprocess(
+        [("what", "a license"), ("", "")], processing_kwargs={"text": {"max_length": room, "truncation": True}}
+    )
+    assert model.truncation == Truncation(inputs=2, queries=1, documents=1, lost=1)
+
+
 @pytest.mark.parametrize("budgets", [{}, {"query_length": 9}, {"document_length": 20}, {"query_length": 5}])
 @pytest.mark.parametrize("prompt", [None, "find: "])
 def test_both_ways_to_count_agree(tiny_gemma: Path, budgets: dict[str, int], prompt: str | None) -> None:
