@@ -67,7 +67,7 @@ def tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
 @pytest.fixture
 def build(tokenizer: PreTrainedTokenizerBase) -> Callable[[], CrossEncoder]:
     """Build a small reranker with the tokenizer."""
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 64}
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 256}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
     config = GemmaConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **shape, **heads)
 
@@ -99,7 +99,7 @@ def test_every_way_to_tokenize_reads_text(build: Callable[[], CrossEncoder]) -> 
 
 def test_counts_and_windows_are_those_of_scoring(build: Callable[[], CrossEncoder]) -> None:
     """A document of spelled-out tokens fits, or is truncated, as the model then reads it."""
-    model = build(max_length=64)
+    model = build(max_length=256)
     pair = ("a <mask>", "<start_of_turn>user <eos> " * 9)
     size = len(model.tokenizer(*pair)["input_ids"])
     assert Truncator(model.tokenizer, size).cut([pair])[1].documents == 0
