@@ -1,5 +1,6 @@
 """Tests of torch.compile: one graph, without a break, and the same scores and errors."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,12 @@ from gemma_st import CrossEncoder, ModelError, SentenceTransformer
 from gemma_st.build import cross_encoder, sentence_transformer
 from gemma_st.hub.saving import save
 from tests.gemma_st.conftest import PAIRS
+
+
+@pytest.fixture(autouse=True)
+def _first_of_its_process() -> None:
+    """Forget the graphs of the models before: torch allows 8 in all for one function, which every model shares."""
+    torch._dynamo.reset()
 
 
 @pytest.mark.parametrize("pooler", ["mean", "last", {"name": "last", "k": 2}, {"name": "kv-probe"}], ids=str)
@@ -23,6 +30,22 @@ def test_the_whole_model_is_one_graph(tiny_gemma: Path, tmp_path: Path, pooler: 
     model.stride = plain.stride = 8
     pairs = [(query, f"{text} " * 9) for query, text in PAIRS]
     assert np.allclose(model.predict(pairs), plain.predict(pairs), atol=1e-6)
+
+
+def test_two_graphs_do_for_all_shapes(tiny_reranker: Path) -> None:
+    """One for a single row, which torch always treats apart, and one for more; texts of any length share them."""
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    model = CrossEncoder(str(tiny_reranker), device="cpu")
+    model.compile(fullgraph=True, backend=backend, dynamic=True)
+    for batch_size in (1, 2, 3):
+        for times in (1, 3, 9):
+            model.predict([(query, f"{text} " * times) for query, text in PAIRS], batch_size=batch_size)
+    assert len(graphs) == 2
 
 
 def test_the_packaged_model_is_one_graph() -> None:
