@@ -197,7 +197,7 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
         """
         if top_k is not None and (not isinstance(top_k, int | np.integer) or top_k < 1):
             raise ModelError(f"top_k={top_k!r}; expected at least 1, or None for all documents")
-        if not hasattr(documents, "__iter__"):
+        if isinstance(documents, Mapping) or not hasattr(documents, "__iter__"):
             raise ModelError(f"documents of type {type(documents).__name__}; expected a list of texts")
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, device, pool, chunk_size)
         return super().rank(query, documents, top_k, return_documents, *options)
