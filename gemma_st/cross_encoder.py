@@ -2,20 +2,16 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal
 
 import numpy as np
 import sentence_transformers
 import torch
 from numpy.typing import NDArray
 from sentence_transformers.base.modality_types import PairableInput, PairInput
-from sentence_transformers.util.decorators import (
-    cross_encoder_init_args_decorator,
-    cross_encoder_predict_rank_args_decorator,
-    deprecated_kwargs,
-)
+from sentence_transformers.util.decorators import cross_encoder_predict_rank_args_decorator, deprecated_kwargs
 from typing_extensions import TypeIs
 
 from gemma_st.base import Encoder
@@ -24,18 +20,9 @@ from gemma_st.labels import Labelled
 from gemma_st.modeling.pair_checks import is_text_pair, refuse_characters, refuse_non_finite, refuse_types
 from gemma_st.modeling.truncation import ThreadCounts, Truncation, Truncator
 from gemma_st.modeling.windows import combine_scores, split_windows
+from gemma_st.signatures import Activation, Device, Pool, old_names, typed_as
 
-Activation = Callable[[torch.Tensor], torch.Tensor]
-Device = str | list[str | torch.device]
-Pool = dict[Literal["input", "output", "processes"], Any]
-Method = TypeVar("Method", bound=Callable[..., object])
 logger = logging.getLogger(__name__)
-_old_names: Callable[[Method], Method] = cross_encoder_init_args_decorator
-
-
-def _typed_as(stock: Method) -> Callable[[Callable[..., object]], Method]:
-    """Give a method the type of the stock method that it overrides, for a type checker: all of its overloads."""
-    return lambda method: cast(Method, method)
 
 
 class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
@@ -58,7 +45,7 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
     stride: int | None = None
     truncation = ThreadCounts()
 
-    @_old_names
+    @old_names
     @deprecated_kwargs(name="model_name_or_path")
     def __init__(
         self,
@@ -109,7 +96,7 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
                 keep_in_fp32_modules=keep_in_fp32_modules,
             )
 
-    @_typed_as(sentence_transformers.CrossEncoder.predict)
+    @typed_as(sentence_transformers.CrossEncoder.predict)
     @cross_encoder_predict_rank_args_decorator
     def predict(
         self,

@@ -9,10 +9,10 @@ from transformers import PreTrainedTokenizerBase
 
 from gemma_st import CrossEncoder, ModelError
 from gemma_st.build import cross_encoder
-from gemma_st.cross_encoder import Activation
 from gemma_st.hub.saving import save
 from gemma_st.modeling.truncation import Truncation, Truncator
 from gemma_st.modeling.windows import combine_scores, split_windows
+from gemma_st.signatures import Activation
 from tests.gemma_st.modeling.conftest import LONG, size
 
 
