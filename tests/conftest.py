@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 LICENSE = Path(__file__).parents[1] / "LICENSE"
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the libraries read it: no test waits for the hub's retries
 
 
 def offer_losses(folder: Path, losses: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
