@@ -186,6 +186,8 @@ class CrossEncoder(Labelled, Encoder, sentence_transformers.CrossEncoder):
             raise ModelError(f"top_k={top_k!r}; expected at least 1, or None for all documents")
         if isinstance(documents, Mapping) or not hasattr(documents, "__iter__"):
             raise ModelError(f"documents of type {type(documents).__name__}; expected a list of texts")
+        if np.ndim(return_documents):
+            raise ModelError(f"return_documents={return_documents!r}; expected True or False")
         options = (prompt_name, prompt, batch_size, show_progress_bar, activation_fn, device, pool, chunk_size)
         return super().rank(query, documents, top_k, return_documents, *options)
 

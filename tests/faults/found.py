@@ -89,5 +89,6 @@ FOUND: dict[str, tuple[Any, ...]] = {
         {"query": "a", "documents": True},
         {"query": "a", "documents": ["b"], "top_k": "x"},
         {"query": "a", "documents": ["b", float("nan")]},
+        {"query": "a", "documents": ["b", "c"], "return_documents": np.array(["a", "b"])},
     ),
 }
