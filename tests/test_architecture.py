@@ -60,10 +60,10 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def test_the_library_stays_small() -> None:
-    """Half of the files are under 100 lines, none is above 300, 95 % of the functions are within 30."""
+    """Half of the files are under 95 lines, none is above 300, 95 % of the functions are within 30."""
     sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
     lengths = [length(node) for path in FILES for node in functions(path)]
-    assert median(sizes.values()) <= 100
+    assert median(sizes.values()) <= 95
     assert not {path: size for path, size in sizes.items() if size > 300}
     assert quantiles(lengths, n=20)[-1] <= 30
 
