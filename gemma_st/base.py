@@ -161,10 +161,7 @@ class Encoder(Base):
             complete_padding(self.tokenizer, vocabulary, name)
         texts = ["a", "do goldfish grow"]
         inputs: list[Any] = [(text, text) for text in texts] if self.model_type == "CrossEncoder" else texts
-        with (
-            loading(name, "tokenizer.json, tokenizer_config.json or sentence_bert_config.json"),
-            torch.inference_mode(),
-        ):
+        with loading(name, READ_LAST), torch.inference_mode():
             self(batch_to_device(super().preprocess(inputs), self.device))
 
     def _load_module_class_from_ref(self, *args: Any, **kwargs: Any) -> type[nn.Module]:

@@ -38,31 +38,28 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_a_damaged_model_scores_as_before_or_is_one_line(tiny_reranker: Path, tmp_path: Path) -> None:
-    """A share of all damages, of every file and every kind."""
-    expected, faults = score(tiny_reranker), {}
-    for damage in list(damages(tiny_reranker))[::SHARE]:
-        copy = shutil.copytree(tiny_reranker, tmp_path / "model")
+def faults_of(model: Path, folder: Path, share: int) -> dict[str, str]:
+    """Return what is wrong after one in so many damages to a copy of a model."""
+    expected, faults = score(model), {}
+    for damage in list(damages(model))[::share]:
+        copy = shutil.copytree(model, folder / "model")
         damage.apply(copy)
         if fault := outcome(score, copy, expected, damage):
             faults[str(damage)] = fault
         shutil.rmtree(copy)
-        (tmp_path / "outside.safetensors").unlink(missing_ok=True)
-    assert not faults
+        (folder / "outside.safetensors").unlink(missing_ok=True)
+    return faults
+
+
+def test_a_damaged_model_scores_as_before_or_is_one_line(tiny_reranker: Path, tmp_path: Path) -> None:
+    """A share of all damages, of every file and every kind."""
+    assert not faults_of(tiny_reranker, tmp_path, SHARE)
 
 
 @pytest.mark.slow
 def test_every_damage(tiny_reranker: Path, tmp_path: Path) -> None:
     """All of them: 2,600 loads."""
-    expected, faults = score(tiny_reranker), {}
-    for damage in damages(tiny_reranker):
-        copy = shutil.copytree(tiny_reranker, tmp_path / "model")
-        damage.apply(copy)
-        if fault := outcome(score, copy, expected, damage):
-            faults[str(damage)] = fault
-        shutil.rmtree(copy)
-        (tmp_path / "outside.safetensors").unlink(missing_ok=True)
-    assert not faults
+    assert not faults_of(tiny_reranker, tmp_path, 1)
 
 
 @pytest.mark.parametrize(
